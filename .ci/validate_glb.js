@@ -1,0 +1,12 @@
+// Khronos glTF validator on one GLB: any error or warning fails. Run where `npm install gltf-validator` was done.
+const fs = require("fs");
+const path = require("path");
+const validator = require(path.join(process.cwd(), "node_modules", "gltf-validator"));
+
+validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2]))).then(({ issues }) => {
+  console.log(`glTF validator: ${issues.numErrors} errors, ${issues.numWarnings} warnings`);
+  if (issues.numErrors + issues.numWarnings > 0) {
+    console.error(JSON.stringify(issues.messages, null, 2));
+    process.exit(1);
+  }
+});

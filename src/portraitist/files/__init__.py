@@ -1,0 +1,1 @@
+"""The world outside: pictures, landmark files, meshes, result folders."""

@@ -1,0 +1,1 @@
+"""Shape style (paper Sec. 4): landmark translation and deformation."""

@@ -1,0 +1,205 @@
+"""The paper's Fig. 2 in one function, and the only file that knows the order of the stages."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraitist.files.landmark_files import check_landmarks
+from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
+from portraitist.geometry.translation import GeometryConfig, frontal_landmarks, translate_landmarks
+from portraitist.reconstruction.fitting import FitConfig, fit_head
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
+from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.texture.optimization import TextureConfig, stylize_texture
+from portraitist.texture.rendering import rasterize
+from portraitist.texture.vgg import VGG, load_vgg
+from portraitist.types import (
+    REGIONS,
+    Head,
+    HeadFit,
+    Image,
+    InputError,
+    Landmarks,
+    Mesh,
+    Progress,
+    ProgressCallback,
+    Result,
+)
+
+FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One frozen dataclass per stage; presets are functions. ``seed`` drives everything random."""
+
+    fit: FitConfig = field(default_factory=FitConfig)
+    geometry: GeometryConfig = field(default_factory=GeometryConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig.standard)
+    seed: int = 0
+
+    @classmethod
+    def draft(cls) -> Config:
+        """Quick look."""
+        return cls(texture=TextureConfig.draft())
+
+    @classmethod
+    def standard(cls) -> Config:
+        """The default."""
+        return cls()
+
+    @classmethod
+    def best(cls) -> Config:
+        """Larger texture, more steps."""
+        return cls(texture=TextureConfig.best())
+
+    @classmethod
+    def paper(cls) -> Config:
+        """The recipe of Sec. 5.2 as printed."""
+        return cls(texture=TextureConfig.paper())
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything that is loaded once. Use one per thread: the detectors are not thread-safe."""
+
+    head: HeadModel
+    detector: LandmarkDetector
+    segmenter: PersonSegmenter
+    vgg: VGG
+    device: torch.device
+
+    @classmethod
+    def load(cls, device: str = "auto") -> Models:
+        """``device``: auto (CUDA when there is one), cpu or cuda. Raises InputError for a device that is not there."""
+        chosen = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
+        if chosen.startswith("cuda") and not torch.cuda.is_available():
+            raise InputError("Device cuda was asked for, but this PyTorch sees no CUDA GPU. Use --device auto or cpu.")
+        if chosen.split(":")[0] not in {"cpu", "cuda"}:
+            raise InputError(f"Unknown device {device!r}: use auto, cpu or cuda.")
+        return cls(load_head_model(), LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), torch.device(chosen))
+
+
+class _Stages:
+    """Reports and times the stages."""
+
+    def __init__(self, progress: ProgressCallback | None) -> None:
+        self.progress, self.seconds = progress, {}
+
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._stage, self._since = stage, time.perf_counter()
+        if self.progress:
+            self.progress(Progress(stage, 0, 1))
+
+    def stop(self) -> None:
+        if getattr(self, "_stage", None):
+            self.seconds[self._stage] = time.perf_counter() - self._since
+            self._stage = None
+
+
+def stylize(
+    photo: Image,
+    art: Image,
+    models: Models,
+    config: Config | None = None,
+    *,
+    photo_landmarks: Float[Tensor, "68 2"] | None = None,
+    art_landmarks: Float[Tensor, "68 2"] | None = None,
+    progress: ProgressCallback | None = None,
+) -> Result:
+    """Photo and artwork in, stylised head and every intermediate out.
+
+    ``photo``, ``art``: sRGB images [3,h,w] in 0..1. Given landmarks (68 points in iBUG order, pixels) replace
+    detection. Raises NoFaceError, FitError, or whatever ``progress`` raises to cancel.
+    """
+    config = config or Config.standard()
+    generator = torch.Generator().manual_seed(config.seed)
+    stages, warnings = _Stages(progress), []
+
+    # 1. Landmarks of both pictures.
+    stages.start("landmarks")
+    seen_photo = _find_landmarks(photo, photo_landmarks, models, "photo", warnings)
+    seen_art = _find_landmarks(art, art_landmarks, models, "art", warnings)
+
+    # 2. Head reconstruction (Sec. 4.2): camera, identity, expression.
+    stages.start("fit")
+    photo_fit = fit_head(seen_photo, models.head, config.fit)
+    art_fit = fit_head(seen_art, models.head, config.fit)
+
+    # 3. Canonical texture t_x.
+    stages.start("unwrap")
+    person = segment_person(photo, seen_photo, models.segmenter)
+    unwrapped = unwrap_photo(
+        photo, photo_fit, person, models.head, UnwrapConfig(texture_size=config.texture.texture_size)
+    )
+    content = _make_content(photo_fit, unwrapped.texture, models.head)
+
+    # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
+    stages.start("geometry")
+    art_shape = frontal_landmarks(seen_art, art_fit, models.head.landmarks68)
+    targets = translate_landmarks(photo_fit, art_shape, models.head, config.geometry.strength)
+    deformed = deform_to_landmarks(content, targets, build_deformer(models.head, config.geometry.stiffness))
+
+    # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
+    stages.start("texture")
+    face = mark_face(art_fit.mesh, art_fit)
+    texture = stylize_texture(
+        deformed.mesh, content.texture, art, face, models.vgg, config.texture, generator, progress
+    )  # fmt: skip
+    stages.stop()
+    return Result(
+        photo=photo,
+        art=art,
+        photo_landmarks=seen_photo,
+        art_landmarks=seen_art,
+        photo_fit=photo_fit,
+        art_fit=art_fit,
+        person_mask=person,
+        content=content,
+        stylized=replace(deformed, texture=texture),
+        target_landmarks=targets,
+        seconds=stages.seconds,
+        quality={
+            "photo_fit_error_percent": 100 * photo_fit.residual_relative,
+            "art_fit_error_percent": 100 * art_fit.residual_relative,
+            "texels_from_photo": float((unwrapped.seen > 0.5).float().mean()),
+        },
+        warnings=tuple(warnings),
+    )
+
+
+def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: str, warnings: list[str]) -> Landmarks:
+    if given is not None:
+        check_landmarks(given, (image.shape[1], image.shape[2]))
+        return Landmarks(points=given.float(), size=(image.shape[1], image.shape[2]))
+    landmarks, said = detect_landmarks(image, models.detector, what=what)
+    warnings += said
+    return landmarks
+
+
+def _make_content(fit: HeadFit, texture: Image, model: HeadModel) -> Head:
+    return Head(
+        mesh=fit.mesh,
+        texture=texture,
+        neutral=fit.neutral,
+        expression=fit.expression,
+        expression_deltas=fit.expression_deltas,
+        landmarks68=model.landmarks68,
+        original=fit.mesh.vertices,
+    )
+
+
+def mark_face(mesh: Mesh, fit: HeadFit) -> Float[Tensor, "h w"]:
+    """1 where the picture shows the face (forehead to chin, ear to ear; no ears, hair or neck), else 0."""
+    seen = rasterize(mesh, fit.camera)
+    wanted = torch.tensor([name in FACE_REGIONS for name in REGIONS])
+    region = mesh.regions[seen.face_ids.clamp(min=0)]
+    return (seen.mask & wanted[region]).float()

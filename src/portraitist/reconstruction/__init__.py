@@ -1,0 +1,1 @@
+"""Photo to head (paper Sec. 4.2): landmarks, head model, fitting, unwrap."""

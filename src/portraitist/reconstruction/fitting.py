@@ -1,0 +1,225 @@
+"""Landmarks to head: camera, identity and expression by alternating least squares, then a smooth residual.
+
+Takes the place of the FaceWarehouse reconstruction of Sec. 4.2. Only x and y of the landmarks are used: the
+detector's z tilts heads. The same code fits photos and artworks; an artwork's exaggeration ends up in the residual.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.surface import HandleSystem, factor_handles, spread_displacement
+from portraitist.types import EXPRESSION_NAMES, Camera, FitError, HeadFit, LandmarkEmbedding, Landmarks
+
+SKIN_POINTS = 468  # of the dense points; the last ten are irises
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+OUTER_EYE_CORNERS = (36, 45)  # iBUG
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """``noise``: expected landmark error, in outer eye distances. ``expression_spread``: how far an expression weight
+    may stray from the detector's score (standard deviation); ``expression_spread_68`` when there is no score.
+    ``rounds``: alternations. ``residual_stiffness``: smoothness of the last step, see ``surface.factor_handles``."""
+
+    noise: float = 0.02
+    expression_spread: float = 0.15
+    expression_spread_68: float = 0.25
+    rounds: int = 8
+    residual_stiffness: float = 3e-4
+    oval_weight: float = 0.3  # contour points slide along the face as it turns
+
+
+@dataclass(frozen=True)
+class _Observation:
+    points: np.ndarray  # [k, 2] px
+    weights: np.ndarray  # [k]
+    embedding: LandmarkEmbedding
+    eye_distance_px: float
+
+
+def _observe(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> _Observation:
+    corners = landmarks.points[list(OUTER_EYE_CORNERS)].double()
+    eye_distance = float((corners[1] - corners[0]).norm())
+    if not np.isfinite(eye_distance) or eye_distance < 2:
+        raise FitError(
+            f"The outer eye corners are {eye_distance:.1f} px apart; a face needs at least 2 px. "
+            "Check the landmark file (68 points in iBUG order) or use a larger picture."
+        )
+    if landmarks.dense is None:
+        weights = np.ones(68)
+        weights[:17] = config.oval_weight
+        return _Observation(landmarks.points.double().numpy(), weights, model.landmarks68, eye_distance)
+    weights = np.ones(SKIN_POINTS)
+    weights[list(FACE_OVAL)] = config.oval_weight
+    dense = model.landmarks478
+    embedding = LandmarkEmbedding(dense.face_ids[:SKIN_POINTS], dense.barycentrics[:SKIN_POINTS])
+    return _Observation(landmarks.dense[:SKIN_POINTS].double().numpy(), weights, embedding, eye_distance)
+
+
+def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int = 6):
+    """Scaled orthographic pose of 3D points [k,3] seen at ``targets`` [k,2] px (y down), weighted least squares.
+
+    Returns rotation [3,3], scale (px per metre) and the image of the origin [2]. The affine start is orthonormalised,
+    then refined by Gauss-Newton on the rotation vector.
+    """
+    flipped = targets * [1, -1]
+    share = weights / weights.sum()
+    middle3, middle2 = share @ points, share @ flipped
+    arms3, arms2 = points - middle3, flipped - middle2
+    root = np.sqrt(weights)[:, None]
+    affine = np.linalg.lstsq(root * arms3, root * arms2, rcond=None)[0].T
+    u, s, vt = np.linalg.svd(affine, full_matrices=False)
+    if s[0] <= 0 or s[1] < 1e-3 * s[0]:
+        raise FitError("The landmarks lie on a line, so no head pose explains them. Check the landmark file.")
+    two_rows = u @ vt
+    rotation = np.stack([*two_rows, np.cross(*two_rows)])
+    scale = s.mean()
+    for _ in range(steps):
+        turned = arms3 @ rotation.T
+        residual = (arms2 - scale * turned[:, :2]).ravel()
+        zero = np.zeros(len(turned))
+        by_turn = np.stack(
+            [np.stack([zero, turned[:, 2], -turned[:, 1]], 1), np.stack([-turned[:, 2], zero, turned[:, 0]], 1)], 1
+        )
+        jacobian = np.concatenate([scale * by_turn.reshape(-1, 3), turned[:, :2].reshape(-1, 1)], axis=1)
+        rows = np.repeat(root[:, 0], 2)
+        step = np.linalg.lstsq(rows[:, None] * jacobian, rows * residual, rcond=None)[0]
+        rotation = Rotation.from_rotvec(step[:3]).as_matrix() @ rotation
+        scale = max(scale + step[3], 1e-6)
+    return rotation, scale, (middle2 - scale * (rotation[:2] @ middle3)) * [1, -1]
+
+
+def solve_coefficients(
+    observation: _Observation,
+    mean: np.ndarray,
+    basis: np.ndarray,
+    prior: np.ndarray,
+    spread: np.ndarray,
+    rotation: np.ndarray,
+    scale: float,
+    centre: np.ndarray,
+    config: FitConfig,
+    identities: int,
+) -> np.ndarray:
+    """Regularised least squares for identity and expression with the camera fixed; expressions kept in 0..1.
+
+    ``mean`` [k,3], ``basis`` [c,k,3] at the landmarks; ``prior`` and ``spread`` [c] of the coefficients.
+    """
+    project = scale * rotation[:2] * [[1], [-1]]
+    design = np.einsum("ij,ckj->kic", project, basis).reshape(-1, len(basis))
+    target = (observation.points - centre - mean @ project.T).ravel()
+    sigma = config.noise * observation.eye_distance_px
+    rows = np.repeat(np.sqrt(observation.weights), 2) / sigma
+    # The dense points are far from independent: a patch of them moves together. Count them as 68.
+    rows *= np.sqrt(68 / len(observation.points))
+    normal = (design * rows[:, None] ** 2).T @ design + np.diag(spread**-2.0)
+    right = (design * rows[:, None] ** 2).T @ target + prior / spread**2
+    free = np.ones(len(basis), bool)
+    value = np.zeros(len(basis))
+    for _ in range(4):  # active set: pin expressions that leave 0..1 at their bound
+        value[free] = np.linalg.solve(
+            normal[np.ix_(free, free)], right[free] - normal[np.ix_(free, ~free)] @ value[~free]
+        )
+        out = free & (np.arange(len(basis)) >= identities) & ((value < 0) | (value > 1))
+        if not out.any():
+            break
+        value[out] = value[out].clip(0, 1)
+        free &= ~out
+    value[identities:] = value[identities:].clip(0, 1)
+    return value
+
+
+@functools.lru_cache(maxsize=4)
+def _residual_system(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
+    """The handles of the residual never change, so their system is factored once per process."""
+    if not dense:
+        return factor_handles(model, model.landmarks68, torch.ones(68), stiffness)
+    weights = torch.ones(SKIN_POINTS)
+    weights[list(FACE_OVAL)] = oval_weight
+    embedding = LandmarkEmbedding(
+        model.landmarks478.face_ids[:SKIN_POINTS], model.landmarks478.barycentrics[:SKIN_POINTS]
+    )
+    return factor_handles(model, embedding, weights * 68 / SKIN_POINTS, stiffness)
+
+
+def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = None) -> HeadFit:
+    """Fit the head model to one picture's landmarks (dense points if there, else the 68).
+
+    Raises FitError when no human head explains the landmarks.
+    """
+    config = config or FitConfig()
+    observation = _observe(landmarks, model, config)
+    identities, actions = len(model.identity_basis), len(EXPRESSION_NAMES)
+    embedding, faces = observation.embedding, model.faces
+    mean = embedding.positions(model.mean, faces).double().numpy()
+    columns = torch.cat([model.identity_basis, model.expression_deltas])
+    corners = faces[embedding.face_ids]
+    basis = (columns[:, corners] * embedding.barycentrics[None, :, :, None]).sum(2).double().numpy()
+    prior = np.zeros(identities + actions)
+    spread = np.ones(identities + actions)
+    if landmarks.expressions is not None:
+        prior[identities:] = landmarks.expressions.double().numpy()
+        spread[identities:] = config.expression_spread
+    else:
+        spread[identities:] = config.expression_spread_68
+    value = prior.copy()
+    for _ in range(config.rounds):
+        points = mean + np.einsum("c,ckj->kj", value, basis)
+        rotation, scale, centre = solve_camera(points, observation.points, observation.weights)
+        value = solve_coefficients(observation, mean, basis, prior, spread, rotation, scale, centre, config, identities)
+    points = mean + np.einsum("c,ckj->kj", value, basis)
+    rotation, scale, centre = solve_camera(points, observation.points, observation.weights)
+    camera = Camera(
+        torch.from_numpy(rotation).float(), float(scale), (float(centre[0]), float(centre[1])), landmarks.size
+    )
+    return _add_residual(landmarks, model, config, observation, value, camera)
+
+
+def _add_residual(
+    landmarks: Landmarks,
+    model: HeadModel,
+    config: FitConfig,
+    observation: _Observation,
+    value: np.ndarray,
+    camera: Camera,
+) -> HeadFit:
+    """What identity and expression could not say, spread smoothly over the neutral head in the picture's plane."""
+    identity, expression = torch.from_numpy(value).float().split([len(model.identity_basis), len(EXPRESSION_NAMES)])
+    neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
+    shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
+    seen = torch.from_numpy(observation.points).float()
+    missing = (seen - camera.project(observation.embedding.positions(shown, model.faces))) / camera.scale_px
+    relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observation.eye_distance_px
+    if not np.isfinite(relative) or relative > 0.5:
+        raise FitError(
+            f"The landmarks are {100 * relative:.0f} % of the eye distance away from any human head. "
+            "Check that they are 68 points in iBUG order, in pixels of this picture."
+        )
+    in_head = (
+        torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(len(missing), 1)], 1) @ camera.rotation
+    )
+    system = _residual_system(model, landmarks.dense is not None, config.residual_stiffness, config.oval_weight)
+    displacement = spread_displacement(model, system, shown, in_head)
+    neutral, shown = neutral + displacement, shown + displacement
+    error = (camera.project(observation.embedding.positions(shown, model.faces)) - seen).norm(dim=1)
+    residual_px = float(error.square().mean().sqrt())
+    return HeadFit(
+        identity=identity,
+        expression=expression,
+        mesh=model.template.with_vertices(shown),
+        neutral=neutral,
+        expression_deltas=model.expression_deltas,
+        camera=camera,
+        residual_px=residual_px,
+        residual_relative=residual_px / observation.eye_distance_px,
+    )

@@ -1,0 +1,47 @@
+"""Laplacian pyramid of a texture, and filling of what lies between its islands."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import distance_transform_edt
+
+from portraitist.texture.rendering import mark_texels
+from portraitist.types import Image, Mesh
+
+_COARSEST = 8
+
+
+def build_pyramid(image: Image) -> list[Image]:
+    """Band-pass levels, finest first, each half the size of the one before; the last one is the low-pass rest.
+
+    `fold_pyramid` of the result is the image again. A step on a coarse level moves a broad patch, so colours settle in
+    a few steps that single texels would need hundreds for.
+    """
+    levels = []
+    while image.shape[-1] > _COARSEST:
+        smaller = F.adaptive_avg_pool2d(image, image.shape[-1] // 2)
+        levels.append(image - _enlarge(smaller, image.shape[-1]))
+        image = smaller
+    return [*levels, image]
+
+
+def fold_pyramid(levels: list[Image]) -> Image:
+    """The image whose pyramid this is; differentiable."""
+    image = levels[-1]
+    for level in reversed(levels[:-1]):
+        image = _enlarge(image, level.shape[-1]) + level
+    return image
+
+
+def _enlarge(image: Image, size: int) -> Image:
+    return F.interpolate(image[None], size=(size, size), mode="bilinear", align_corners=False)[0]
+
+
+def extend_islands(mesh: Mesh, texture: Image) -> Image:
+    """Every texel outside the UV islands takes the nearest colour inside, so that no viewer's filter finds a seam."""
+    outside = (mark_texels(mesh, texture.shape[-1]) < 0).cpu().numpy()
+    nearest = np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True))
+    rows, columns = torch.from_numpy(nearest).long().to(texture.device)
+    return texture[:, rows, columns]

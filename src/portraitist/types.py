@@ -1,0 +1,307 @@
+"""What flows between the rooms. Read this first, then ``pipeline.py``.
+
+Conventions (``docs/conventions.md`` has the long form):
+
+* Images are float32 tensors ``[3, h, w]``, sRGB-encoded values in 0..1. Pixel (x, y) covers the square from (x, y) to
+  (x+1, y+1), so its centre is at (x+0.5, y+0.5); row 0 is the top.
+* Head space is in metres, +X towards the sitter's own left (the viewer's right when looking at the face), +Y up, +Z out
+  of the face. It is the space of the GLB.
+* UV has its origin at the *top left* of the texture image and v points down, as in glTF. (The OBJ writer flips v.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Image = Float[Tensor, "3 _h _w"]
+"""sRGB image, values in 0..1. The underscores let one call take pictures of different sizes."""
+
+REGIONS: tuple[str, ...] = (
+    "skin",  # face skin that is none of the below
+    "lips",
+    "eyelids",  # skin around the eyes, lids included
+    "brows",
+    "nose",
+    "ears",
+    "scalp",
+    "neck",
+    "eyeballs",
+    "mouth_inside",  # inner lip walls and palate of the skin mesh
+    "teeth",
+    "tongue",
+)
+"""Region names; ``Mesh.regions`` holds indices into this tuple, one per face."""
+
+EXPRESSION_NAMES: tuple[str, ...] = (
+    "browDownLeft",
+    "browDownRight",
+    "browInnerUp",
+    "browOuterUpLeft",
+    "browOuterUpRight",
+    "cheekPuff",
+    "cheekSquintLeft",
+    "cheekSquintRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookDownLeft",
+    "eyeLookDownRight",
+    "eyeLookInLeft",
+    "eyeLookInRight",
+    "eyeLookOutLeft",
+    "eyeLookOutRight",
+    "eyeLookUpLeft",
+    "eyeLookUpRight",
+    "eyeSquintLeft",
+    "eyeSquintRight",
+    "eyeWideLeft",
+    "eyeWideRight",
+    "jawForward",
+    "jawLeft",
+    "jawOpen",
+    "jawRight",
+    "mouthClose",
+    "mouthDimpleLeft",
+    "mouthDimpleRight",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthFunnel",
+    "mouthLeft",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "mouthPucker",
+    "mouthRight",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthStretchLeft",
+    "mouthStretchRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "noseSneerLeft",
+    "noseSneerRight",
+    "tongueOut",
+)
+"""The 52 ARKit actions, alphabetical; rows of ``Head.expression_deltas`` and names of the GLB's morph targets."""
+
+
+class PortraitistError(Exception):
+    """Base of every error a user can cause or cure. The message says what was got, what is needed, what to do."""
+
+    exit_code = 1
+
+
+class InputError(PortraitistError):
+    """A file or value given by the user cannot be used."""
+
+    exit_code = 2
+
+
+class NoFaceError(PortraitistError):
+    """No face was found in a picture."""
+
+    exit_code = 3
+
+
+class FitError(PortraitistError):
+    """The landmarks do not look like a face, so no head can be fitted to them."""
+
+    exit_code = 4
+
+
+class OutputError(PortraitistError):
+    """The result cannot be written where it should go."""
+
+    exit_code = 5
+
+
+class AssetError(PortraitistError):
+    """A file of the package is missing or damaged."""
+
+    exit_code = 6
+
+
+class Cancelled(PortraitistError):
+    """Raised from a progress callback to stop a run."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Facial landmarks of one picture, in its pixels (x right, y down).
+
+    ``points``: 68 points in iBUG order. ``dense``: the detector's 478 points, or None when the 68 came from a file.
+    ``expressions``: scores 0..1 of the 52 ARKit actions in ``head_model.EXPRESSION_NAMES`` order, or None.
+    ``size``: (height, width) of the picture.
+    """
+
+    points: Float[Tensor, "68 2"]
+    size: tuple[int, int]
+    dense: Float[Tensor, "478 2"] | None = None
+    expressions: Float[Tensor, "52"] | None = None
+
+
+@dataclass(frozen=True)
+class LandmarkEmbedding:
+    """Points tied to a surface: triangle ids and barycentric weights."""
+
+    face_ids: Int[Tensor, "k"]
+    barycentrics: Float[Tensor, "k 3"]
+
+    def positions(self, vertices: Float[Tensor, "n 3"], faces: Int[Tensor, "f 3"]) -> Float[Tensor, "k 3"]:
+        return (vertices[faces[self.face_ids]] * self.barycentrics[..., None]).sum(1)
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangle mesh with per-corner UVs: ``uvs[uv_faces]`` belongs to ``vertices[faces]`` corner by corner."""
+
+    vertices: Float[Tensor, "n 3"]
+    faces: Int[Tensor, "f 3"]
+    uvs: Float[Tensor, "m 2"]
+    uv_faces: Int[Tensor, "f 3"]
+    regions: Int[Tensor, "f"]
+
+    def with_vertices(self, vertices: Float[Tensor, "n 3"]) -> Mesh:
+        return replace(self, vertices=vertices)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Scaled orthographic camera: ``x_px = centre_px + scale_px * (R v).xy * (1, -1)``.
+
+    ``rotation``: head space to camera space (camera looks along -Z, +Y up). ``scale_px``: pixels per metre.
+    ``centre_px``: where the head-space origin lands (x, y). ``size``: (height, width) in pixels.
+    """
+
+    rotation: Float[Tensor, "3 3"]
+    scale_px: float
+    centre_px: tuple[float, float]
+    size: tuple[int, int]
+
+    def project(self, points: Float[Tensor, "k 3"]) -> Float[Tensor, "k 2"]:
+        """Head-space points to pixels (x right, y down)."""
+        rotated = points @ self.rotation.to(points).T
+        centre = rotated.new_tensor(self.centre_px)
+        return centre + self.scale_px * rotated[:, :2] * rotated.new_tensor([1.0, -1.0])
+
+    def depth(self, points: Float[Tensor, "k 3"]) -> Float[Tensor, "k"]:
+        """Camera-space Z in metres; larger is nearer to the viewer."""
+        return points @ self.rotation.to(points)[2]
+
+    def resized(self, factor: float | int, size: tuple[int, int] | None = None) -> Camera:
+        """The same view on a picture ``factor`` times as large."""
+        height, width = self.size
+        return replace(
+            self,
+            scale_px=self.scale_px * factor,
+            centre_px=(self.centre_px[0] * factor, self.centre_px[1] * factor),
+            size=size or (round(height * factor), round(width * factor)),
+        )
+
+
+def rotation_from_yaw_pitch(yaw_deg: float | int, pitch_deg: float | int) -> Float[Tensor, "3 3"]:
+    """Head rotation as seen by a fixed camera. ``yaw_deg`` > 0 turns the face to the viewer's right (towards +X),
+    ``pitch_deg`` > 0 lifts it (the viewer sees it from below). (0, 0) is the front."""
+    yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
+    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    turn = torch.tensor([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
+    lift = torch.tensor([[1.0, 0.0, 0.0], [0.0, cp, sp], [0.0, -sp, cp]])
+    return lift @ turn
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What the rasteriser saw, one view, no gradient.
+
+    ``face_ids``: -1 where there is background. ``uv_footprint``: side of the pixel's footprint in UV units (0..1), for
+    filtered texture look-ups.
+    """
+
+    face_ids: Int[Tensor, "h w"]
+    barycentrics: Float[Tensor, "h w 3"]
+    uv: Float[Tensor, "h w 2"]
+    uv_footprint: Float[Tensor, "h w"]
+    mask: Bool[Tensor, "h w"]
+
+
+@dataclass(frozen=True)
+class HeadFit:
+    """What fitting learned from one set of landmarks, and how well.
+
+    ``mesh``: this person's head with the picture's expression on it. ``neutral``: the same head without expression.
+    ``identity``: basis coefficients in standard deviations. ``expression``: 52 ARKit weights 0..1.
+    ``residual_px``: root mean square landmark error in pixels; ``residual_relative``: the same over the outer eye
+    distance.
+    """
+
+    identity: Float[Tensor, "i"]
+    expression: Float[Tensor, "52"]
+    mesh: Mesh
+    neutral: Float[Tensor, "n 3"]
+    expression_deltas: Float[Tensor, "52 n 3"]
+    camera: Camera
+    residual_px: float
+    residual_relative: float
+
+
+@dataclass(frozen=True)
+class Head:
+    """The one currency of every application: content head and stylised head alike.
+
+    ``mesh.vertices`` carry the expression; ``neutral + expression @ expression_deltas == mesh.vertices``.
+    ``texture``: canonical texture ``[3, t, t]``, sRGB 0..1. ``original``: vertices of the unstylised head with the same
+    expression (equal to ``mesh.vertices`` on a content head).
+    """
+
+    mesh: Mesh
+    texture: Image
+    neutral: Float[Tensor, "n 3"]
+    expression: Float[Tensor, "52"]
+    expression_deltas: Float[Tensor, "52 n 3"]
+    landmarks68: LandmarkEmbedding
+    original: Float[Tensor, "n 3"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Sent to one callback; raising ``Cancelled`` (or anything else) from it stops the run."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float | None = None
+    preview: Image | None = None
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The stylised head and every intermediate, for looking inside."""
+
+    photo: Image
+    art: Image
+    photo_landmarks: Landmarks
+    art_landmarks: Landmarks
+    photo_fit: HeadFit
+    art_fit: HeadFit
+    person_mask: Float[Tensor, "h w"]
+    content: Head
+    stylized: Head
+    target_landmarks: Float[Tensor, "68 3"]
+    seconds: dict[str, float] = field(default_factory=dict)
+    quality: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()

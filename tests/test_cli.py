@@ -1,0 +1,218 @@
+"""The command as a user meets it: each problem one clear sentence, its own exit code, nothing left behind."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.cbook import get_sample_data
+from PIL import Image as PillowImage
+
+from portraitist.assets import asset_path
+from portraitist.cli import (
+    DEMO_OUTPUT,
+    PRESETS,
+    STYLES,
+    ArgumentError,
+    Request,
+    build_parser,
+    make_config,
+    make_demo_request,
+)
+
+PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
+ART = Path(__file__).parents[1] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
+COMMAND = [sys.executable, "-m", "portraitist.cli"]
+
+
+def portraitist(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+
+
+def assert_refused(run: subprocess.CompletedProcess[str], exit_code: int, *words: str) -> None:
+    assert run.returncode == exit_code, run.stderr
+    assert "Traceback" not in run.stderr
+    message = run.stderr.splitlines()[-1]
+    assert message.startswith("portraitist: ")
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("command", [[], ["stylize"], ["demo"]])
+def test_help_is_quick(command: list[str], tmp_path: Path):
+    def seconds() -> float:
+        start = time.perf_counter()
+        run = portraitist(*command, "--help", folder=tmp_path)
+        assert run.returncode == 0
+        assert run.stdout.startswith("usage: portraitist")
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+def test_help_names_every_option(tmp_path: Path):
+    help_text = portraitist("stylize", "--help", folder=tmp_path).stdout
+    options = "preset geometry texture photo-landmarks art-landmarks texture-size device seed overwrite save-all json"
+    for option in options.split():
+        assert f"--{option}" in help_text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("COMMAND",)),
+        (("stylize", PHOTO, PHOTO), ("-o",)),
+        (("stylize", "absent.jpg", PHOTO, "-o", "out"), ("PHOTO", "absent.jpg")),
+        (("stylize", PHOTO, ".", "-o", "out"), ("ART", "not a file")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--geometry", "2.1"), ("--geometry", "0 to 2", "2.1")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--texture", "nan"), ("--texture", "0 to 1", "nan")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-size", "x"), ("--texture-size", "128 to 4096")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast"), ("--preset", "draft", "standard", "best")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--art-landmarks", "absent.pts"), ("--art-landmarks", "absent.pts")),
+        (("demo", "--style", "oil"), ("--style", *STYLES)),
+    ],
+)
+def test_impossible_arguments_are_named_at_once(arguments: tuple, words: tuple[str, ...], tmp_path: Path):
+    start = time.perf_counter()
+    run = portraitist(*arguments, folder=tmp_path)
+    assert time.perf_counter() - start < 1.5
+    assert_refused(run, 2, *words)
+    assert len(run.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_as_json(tmp_path: Path):
+    run = portraitist("stylize", PHOTO, PHOTO, "-o", "out", "--seed", "-1", "--json", folder=tmp_path)
+    error = json.loads(run.stdout)["error"]
+    assert error["exit_code"] == run.returncode == 2
+    assert "--seed" in error["message"]
+
+
+def test_values_that_are_not_given_are_left_to_the_preset():
+    given = vars(build_parser().parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
+    assert given.pop("make_request") is Request
+    assert given == {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
+    with pytest.raises(ArgumentError):
+        build_parser().parse_args(["stylize", str(PHOTO)])
+
+
+def test_given_values_replace_those_of_the_preset():
+    from portraitist import Config
+
+    paths = {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
+    for preset in PRESETS:
+        assert make_config(Request(**paths, preset=preset)) == getattr(Config, preset)()
+    config = make_config(Request(**paths, geometry=0.25, texture=0.5, texture_size=512, seed=9))
+    assert (config.geometry.strength, config.texture.strength) == (0.25, 0.5)
+    assert (config.texture.texture_size, config.seed) == (512, 9)
+
+
+def test_demo_uses_the_embedded_pictures():
+    for style in STYLES:
+        request = make_demo_request(style=style)
+        assert request.photo == PHOTO
+        assert request.art == asset_path(f"exemplars/{style}.jpg")
+        assert request.output == DEMO_OUTPUT
+        assert request.overwrite
+    assert not make_demo_request(output=Path("mine")).overwrite
+
+
+def save_noise(path: Path) -> Path:
+    """A picture without a face."""
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    PillowImage.fromarray(noise).save(path)
+    return path
+
+
+def test_file_that_is_no_picture(tmp_path: Path):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    run = portraitist("stylize", PHOTO, "text.jpg", "-o", "out", folder=tmp_path)
+    assert_refused(run, 2, "text.jpg")
+    assert {path.name for path in tmp_path.iterdir()} == {"text.jpg"}
+
+
+def test_picture_without_a_face(tmp_path: Path):
+    save_noise(tmp_path / "noise.png")
+    run = portraitist("stylize", "noise.png", ART, "-o", "out", "--json", folder=tmp_path)
+    assert_refused(run, 3, "face")
+    assert json.loads(run.stdout)["error"]["type"] == "NoFaceError"
+    assert {path.name for path in tmp_path.iterdir()} == {"noise.png"}
+
+
+def test_wrong_landmark_file(tmp_path: Path):
+    (tmp_path / "points.txt").write_text("1 2\n3 4\n")
+    run = portraitist("stylize", PHOTO, ART, "-o", "out", "--photo-landmarks", "points.txt", folder=tmp_path)
+    assert_refused(run, 2, "points.txt", "68")
+    assert {path.name for path in tmp_path.iterdir()} == {"points.txt"}
+
+
+def test_folder_with_foreign_files_is_refused_before_the_work(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    for option in ([], ["--overwrite"]):
+        start = time.perf_counter()
+        run = portraitist("stylize", PHOTO, ART, "-o", "out", *option, folder=tmp_path)
+        assert time.perf_counter() - start < 15
+        assert_refused(run, 5, "out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert_refused(portraitist("stylize", PHOTO, ART, "-o", "file/out", folder=tmp_path), 5, "Cannot write")
+
+
+def save_odd_photos(folder: Path) -> dict[str, Path]:
+    """The same photo as phones and editors store it: turned with an EXIF note, with alpha, and grey."""
+    photo = PillowImage.open(PHOTO).convert("RGB")
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6  # stored turned; to be shown turned by 90 degrees clockwise
+    photo.transpose(PillowImage.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif, quality=95)
+    translucent = photo.copy()
+    translucent.putalpha(255)
+    translucent.save(folder / "alpha.png")
+    photo.convert("L").save(folder / "grey.png")
+    return {name: next(folder.glob(f"{name}.*")) for name in ("turned", "alpha", "grey")}
+
+
+@pytest.mark.parametrize("kind", ["turned", "alpha", "grey"])
+def test_odd_photos_are_read_as_people_see_them(kind: str, tmp_path: Path):
+    """Geometry and texture off: what is tested is that the face is found upright and the result is whole."""
+    photo = save_odd_photos(tmp_path)[kind]
+    options = ["--preset", "draft", "--geometry", 0, "--texture", 0, "--texture-size", 256, "--json"]
+    run = portraitist("stylize", photo, ART, "-o", "out", *options, folder=tmp_path)
+    assert run.returncode == 0, run.stderr
+    record = json.loads(run.stdout)
+    assert record == json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["inputs"]["photo"]["name"] == photo.name
+    front = np.asarray(PillowImage.open(tmp_path / "out" / "views" / "front.png"))
+    assert front.shape == (512, 512, 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopping_leaves_nothing(number: signal.Signals, exit_code: int, tmp_path: Path):
+    command = [*COMMAND, "stylize", str(PHOTO), str(ART), "-o", "deep/out", "--preset", "best"]
+    start = time.perf_counter()
+    # A shell that runs the tests in the background has children ignore Ctrl-C; a user's terminal does not.
+    restore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=restore) as process:
+        assert process.stderr is not None
+        first_line = process.stderr.readline()
+        assert time.perf_counter() - start < 3
+        assert "loading" in first_line
+        process.stderr.readline()  # the next stage has begun
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == exit_code
+    assert "Traceback" not in rest
+    assert not list(tmp_path.iterdir())

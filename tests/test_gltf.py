@@ -1,0 +1,153 @@
+"""The GLB holds what the head holds, to the last digit, and in the form that viewers expect."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gl
+import pytest
+import torch
+import trimesh
+from PIL import Image as PillowImage
+
+from portraitist.files import gltf
+from portraitist.files.gltf import ORIGINAL_SHAPE, vertex_normals, write_glb
+from portraitist.types import EXPRESSION_NAMES, Head
+
+SCALAR_TYPES = {gl.FLOAT: "<f4", gl.UNSIGNED_SHORT: "<u2", gl.UNSIGNED_INT: "<u4"}
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+
+
+def read_accessor(file: gl.GLTF2, index: int) -> np.ndarray:
+    """Independent, slow reading of an accessor, sparse ones included."""
+    accessor, blob = file.accessors[index], file.binary_blob()
+
+    def read(view: int, dtype: str, count: int) -> np.ndarray:
+        return np.frombuffer(blob, dtype, count, file.bufferViews[view].byteOffset)
+
+    dtype, width = SCALAR_TYPES[accessor.componentType], WIDTHS[accessor.type]
+    if accessor.bufferView is None:
+        values = np.zeros((accessor.count, width), np.float32)
+    else:
+        values = read(accessor.bufferView, dtype, accessor.count * width).reshape(accessor.count, width).copy()
+    if (sparse := accessor.sparse) is not None:
+        ids = read(sparse.indices.bufferView, SCALAR_TYPES[sparse.indices.componentType], sparse.count)
+        assert (np.diff(ids.astype(int)) > 0).all(), "sparse indices must increase"
+        values[ids] = read(sparse.values.bufferView, dtype, sparse.count * width).reshape(-1, width)
+    return values
+
+
+@pytest.fixture
+def glb(head: Head, tmp_path: Path) -> gl.GLTF2:
+    write_glb(tmp_path / "head.glb", head)
+    return gl.GLTF2().load(str(tmp_path / "head.glb"))
+
+
+def read_corners(file: gl.GLTF2) -> tuple[np.ndarray, gl.Primitive]:
+    primitive = file.meshes[0].primitives[0]
+    return read_accessor(file, primitive.indices).reshape(-1), primitive
+
+
+def test_base_and_default_weights_give_the_rendered_shape(glb: gl.GLTF2, head: Head):
+    corners, primitive = read_corners(glb)
+    shape = read_accessor(glb, primitive.attributes.POSITION).astype(np.float64)
+    for weight, target in zip(glb.meshes[0].weights, primitive.targets, strict=True):
+        shape += weight * read_accessor(glb, target["POSITION"])
+    expected = head.mesh.vertices[head.mesh.faces.reshape(-1)].numpy()
+    np.testing.assert_allclose(shape[corners], expected, atol=1e-6)
+
+
+def test_original_shape_target_undoes_the_exaggeration(glb: gl.GLTF2, head: Head):
+    corners, primitive = read_corners(glb)
+    assert glb.meshes[0].extras["targetNames"][-1] == ORIGINAL_SHAPE
+    assert glb.meshes[0].weights[-1] == 0
+    offsets = read_accessor(glb, primitive.targets[-1]["POSITION"])[corners]
+    expected = (head.original - head.mesh.vertices)[head.mesh.faces.reshape(-1)].numpy()
+    np.testing.assert_allclose(offsets, expected, atol=1e-7)
+
+
+def test_targets_carry_the_arkit_names_in_order(glb: gl.GLTF2, head: Head):
+    names = glb.meshes[0].extras["targetNames"]
+    assert names == [*EXPRESSION_NAMES, ORIGINAL_SHAPE]
+    corners, primitive = read_corners(glb)
+    jaw = names.index("jawOpen")
+    offsets = read_accessor(glb, primitive.targets[jaw]["POSITION"])[corners]
+    np.testing.assert_allclose(offsets, head.expression_deltas[jaw][head.mesh.faces.reshape(-1)].numpy(), atol=1e-6)
+
+
+def test_uvs_keep_their_origin_at_the_top_left(glb: gl.GLTF2, head: Head):
+    corners, primitive = read_corners(glb)
+    uvs = read_accessor(glb, primitive.attributes.TEXCOORD_0)[corners]
+    np.testing.assert_array_equal(uvs, head.mesh.uvs[head.mesh.uv_faces.reshape(-1)].numpy())
+
+
+def test_vertices_are_doubled_at_the_seam_only(glb: gl.GLTF2, head: Head):
+    pairs = {*zip(head.mesh.faces.reshape(-1).tolist(), head.mesh.uv_faces.reshape(-1).tolist(), strict=True)}
+    assert glb.accessors[glb.meshes[0].primitives[0].attributes.POSITION].count == len(pairs) < len(head.mesh.uvs) + 1
+
+
+def test_normals_are_unit_outward_and_equal_on_both_sides_of_the_seam(glb: gl.GLTF2, head: Head):
+    corners, primitive = read_corners(glb)
+    normals = read_accessor(glb, primitive.attributes.NORMAL)[corners]
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
+    vertex_ids = head.mesh.faces.reshape(-1).numpy()
+    assert ((normals * head.neutral[vertex_ids].numpy()).sum(1) > 0).all()
+    first = np.zeros((len(head.neutral), 3), np.float32)
+    first[vertex_ids] = normals
+    np.testing.assert_array_equal(normals, first[vertex_ids])
+
+
+def test_vertex_normals_of_one_triangle():
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]], np.float32)
+    normals = vertex_normals(vertices, np.array([[0, 2, 1]]))
+    np.testing.assert_array_equal(normals, [[0, 0, -1], [0, 0, -1], [0, 0, -1], [0, 0, 1]])
+
+
+def test_material_is_unlit_and_the_png_is_the_texture(glb: gl.GLTF2, head: Head):
+    assert glb.extensionsUsed == ["KHR_materials_unlit"]
+    assert glb.materials[0].extensions == {"KHR_materials_unlit": {}}
+    image = glb.images[0]
+    view = glb.bufferViews[image.bufferView]
+    data = glb.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
+    pixels = np.asarray(PillowImage.open(io.BytesIO(data)))
+    assert image.mimeType == "image/png"
+    np.testing.assert_allclose(pixels / 255, head.texture.permute(1, 2, 0).numpy(), atol=0.5 / 255 + 1e-6)
+
+
+def test_very_large_texture_is_embedded_as_jpeg(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gltf, "LARGEST_PNG_BYTES", 100)
+    write_glb(tmp_path / "head.glb", head)
+    assert gl.GLTF2().load(str(tmp_path / "head.glb")).images[0].mimeType == "image/jpeg"
+
+
+def test_bounds_hold_the_values_and_views_are_aligned(glb: gl.GLTF2):
+    primitive = glb.meshes[0].primitives[0]
+    for index in [primitive.attributes.POSITION, *(target["POSITION"] for target in primitive.targets)]:
+        values = read_accessor(glb, index)
+        np.testing.assert_array_equal(glb.accessors[index].min, values.min(0))
+        np.testing.assert_array_equal(glb.accessors[index].max, values.max(0))
+    assert all(view.byteOffset % 4 == 0 for view in glb.bufferViews)
+
+
+def test_local_actions_are_stored_sparsely(glb: gl.GLTF2):
+    targets = glb.meshes[0].primitives[0].targets
+    sparse = [glb.accessors[target["POSITION"]].sparse for target in targets]
+    assert all(sparse[:-1])
+    assert sparse[-1] is None
+    assert sparse[EXPRESSION_NAMES.index("tongueOut")].count == 1  # moves nothing, still well-formed
+
+
+def test_content_head_opens_in_trimesh(content_head: Head, tmp_path: Path):
+    write_glb(tmp_path / "head.glb", content_head)
+    mesh = trimesh.load(tmp_path / "head.glb", force="mesh", process=False)
+    assert len(mesh.faces) == len(content_head.mesh.faces)
+    np.testing.assert_allclose(mesh.bounds[1], content_head.neutral.amax(0).numpy(), atol=1e-6)
+
+
+def test_same_head_gives_the_same_bytes(head: Head, tmp_path: Path):
+    for name in "ab":
+        write_glb(tmp_path / name, dataclasses.replace(head, texture=torch.clone(head.texture)))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -1,0 +1,57 @@
+"""OBJ, MTL and PNG belong together and say the same as the head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image as PillowImage
+
+from portraitist.files.obj import write_obj
+from portraitist.types import Head
+
+
+@pytest.fixture
+def folder(head: Head, tmp_path: Path) -> Path:
+    write_obj(tmp_path / "head.obj", head)
+    return tmp_path
+
+
+def read_rows(folder: Path, keyword: str) -> list[list[str]]:
+    lines = (folder / "head.obj").read_text().splitlines()
+    return [line.split()[1:] for line in lines if line.split()[0] == keyword]
+
+
+def test_vertices_keep_number_order_and_place(folder: Path, head: Head):
+    np.testing.assert_allclose(np.array(read_rows(folder, "v"), float), head.mesh.vertices.numpy(), atol=1e-6)
+
+
+def test_corners_point_to_their_vertex_and_uv_with_v_up(folder: Path, head: Head):
+    corners = np.array([[corner.split("/") for corner in row] for row in read_rows(folder, "f")], int) - 1
+    np.testing.assert_array_equal(corners[..., 0], head.mesh.faces.numpy())
+    uvs = np.array(read_rows(folder, "vt"), float)[corners[..., 1]]
+    expected = head.mesh.uvs[head.mesh.uv_faces].numpy() * [1, -1] + [0, 1]
+    np.testing.assert_allclose(uvs, expected, atol=1e-6)
+
+
+def test_files_name_each_other_relatively(folder: Path, head: Head):
+    assert read_rows(folder, "mtllib") == [["head.mtl"]]
+    material = (folder / "head.mtl").read_text().splitlines()
+    assert "map_Kd head.png" in material
+    assert f"newmtl {read_rows(folder, 'usemtl')[0][0]}" in material
+    pixels = np.asarray(PillowImage.open(folder / "head.png"))
+    np.testing.assert_allclose(pixels / 255, head.texture.permute(1, 2, 0).numpy(), atol=0.5 / 255 + 1e-6)
+
+
+def test_trimesh_finds_the_texture(folder: Path, head: Head):
+    mesh = trimesh.load(folder / "head.obj", force="mesh")
+    assert len(mesh.faces) == len(head.mesh.faces)
+    assert mesh.visual.material.image.size == (head.texture.shape[2], head.texture.shape[1])
+
+
+def test_texture_can_have_another_name(head: Head, tmp_path: Path):
+    write_obj(tmp_path / "head.obj", head, texture_name="texture.png")
+    assert "map_Kd texture.png" in (tmp_path / "head.mtl").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"head.obj", "head.mtl", "texture.png"}

@@ -1,0 +1,193 @@
+"""The texture stage end to end on a small ball, and the pieces that make it hold."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from conftest import make_head
+
+from portraitist.texture import optimization
+from portraitist.texture.optimization import TextureConfig, stylize_texture
+from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
+from portraitist.texture.rendering import mark_texels
+from portraitist.texture.targets import cut_exemplar, make_view_bank, measure_roughness, sample_style
+from portraitist.texture.vgg import load_vgg
+from portraitist.types import REGIONS, Cancelled, Progress
+
+TINY = TextureConfig(
+    texture_size=32, scales_px=(32, 48), steps=(3, 3), samples=(96, 96), content_weights=(2.0, 2.0), views=3
+)
+
+
+@pytest.fixture(scope="module")
+def vgg():
+    return load_vgg()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """On pictures this small a second thread costs more than it brings."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """The test ball with a face in front and scalp behind."""
+    head = make_head()
+    faces = head.mesh.vertices[head.mesh.faces].mean(1)
+    regions = torch.where(faces[:, 2] > 0, REGIONS.index("skin"), REGIONS.index("scalp"))
+    return dataclasses.replace(head.mesh, regions=regions)
+
+
+@pytest.fixture(scope="module")
+def content():
+    ramp = torch.linspace(0.2, 0.8, 32)
+    return torch.stack([ramp[None].expand(32, 32), ramp[:, None].expand(32, 32), torch.full((32, 32), 0.4)])
+
+
+@pytest.fixture(scope="module")
+def art():
+    """Red and dark stripes; the face is a disc, the background around it pure green."""
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    mask = ((rows - 32).square() + (columns - 32).square() < 24**2).float()
+    stripes = ((columns + rows) % 8 < 4).float()
+    face = torch.stack([0.4 + 0.5 * stripes, 0.1 + 0.2 * stripes, 0.1 + 0.1 * stripes])
+    green = torch.tensor([0.0, 1.0, 0.0])[:, None, None]
+    return face * mask + green * (1 - mask), mask
+
+
+def run(mesh, content, art, vgg, config=TINY, seed=0, progress=None):
+    return stylize_texture(mesh, content, *art, vgg, config, torch.Generator().manual_seed(seed), progress)
+
+
+@pytest.fixture(scope="module")
+def stylized(mesh, content, art, vgg):
+    """The texture of seed 0 and what was reported on the way."""
+    reports: list[Progress] = []
+    return run(mesh, content, art, vgg, progress=reports.append), reports
+
+
+def test_strength_zero_returns_the_content_exactly(mesh, content, art, vgg):
+    assert torch.equal(run(mesh, content, art, vgg, dataclasses.replace(TINY, strength=0.0)), content)
+
+
+def test_equal_seeds_give_equal_textures_and_others_do_not(stylized, mesh, content, art, vgg):
+    first, _ = stylized
+    assert torch.equal(first, run(mesh, content, art, vgg))
+    assert not torch.equal(first, run(mesh, content, art, vgg, seed=1))
+
+
+def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(stylized, mesh, content):
+    texture, _ = stylized
+    assert texture.shape == content.shape
+    assert texture.min() >= 0
+    assert texture.max() <= 1
+    seen = texture[:, mark_texels(mesh, 32) >= 0]
+    assert seen.mean(1)[0] > seen.mean(1)[1] + 0.3  # red, as the face
+    assert seen[1].max() < 0.6  # the background's green is nowhere
+
+
+def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
+    losses: list[Progress] = []
+    config = dataclasses.replace(TINY, scales_px=(48,), steps=(30,), samples=(128,), content_weights=(2.0,))
+    run(mesh, content, art, vgg, config, progress=losses.append)
+    values = torch.tensor([report.loss for report in losses])
+    assert values[-10:].mean() < 0.9 * values[:5].mean()
+
+
+def test_progress_counts_every_step_and_can_cancel(stylized, mesh, content, art, vgg):
+    _, reports = stylized
+    assert [report.step for report in reports] == list(range(1, 7))
+    assert {report.steps for report in reports} == {6}
+
+    def cancel(report: Progress) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        run(mesh, content, art, vgg, progress=cancel)
+
+
+def test_half_strength_lies_between(stylized, mesh, content, art, vgg):
+    full, _ = stylized
+    half = run(mesh, content, art, vgg, dataclasses.replace(TINY, strength=0.5))
+    assert 0.2 * (full - content).abs().mean() < (half - content).abs().mean() < 0.8 * (full - content).abs().mean()
+
+
+def test_an_empty_face_region_is_refused(mesh, content, art, vgg):
+    with pytest.raises(ValueError, match="empty"):
+        run(mesh, content, (art[0], torch.zeros_like(art[1])), vgg)
+
+
+def test_exemplar_has_no_trace_of_the_background(art, vgg):
+    exemplar = cut_exemplar(*art)
+    assert exemplar.image[1].max() < 0.4
+    assert exemplar.mask.sum() < art[1].sum()
+    style = sample_style(exemplar, 30.0, vgg, torch.Generator().manual_seed(0))
+    assert style.hypercolumns[:, 1].max() < 0.4  # the second channel is green
+    torch.testing.assert_close(style.units.norm(dim=1), torch.ones(len(style.units)))
+
+
+def test_view_points_are_inside_the_head_and_know_the_face(mesh, content, art, vgg):
+    ground = torch.tensor([0.5, 0.2, 0.2])
+    bank = make_view_bank(mesh, content, content, ground, vgg, 32, 4, torch.Generator().manual_seed(0))
+    assert len(bank.near) == 4
+    scalp = REGIONS.index("scalp")
+    for view in bank.near + bank.wide:
+        columns, rows = view.points_px.long().unbind(1)
+        assert view.fragments.mask[rows, columns].all()
+        assert torch.equal(view.in_face, mesh.regions[view.fragments.face_ids[rows, columns]] != scalp)
+    assert min(view.in_face.float().mean() for view in bank.wide) < 0.2  # the back of the head
+
+
+def test_roughness_tells_light_from_hue_and_smooth_from_rough():
+    inside = torch.ones(24, 24, dtype=torch.bool)
+    inside[:, :9] = inside[:, -9:] = inside[:9] = inside[-9:] = False
+    ramp = torch.linspace(0, 1, 24).expand(3, 24, 24)
+    assert measure_roughness(ramp, inside).max() < 1e-6
+    noise = torch.rand(1, 24, 24, generator=torch.Generator().manual_seed(0)).expand(3, 24, 24)
+    grey = measure_roughness(noise, inside)
+    assert grey[[0, 3]].min() > 0.2
+    assert grey[[1, 2, 4, 5]].max() < 1e-5
+    stripes = torch.zeros(3, 24, 24)
+    stripes[:, :, ::2] = 1.0  # a lit column has one lit in three around it, a dark one two: both are off by 2/3
+    assert measure_roughness(stripes, inside)[0].item() == pytest.approx(3**0.5 * 2 / 3, abs=1e-4)
+
+
+def test_pyramid_folds_back_and_its_bands_sum_to_nothing():
+    image = torch.rand(3, 48, 48, generator=torch.Generator().manual_seed(0))
+    levels = build_pyramid(image)
+    assert [level.shape[-1] for level in levels] == [48, 24, 12, 6]
+    torch.testing.assert_close(fold_pyramid(levels), image)
+    assert build_pyramid(torch.full((3, 32, 32), 0.3))[0].abs().max() < 1e-6
+
+
+def test_islands_grow_outwards_only(mesh):
+    texture = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    inside = mark_texels(mesh, 32) >= 0
+    grown = extend_islands(mesh, texture)
+    assert torch.equal(grown[:, inside], texture[:, inside])
+    assert not torch.equal(grown[:, ~inside], texture[:, ~inside])
+    assert torch.isin(grown[0, ~inside], texture[0, inside]).all()
+
+
+def test_a_texel_without_gradient_stays_put():
+    level = torch.zeros(3, 4, 4)
+    gradient = torch.zeros(3, 4, 4)
+    gradient[:, 0, 0] = 1.0
+    gradient[:, 3, 3] = 1e-3
+    optimization._descend([level], (gradient,), [torch.zeros(1, 4, 4)], 0.01)
+    assert level[0, 1, 1] == 0
+    assert abs(level[0, 3, 3]) < 0.01 * abs(level[0, 0, 0])  # plain RMSprop would move both alike
+
+
+@pytest.mark.parametrize(
+    "preset", [TextureConfig.draft, TextureConfig.standard, TextureConfig.best, TextureConfig.paper]
+)
+def test_presets_have_one_entry_per_scale(preset):
+    config = preset()
+    assert len(config.scales_px) == len(config.steps) == len(config.samples) == len(config.content_weights)

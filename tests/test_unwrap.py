@@ -1,0 +1,274 @@
+"""Unwrapping: seen texels are the photo's, hidden ones plausible, nothing shows the seam."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.observation import HairColours, SkinColours
+from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
+from portraitist.reconstruction.unwrap import UnwrapConfig, Unwrapped, find_visible, unwrap_photo
+from portraitist.texture.rendering import rasterize, render_view, shade, view_camera
+from portraitist.types import Camera, HeadFit, InputError, Mesh
+
+SIZE = 512
+SKIN, HAIR, BACKGROUND = (0.80, 0.60, 0.50), (0.25, 0.16, 0.10), (0.1, 0.8, 0.2)
+
+
+@pytest.fixture(scope="module")
+def model() -> HeadModel:
+    return load_head_model()
+
+
+@pytest.fixture(scope="module")
+def atlas(model: HeadModel) -> TexelAtlas:
+    return build_atlas(model, SIZE)
+
+
+@pytest.fixture(scope="module")
+def true_texture(model: HeadModel, atlas: TexelAtlas) -> torch.Tensor:
+    """Skin with a slow pattern, mirror-symmetric; brown hair; white eyeballs with dark irises."""
+    rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
+    pattern = 0.06 * np.sin(14 * rows) * np.cos(14 * (columns - 0.5))
+    texture = np.array(SKIN)[:, None, None] + pattern
+    texture[:, atlas.to_map(atlas.in_regions("scalp").astype(np.float32)) > 0] = np.array(HAIR)[:, None]
+    eyes = atlas.in_parts("eyeball_left", "eyeball_right")
+    depth = atlas.interpolation @ model.mean.numpy()[:, 2]
+    texture[:, atlas.to_map(eyes.astype(np.float32)) > 0] = 0.9
+    texture[:, atlas.to_map((eyes & (depth > 0.0145)).astype(np.float32)) > 0] = 0.2
+    return torch.from_numpy(texture).float()
+
+
+def render(
+    mesh: Mesh, texture: torch.Tensor, camera: Camera, background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> torch.Tensor:
+    """One ray per pixel."""
+    return shade(rasterize(mesh, camera), texture, torch.tensor(background))
+
+
+def photograph(model: HeadModel, texture: torch.Tensor, yaw_deg: float) -> tuple[torch.Tensor, HeadFit, torch.Tensor]:
+    """Picture, perfect fit and perfect mask of the mean head with a given texture."""
+    mesh = model.template
+    camera = view_camera(mesh.vertices, yaw_deg, 0.0, 640)
+    fit = HeadFit(
+        identity=torch.zeros(len(model.identity_basis)),
+        expression=torch.zeros(52),
+        mesh=mesh,
+        neutral=mesh.vertices,
+        expression_deltas=model.expression_deltas,
+        camera=camera,
+        residual_px=0.0,
+        residual_relative=0.0,
+    )
+    photo = render(mesh, texture, camera, BACKGROUND)
+    mask = render(mesh, torch.ones(3, 8, 8), camera)[0]
+    return photo, fit, mask
+
+
+def unwrap(model: HeadModel, texture: torch.Tensor, yaw_deg: float) -> Unwrapped:
+    photo, fit, mask = photograph(model, texture, yaw_deg)
+    return unwrap_photo(photo, fit, mask, model, UnwrapConfig(texture_size=SIZE))
+
+
+@pytest.fixture(scope="module")
+def frontal(model: HeadModel, true_texture: torch.Tensor) -> Unwrapped:
+    return unwrap(model, true_texture, 0.0)
+
+
+@pytest.fixture(scope="module")
+def turned(model: HeadModel, true_texture: torch.Tensor) -> Unwrapped:
+    return unwrap(model, true_texture, 35.0)
+
+
+def texels(texture: torch.Tensor, atlas: TexelAtlas) -> np.ndarray:
+    """Colours [k, 3] of the texels inside the islands."""
+    return texture.flatten(1).T.numpy()[atlas.texel_ids]
+
+
+def test_what_lies_behind_is_not_visible() -> None:
+    near, far = (np.array([[0, 0, z], [4, 0, z], [0, 4, z]], np.float32) for z in (5.0, 1.0))
+    points = np.array([[1, 1, 5], [1, 1, 1], [3.9, 3.9, 1]], np.float32)
+    assert find_visible(points, np.stack([near, far]), offset=0.01).tolist() == [1, 0, 1]
+
+
+def test_every_texel_has_a_valid_colour(frontal: Unwrapped, turned: Unwrapped) -> None:
+    for result in (frontal, turned):
+        assert result.texture.shape == (3, SIZE, SIZE)
+        assert result.texture.dtype == torch.float32
+        assert torch.isfinite(result.texture).all()
+        assert result.texture.min() >= 0
+        assert result.texture.max() <= 1
+        assert 0.15 < (result.seen > 0.5).float().mean() < 0.6
+
+
+def test_seen_texels_are_the_photos(frontal: Unwrapped, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+    error = np.abs(texels(frontal.texture, atlas) - texels(true_texture, atlas)).max(1)
+    surely_seen = (texels(frontal.seen[None].expand(3, -1, -1), atlas)[:, 0] > 0.95) & atlas.in_regions("skin", "nose")
+    assert surely_seen.sum() > 20_000
+    assert np.median(error[surely_seen]) < 0.01
+    assert np.quantile(error[surely_seen], 0.99) < 0.08
+
+
+def test_rendering_the_texture_returns_the_photo(
+    model: HeadModel, true_texture: torch.Tensor, turned: Unwrapped
+) -> None:
+    photo, fit, _ = photograph(model, true_texture, 35.0)
+    again = render(model.template, turned.texture, fit.camera)
+    seen = render(model.template, turned.seen.expand(3, -1, -1), fit.camera)[0] > 0.5
+    assert psnr(again[:, seen], photo[:, seen]) > 30
+
+
+def test_hidden_cheek_comes_from_the_other_side(
+    turned: Unwrapped, true_texture: torch.Tensor, atlas: TexelAtlas
+) -> None:
+    seen = turned.seen.flatten().numpy()[atlas.texel_ids]
+    hidden = (seen < 0.05) & (seen[atlas.mirror_ids] > 0.9) & atlas.in_regions("skin")
+    assert hidden.sum() > 3_000
+    error = np.abs(texels(turned.texture, atlas) - texels(true_texture, atlas))[hidden]
+    assert error.mean() < 0.03
+
+
+def test_background_never_gets_in(frontal: Unwrapped, turned: Unwrapped) -> None:
+    for result in (frontal, turned):
+        red, green, _ = result.texture
+        assert (green - red).max() < 0.1
+
+
+def test_hair_goes_on_to_the_back_and_skin_down_the_neck(
+    frontal: Unwrapped, model: HeadModel, atlas: TexelAtlas
+) -> None:
+    z = atlas.interpolation @ model.mean.numpy()[:, 2]
+    colours = texels(frontal.texture, atlas)
+    back = colours[atlas.in_regions("scalp") & (z < -0.12)]
+    neck = colours[atlas.in_regions("neck") & (z < -0.05)]
+    assert np.abs(np.median(back, axis=0) - HAIR).max() < 0.08
+    assert np.abs(np.median(neck, axis=0) - SKIN).max() < 0.12
+
+
+def test_bald_head_stays_bald(model: HeadModel, atlas: TexelAtlas) -> None:
+    skin = torch.tensor(SKIN)[:, None, None].expand(3, SIZE, SIZE).contiguous()
+    result = unwrap(model, skin, 0.0)
+    scalp = texels(result.texture, atlas)[atlas.in_regions("scalp")]
+    assert np.abs(np.median(scalp, axis=0) - SKIN).max() < 0.05
+
+
+def test_shirt_does_not_climb_onto_the_neck(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+    y = atlas.interpolation @ model.mean.numpy()[:, 1]
+    dressed = true_texture.clone()
+    shirt = atlas.to_map((atlas.in_regions("neck") & (y < -0.14)).astype(np.float32)) > 0
+    dressed[:, torch.from_numpy(shirt)] = torch.tensor([0.2, 0.3, 0.9])[:, None]
+    result = unwrap(model, dressed, 0.0)
+    red, _, blue = texels(result.texture, atlas)[atlas.in_regions("neck")].T
+    assert np.quantile(blue - red, 0.99) < 0
+
+
+def test_both_sides_of_the_cut_agree(model: HeadModel, frontal: Unwrapped, turned: Unwrapped) -> None:
+    first, second = seam_points(model)
+    assert len(first) > 10
+    for result in (frontal, turned):
+        colours = [sample(result.texture, points) for points in (first, second)]
+        assert np.abs(colours[0] - colours[1]).max() < 0.06
+
+
+def seam_points(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+    """UVs of both copies of the vertices along the cut down the back."""
+    skin = model.face_mask("scalp", "neck")
+    pairs = torch.stack([model.faces[skin].flatten(), model.template.uv_faces[skin].flatten()], dim=1).unique(dim=0)
+    vertex_ids, counts = pairs[:, 0].unique(return_counts=True)
+    twice = vertex_ids[counts == 2]
+    uvs = [model.template.uvs[pairs[pairs[:, 0] == vertex, 1]] for vertex in twice]
+    return torch.stack([uv[0] for uv in uvs]).numpy(), torch.stack([uv[1] for uv in uvs]).numpy()
+
+
+def sample(texture: torch.Tensor, uvs: np.ndarray) -> np.ndarray:
+    grid = torch.from_numpy(uvs)[None, None] * 2 - 1
+    return torch.nn.functional.grid_sample(texture[None], grid, align_corners=False)[0, :, 0].T.numpy()
+
+
+def test_eyeball_is_completed_around_its_iris(frontal: Unwrapped, model: HeadModel, atlas: TexelAtlas) -> None:
+    eye = atlas.in_parts("eyeball_left")
+    depth = (atlas.interpolation @ model.mean.numpy()[:, 2])[eye]
+    grey = texels(frontal.texture, atlas)[eye].mean(1)
+    assert np.median(grey[depth > 0.0155]) < 0.35
+    assert np.quantile(grey[(depth < 0.012) & (depth > 0.0)], 0.1) > 0.5
+
+
+def test_islands_are_dilated(frontal: Unwrapped, atlas: TexelAtlas) -> None:
+    inside = atlas.to_map(np.ones(len(atlas.texel_ids), np.float32)) > 0
+    ring = cv2.dilate(inside.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~inside
+    nearest = texels(frontal.texture, atlas)[atlas.nearest[ring]]
+    assert np.array_equal(frontal.texture.permute(1, 2, 0).numpy()[ring], nearest)
+
+
+def test_atlas_interpolates_positions_exactly(model: HeadModel, atlas: TexelAtlas) -> None:
+    rows, columns = np.divmod(atlas.texel_ids, SIZE)
+    corners = model.template.uvs[model.template.uv_faces].numpy()[atlas.face_ids]
+    weights = atlas.interpolation.data.reshape(-1, 3)
+    uv = (corners * weights[..., None]).sum(1) * SIZE
+    assert np.abs(uv - np.stack([columns + 0.5, rows + 0.5], axis=1)).max() < 0.02
+    mirrored = columns[atlas.mirror_ids]
+    assert np.mean(np.abs(columns + mirrored - (SIZE - 1)) <= 1) > 0.999
+
+
+def test_skin_and_hair_colours_tell_apart() -> None:
+    generator = np.random.default_rng(0)
+    skin_samples = (np.array(SKIN) + 0.02 * generator.standard_normal((500, 3))).astype(np.float32)
+    hair_samples = (np.array(HAIR) + 0.02 * generator.standard_normal((500, 3))).clip(0, 1).astype(np.float32)
+    ones = np.ones(500, np.float32)
+    skin = SkinColours.learn(skin_samples, ones)
+    assert skin.likeness(skin_samples).mean() > 0.95
+    assert skin.likeness(skin_samples * 0.6).mean() > 0.9  # shadow
+    assert skin.likeness(np.full((1, 3), 0.95, np.float32))[0] < 0.1  # white collar
+    hair = HairColours.learn(hair_samples, ones, skin)
+    assert hair is not None
+    assert hair.likeness(hair_samples).min() > 0.9
+    assert hair.likeness(skin_samples).max() < 0.1
+    assert HairColours.learn(skin_samples, ones, skin) is None
+
+
+def test_sizes_must_agree(model: HeadModel, true_texture: torch.Tensor) -> None:
+    photo, fit, mask = photograph(model, true_texture, 0.0)
+    with pytest.raises(InputError, match="different sizes"):
+        unwrap_photo(photo, fit, mask[:-1], model)
+    smaller = dataclasses.replace(fit, camera=fit.camera.resized(0.5))
+    with pytest.raises(InputError, match="different sizes"):
+        unwrap_photo(photo, smaller, mask, model)
+
+
+def test_same_input_same_bytes(model: HeadModel, true_texture: torch.Tensor, frontal: Unwrapped) -> None:
+    assert torch.equal(unwrap(model, true_texture, 0.0).texture, frontal.texture)
+
+
+def test_speed(model: HeadModel, true_texture: torch.Tensor) -> None:
+    photo, fit, mask = photograph(model, true_texture, 10.0)
+    unwrap_photo(photo, fit, mask, model)
+    start = time.perf_counter()
+    unwrap_photo(photo, fit, mask, model)
+    assert time.perf_counter() - start < 10  # about one second on two free cores
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(-10 * torch.log10((a - b).square().mean()))
+
+
+def test_round_trip_on_a_real_photo(model: HeadModel) -> None:
+    from portraitist.files.images import load_image
+    from portraitist.reconstruction.fitting import fit_head
+    from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+
+    photo = load_image(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    landmarks, _ = detect_landmarks(photo, LandmarkDetector())
+    fit = fit_head(landmarks, model)
+    result = unwrap_photo(photo, fit, torch.ones(photo.shape[1:]), model)
+    again = render_view(fit.mesh, result.texture, fit.camera, torch.zeros(3))
+    features = cv2.convexHull(landmarks.points[17:].numpy().astype(np.float32)).astype(np.int32)
+    inside = torch.from_numpy(cv2.fillConvexPoly(np.zeros(photo.shape[1:], np.uint8), features, 1)) > 0
+    assert psnr(again[:, inside], photo[:, inside]) > 30
