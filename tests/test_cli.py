@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import make_head
 from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
+from portraitist import save_head
 from portraitist.assets import asset_path
 from portraitist.cli import (
     DEMO_OUTPUT,
@@ -47,7 +49,7 @@ def assert_refused(run: subprocess.CompletedProcess[str], exit_code: int, *words
         assert word in message
 
 
-@pytest.mark.parametrize("command", [[], ["stylize"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["stylize"], ["demo"], ["turntable"]])
 def test_help_is_quick(command: list[str], tmp_path: Path):
     def seconds() -> float:
         start = time.perf_counter()
@@ -61,8 +63,8 @@ def test_help_is_quick(command: list[str], tmp_path: Path):
 
 def test_help_names_every_option(tmp_path: Path):
     help_text = portraitist("stylize", "--help", folder=tmp_path).stdout
-    options = "preset geometry texture photo-landmarks art-landmarks texture-size device seed overwrite save-all json"
-    for option in options.split():
+    options = "preset geometry texture photo-landmarks art-landmarks texture-size device threads seed overwrite"
+    for option in [*options.split(), "save-all", "turntable", "json"]:
         assert f"--{option}" in help_text
 
 
@@ -78,7 +80,9 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-size", "x"), ("--texture-size", "128 to 4096")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast"), ("--preset", "draft", "standard", "best")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--art-landmarks", "absent.pts"), ("--art-landmarks", "absent.pts")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--threads", "0"), ("--threads", "1 to 1024")),
         (("demo", "--style", "oil"), ("--style", *STYLES)),
+        (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
     ],
 )
 def test_impossible_arguments_are_named_at_once(arguments: tuple, words: tuple[str, ...], tmp_path: Path):
@@ -99,7 +103,7 @@ def test_errors_as_json(tmp_path: Path):
 
 def test_values_that_are_not_given_are_left_to_the_preset():
     given = vars(build_parser().parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
-    assert given.pop("make_request") is Request
+    assert given.pop("run").args == (Request,)
     assert given == {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
     with pytest.raises(ArgumentError):
         build_parser().parse_args(["stylize", str(PHOTO)])
@@ -216,3 +220,18 @@ def test_stopping_leaves_nothing(number: signal.Signals, exit_code: int, tmp_pat
         assert process.wait(timeout=60) == exit_code
     assert "Traceback" not in rest
     assert not list(tmp_path.iterdir())
+
+
+def test_turntable_refuses_before_it_renders(tmp_path: Path):
+    save_head(tmp_path / "head.safetensors", make_head())
+    (tmp_path / "text.safetensors").write_text("no head")
+    (tmp_path / "there.mp4").write_text("mine")
+    for head, out, exit_code, word in (
+        ("head.safetensors", "turn.gif", 2, ".webp"),
+        ("head.safetensors", "there.mp4", 5, "--overwrite"),
+        ("head.safetensors", "absent/turn.mp4", 5, "Cannot write"),
+        ("text.safetensors", "turn.mp4", 2, "head.safetensors"),
+    ):
+        assert_refused(portraitist("turntable", head, "-o", out, folder=tmp_path), exit_code, word)
+    assert {path.name for path in tmp_path.iterdir()} == {"head.safetensors", "text.safetensors", "there.mp4"}
+    assert (tmp_path / "there.mp4").read_text() == "mine"

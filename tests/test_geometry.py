@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.geometry.deformation import build_deformer, carry_expressions, deform_to_landmarks, local_deformation
+from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
+from portraitist.geometry.expressions import carry_expressions, find_lip_contacts, local_frames
 from portraitist.geometry.translation import (
     align_to,
     frontal_landmarks,
@@ -16,7 +17,7 @@ from portraitist.geometry.translation import (
 )
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.reconstruction.surface import build_surface, cotangent_laplacian
+from portraitist.reconstruction.surface import TIE_WEIGHT, build_surface, cotangent_laplacian
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
 
 STIFFNESS = 1e-4
@@ -108,8 +109,12 @@ def test_matrix_solution_equals_a_direct_solve(content, deformer, model):
     for row, (face, weights) in enumerate(zip(model.landmarks68.face_ids, model.landmarks68.barycentrics, strict=True)):
         for vertex, weight in zip(model.faces[face].tolist(), weights.tolist(), strict=True):
             handles[row, local[vertex]] += weight
+    ties = np.zeros((len(find_lip_contacts(model)), len(local)))
+    for row, (above, below) in enumerate(find_lip_contacts(model)):
+        ties[row, local[above]], ties[row, local[below]] = 1, -1
     asked = (stretch(landmarks_of(content), 1.2) - landmarks_of(content)).double().numpy()
-    direct = np.linalg.solve(handles.T @ handles + STIFFNESS * surface.smoothness.toarray(), handles.T @ asked)
+    system = handles.T @ handles + TIE_WEIGHT * ties.T @ ties + STIFFNESS * surface.smoothness.toarray()
+    direct = np.linalg.solve(system, handles.T @ asked)
     assert np.allclose(direct, deformer.response @ asked, atol=1e-6)
 
 
@@ -134,8 +139,8 @@ def test_neutral_and_expression_rebuild_the_shape(content, deformer):
 def test_expressions_turn_and_scale_with_the_head(model):
     turn = torch.linalg.matrix_exp(torch.tensor([[0.0, -0.3, 0.1], [0.3, 0, -0.2], [-0.1, 0.2, 0]]))
     after = 1.5 * model.mean @ turn.T
-    maps = local_deformation(model.mean, after, model.faces)
-    assert (maps - 1.5 * turn).abs().max() < 1e-3
+    frames = local_frames(model.mean.double().numpy(), after.double().numpy(), model.faces.numpy())
+    assert np.abs(frames - 1.5 * turn.double().numpy()).max() < 1e-3
     carried = carry_expressions(model.mean, after, model.expression_deltas, model)
     assert (carried - 1.5 * model.expression_deltas @ turn.T).abs().max() < 1e-4
 

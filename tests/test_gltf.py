@@ -15,7 +15,7 @@ from PIL import Image as PillowImage
 
 from portraitist.files import gltf
 from portraitist.files.gltf import ORIGINAL_SHAPE, vertex_normals, write_glb
-from portraitist.types import EXPRESSION_NAMES, Head
+from portraitist.types import EXPRESSION_NAMES, Head, OutputError
 
 SCALAR_TYPES = {gl.FLOAT: "<f4", gl.UNSIGNED_SHORT: "<u2", gl.UNSIGNED_INT: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
@@ -151,3 +151,10 @@ def test_same_head_gives_the_same_bytes(head: Head, tmp_path: Path):
     for name in "ab":
         write_glb(tmp_path / name, dataclasses.replace(head, texture=torch.clone(head.texture)))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_path_may_be_text_and_errors_are_ours(head: Head, tmp_path: Path):
+    write_glb(f"{tmp_path}/head.glb", head)
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_glb(tmp_path / "head.glb" / "below a file", head)
+    assert [path.name for path in tmp_path.iterdir()] == ["head.glb"]

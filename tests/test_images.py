@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from PIL import ImageCms
 
 from portraitist.files import images
-from portraitist.files.images import load_image, save_image
+from portraitist.files.images import load_image, read_picture_size, save_image
 from portraitist.types import InputError, OutputError
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
@@ -52,6 +53,67 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert image.shape == (3, 60, 40)
     assert tuple(colour_at(image, 20, 5)) == RED
     assert tuple(colour_at(image, 20, 55)) == BLUE
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp", "avif"])
+@pytest.mark.parametrize("orientation", [1, 3, 5, 8])
+def test_size_is_that_of_the_picture_as_seen(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    two_coloured().save(tmp_path / f"a.{suffix}", exif=exif)
+    seen = (60, 40) if orientation > 4 else (40, 60)
+    assert load_image(tmp_path / f"a.{suffix}").shape[1:] == seen
+    assert read_picture_size(tmp_path / f"a.{suffix}") == seen
+
+
+def test_broken_exif_data_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_coloured().save(tmp_path / "a.png")
+
+    def fail(self: PIL.Image.Image) -> None:
+        raise SyntaxError("not a TIFF file")
+
+    monkeypatch.setattr(PIL.Image.Image, "getexif", fail)
+    assert load_image(tmp_path / "a.png").shape == (3, 40, 60)
+
+
+def test_heic_keeps_its_colours(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="writes the HEIC file of this test")
+    pillow_heif.from_pillow(two_coloured()).save(tmp_path / "a.heic", quality=95)
+    image = load_image(tmp_path / "a.heic")
+    assert image.shape == (3, 40, 60)
+    assert np.abs(colour_at(image, 5, 20) - RED).max() <= 12
+    assert np.abs(colour_at(image, 55, 20) - BLUE).max() <= 12
+
+
+def test_postscript_is_not_run(tmp_path: Path) -> None:
+    """Pillow would hand it to Ghostscript."""
+    two_coloured().save(tmp_path / "a.jpg", format="EPS")
+    with pytest.raises(InputError, match="not a picture in a known format"):
+        load_image(tmp_path / "a.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_devices_and_huge_files_are_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(InputError, match="pipe or device"):
+            load_image(path)
+    (tmp_path / "huge.jpg").touch()
+    os.truncate(tmp_path / "huge.jpg", 2 * 2**30)
+    with pytest.raises(InputError, match=r"2\.0 GB"):
+        load_image(tmp_path / "huge.jpg")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    with pytest.raises(InputError, match="cannot be opened"):
+        load_image(tmp_path / "loop.jpg")
+
+
+def test_floats_without_meaning_are_black_or_white(tmp_path: Path) -> None:
+    values = np.full((40, 40), 0.5, dtype=np.float32)
+    values[0, :3] = np.nan, np.inf, -np.inf
+    PIL.Image.fromarray(values).save(tmp_path / "a.tiff")
+    image = load_image(tmp_path / "a.tiff")
+    assert image[0, 0, :3].tolist() == [0.0, 1.0, 0.0]
+    assert image[0, 5, 5].item() == pytest.approx(0.5, abs=0.01)
 
 
 def test_alpha_is_laid_over_white(tmp_path: Path) -> None:
@@ -118,7 +180,7 @@ def test_first_frame_of_an_animation(tmp_path: Path) -> None:
 
 def test_large_picture_is_scaled_down_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     PIL.Image.new("RGB", (4096, 1024), RED).save(tmp_path / "a.png")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         image = load_image(tmp_path / "a.png")
     assert image.shape == (3, 512, images.MAX_SIDE)
     assert "scaled down to 2048 x 512" in caplog.text
@@ -152,7 +214,7 @@ def test_unusable_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a picture"):
         load_image(tmp_path / "text.jpg")
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(InputError, match="not a picture"):
+    with pytest.raises(InputError, match="is empty"):
         load_image(tmp_path / "empty.jpg")
     PIL.Image.new("RGB", (200, 3)).save(tmp_path / "tiny.png")
     with pytest.raises(InputError, match="only 200 x 3 pixels"):

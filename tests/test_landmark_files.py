@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.files.landmark_files import check_landmarks, read_landmarks, write_landmarks
+from portraitist.files.landmark_files import check_landmarks, read_landmarks, read_landmarks_of_picture, write_landmarks
 from portraitist.types import InputError
 
 
@@ -75,6 +75,31 @@ def test_arrays_of_another_shape_or_with_pickles_are_refused(tmp_path: Path) -> 
         read_landmarks(tmp_path / "b.npy")
 
 
+@pytest.mark.parametrize("size", [[400], [0, 400], [400, 1e3], [400, 10**9], "400", {"height": 400}, [True, 400]])
+def test_size_that_is_none_is_named(tmp_path: Path, points: torch.Tensor, size: object) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"points": points.tolist(), "size": size}))
+    with pytest.raises(InputError, match="height, width"):
+        read_landmarks_of_picture(tmp_path / "a.json", tmp_path / "unread.jpg", (400, 400))
+
+
+def test_size_of_another_picture_is_refused(tmp_path: Path, points: torch.Tensor) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"points": points.tolist(), "size": [400, 300]}))
+    read = read_landmarks_of_picture(tmp_path / "a.json", tmp_path / "unread.jpg", (800, 600))
+    assert torch.allclose(read, 2 * points)
+    with pytest.raises(InputError, match="made for a picture of 300 x 400"):
+        read_landmarks_of_picture(tmp_path / "a.json", tmp_path / "unread.jpg", (400, 400))
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "large.txt").write_text("1 2\n" * 300_000)
+    with pytest.raises(InputError, match="MB, which 68 points never take"):
+        read_landmarks(tmp_path / "large.txt")
+    with pytest.raises(InputError, match="a folder"):
+        read_landmarks(tmp_path)
+    with pytest.raises(InputError, match="cannot be opened"):
+        read_landmarks(tmp_path / ("x" * 300))
+
+
 def test_missing_file_and_unknown_suffix(tmp_path: Path, points: torch.Tensor) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_landmarks(tmp_path / "none.txt")
@@ -82,7 +107,33 @@ def test_missing_file_and_unknown_suffix(tmp_path: Path, points: torch.Tensor) -
         write_landmarks(tmp_path / "a.xml", points)
 
 
-def test_points_are_checked_against_the_picture(points: torch.Tensor) -> None:
+def make_face() -> torch.Tensor:
+    """68 points of a rough face in a picture of 400 x 400: jaw and brows on an oval, the rest inside."""
+    angle = torch.linspace(0, torch.pi, 17)
+    jaw = torch.stack([200 - 100 * angle.cos(), 200 + 120 * angle.sin()], dim=1)
+    brows = torch.stack([torch.linspace(110, 290, 10), torch.full((10,), 150.0)], dim=1)
+    inner = torch.tensor([200.0, 220.0]).expand(41, 2).clone()
+    inner[9:15] = torch.tensor([150.0, 180.0])
+    inner[9, 0], inner[12, 0] = 130, 165
+    inner[15:21] = torch.tensor([250.0, 180.0])
+    inner[15, 0], inner[18, 0] = 235, 270
+    return torch.cat([jaw, brows, inner])
+
+
+def test_points_in_the_wrong_order_are_named() -> None:
+    points = make_face()
+    check_landmarks(points, (400, 400))
+    check_landmarks(400 - points, (400, 400))  # upside down, as a turned picture is
+    with pytest.raises(InputError, match="mirrored"):
+        check_landmarks(points * torch.tensor([-1.0, 1.0]) + torch.tensor([400.0, 0.0]), (400, 400))
+    with pytest.raises(InputError, match="x and y are exchanged"):
+        check_landmarks(points.flip(1), (400, 400))
+    with pytest.raises(InputError, match="no face"):
+        check_landmarks((points - 200) * torch.tensor([1.0, 0.1]) + 200, (400, 400))
+
+
+def test_points_are_checked_against_the_picture() -> None:
+    points = make_face()
     check_landmarks(points, (400, 400))
     check_landmarks(points - 100, (400, 400))  # a face that reaches over the border
     with pytest.raises(InputError, match="picture is 100 x 80 pixels"):

@@ -132,7 +132,43 @@ def test_largest_of_two_faces_wins(hopper: torch.Tensor, found: Landmarks, detec
     pair[:, : small.shape[1], : small.shape[2]], pair[:, :, small.shape[2] :] = small, hopper
     landmarks, warnings = detect_landmarks(pair, detector, what="artwork")
     assert relative_error(landmarks, found.points + torch.tensor([float(small.shape[2]), 0.0])) < 0.05
-    assert warnings == ["2 faces were found in the artwork; the largest one is used."]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("2 faces were found in the artwork; the largest one is used, 7")
+    assert "crop" in warnings[0]
+
+
+def test_largest_of_a_crowd_wins(hopper: torch.Tensor, found: Landmarks, detector: LandmarkDetector) -> None:
+    """Twelve small faces, of which the detector sees only one or two in the whole picture."""
+    one = torch.nn.functional.interpolate(hopper[None], scale_factor=0.5, mode="area")[0]
+    crowd = one.repeat(1, 3, 4)
+    crowd[:, 600:, :256] = torch.nn.functional.interpolate(hopper[None, :, 40:556, 40:480], size=(300, 256))[0]
+    landmarks, warnings = detect_landmarks(crowd, detector)
+    expected = (found.points - 40) * torch.tensor([256 / 440, 300 / 516]) + torch.tensor([0.0, 600.0])
+    assert relative_error(landmarks, expected) < 0.1
+    assert len(warnings) == 1
+    assert warnings[0].startswith("12 faces were found in the photo")
+
+
+def test_face_cut_by_the_border_is_used_with_a_warning(
+    hopper: torch.Tensor, found: Landmarks, detector: LandmarkDetector
+) -> None:
+    whole, warnings = detect_landmarks(hopper[:, 90:340, 160:360], detector)  # touches the border
+    assert relative_error(whole, found.points - torch.tensor([160.0, 90.0])) < 0.05
+    assert warnings == []
+    half, warnings = detect_landmarks(hopper[:, :, 230:], detector)
+    assert relative_error(half, found.points - torch.tensor([230.0, 0.0])) < 0.1
+    assert len(warnings) == 1
+    assert "% of the face in the photo is outside" in warnings[0]
+
+
+def test_tiny_face_is_used_with_a_warning(hopper: torch.Tensor, found: Landmarks, detector: LandmarkDetector) -> None:
+    canvas = np.full((1500, 2000, 3), 130, dtype=np.uint8)
+    canvas[900:1030, 1300:1411] = cv2.resize(image_to_uint8(hopper), (111, 130), interpolation=cv2.INTER_AREA)
+    tiny, warnings = detect_landmarks(to_image(canvas), detector)
+    assert relative_error(tiny, found.points * 0.2167 + torch.tensor([1300.0, 900.0])) < 0.1
+    assert len(warnings) == 1
+    assert "only 4" in warnings[0]
+    assert "crop" in warnings[0]
 
 
 @pytest.mark.parametrize("kind", ["blank", "noise", "stripes"])

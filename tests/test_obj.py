@@ -10,7 +10,7 @@ import trimesh
 from PIL import Image as PillowImage
 
 from portraitist.files.obj import write_obj
-from portraitist.types import Head
+from portraitist.types import Head, OutputError
 
 
 @pytest.fixture
@@ -55,3 +55,11 @@ def test_texture_can_have_another_name(head: Head, tmp_path: Path):
     write_obj(tmp_path / "head.obj", head, texture_name="texture.png")
     assert "map_Kd texture.png" in (tmp_path / "head.mtl").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"head.obj", "head.mtl", "texture.png"}
+
+
+def test_path_may_be_text_and_errors_are_ours(head: Head, tmp_path: Path):
+    write_obj(f"{tmp_path}/head.obj", head)
+    before = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_obj(tmp_path / "absent" / "head.obj", head)
+    assert {path.name for path in tmp_path.iterdir()} == before == {"head.obj", "head.mtl", "head.png"}

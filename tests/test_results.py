@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from portraitist.files import output_folder, results
+from portraitist.files import output_folder, results, turntable
 from portraitist.files.output_folder import check_output, new_folder
 from portraitist.files.preview import Panel, draw_landmarks, draw_sheet
 from portraitist.files.results import write_result
@@ -78,7 +78,7 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-PLAIN = {"head.glb", "head.obj", "head.mtl", "head.png", "preview.png", "run.json"}
+PLAIN = {"head.glb", "head.obj", "head.mtl", "head.png", "head.safetensors", "preview.png", "run.json"}
 VIEWS = {f"views/{view}.png" for view in ("front", "left", "right", "above", "below")}
 
 
@@ -91,6 +91,21 @@ def test_folder_holds_what_is_promised(result: Result, inputs: dict[str, Path], 
     assert front.shape == (512, 512, 3)
     assert (front[0, 0] == 255).all()
     assert (front[256, 256] != 255).any()
+
+
+def test_turntable_is_written_when_asked_for(
+    result: Result, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(turntable, "FRAMES", 3)
+    monkeypatch.setattr(turntable, "SIZE_PX", 64)
+    out, seen = tmp_path / "out", []
+    record = write_result(
+        result, out, config=RunConfig(), inputs=inputs, device="cpu", turntable=True, progress=seen.append
+    )
+    assert names(out) == PLAIN | VIEWS | {"turntable.mp4", "turntable.webp"} == set(record["files"])
+    assert [(progress.stage, progress.step, progress.steps) for progress in seen] == [
+        ("turntable", step, 3) for step in range(3)
+    ]
 
 
 def test_views_turn_the_right_way(result: Result, inputs: dict[str, Path], tmp_path: Path):
@@ -110,7 +125,7 @@ def test_save_all_adds_content_and_intermediates(result: Result, inputs: dict[st
     out = tmp_path / "out"
     record = write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", save_all=True)
     added = names(out) - PLAIN - VIEWS
-    assert {f"content/{name}" for name in VIEWS | {"head.obj", "head.mtl", "texture.png"}} <= added
+    assert {f"content/{name}" for name in VIEWS | {"head.obj", "head.mtl", "texture.png", "head.safetensors"}} <= added
     assert set(record["files"]) == names(out)
     landmarks = json.loads((out / "intermediates" / "art_landmarks.json").read_text())
     np.testing.assert_allclose(landmarks["points"], result.art_landmarks.points.numpy(), atol=1e-5)

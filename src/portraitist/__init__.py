@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from portraitist.files.gltf import write_glb
+    from portraitist.files.head_file import load_head, save_head
     from portraitist.files.images import load_image, save_image
     from portraitist.files.landmark_files import read_landmarks
     from portraitist.files.obj import write_obj
     from portraitist.files.output_folder import check_output
     from portraitist.files.results import write_result
+    from portraitist.files.turntable import write_turntable
     from portraitist.pipeline import Config, Models, stylize
     from portraitist.texture.rendering import render_view, view_camera
     from portraitist.types import (
@@ -54,30 +56,36 @@ __all__ = [
     "Progress",
     "Result",
     "check_output",
+    "load_head",
     "load_image",
     "read_landmarks",
     "render_view",
+    "save_head",
     "save_image",
     "stylize",
     "view_camera",
     "write_glb",
     "write_obj",
     "write_result",
+    "write_turntable",
 ]
 
 _HOMES = {
     "Config": "pipeline",
     "Models": "pipeline",
     "check_output": "files.output_folder",
+    "load_head": "files.head_file",
     "load_image": "files.images",
     "read_landmarks": "files.landmark_files",
     "render_view": "texture.rendering",
+    "save_head": "files.head_file",
     "save_image": "files.images",
     "stylize": "pipeline",
     "view_camera": "texture.rendering",
     "write_glb": "files.gltf",
     "write_obj": "files.obj",
     "write_result": "files.results",
+    "write_turntable": "files.turntable",
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
+import io
 import json
 import os
 import signal
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from portraitist.pipeline import Config
     from portraitist.terminal import ShowStep
-    from portraitist.types import Image
+    from portraitist.types import Image, ProgressCallback
 
 PRESETS = ("draft", "standard", "best")
 STYLES = ("mosaic", "brush", "ink")
@@ -41,9 +43,11 @@ class Request:
     art_landmarks: Path | None = None
     texture_size: int | None = None
     device: str = "auto"
+    threads: int | None = None
     seed: int | None = None
     overwrite: bool = False
     save_all: bool = False
+    turntable: bool = False
     json: bool = False
 
 
@@ -60,11 +64,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Entry point of the ``portraitist`` command: ends the process with 0 or the error's exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # unwinds, so that nothing half-written stays
     try:
         values = vars(build_parser().parse_args(arguments))
-        make_request: Callable[..., Request] = values.pop("make_request")
-        sys.exit(_run(make_request, values, as_json))
+        run: Callable[..., None] = values.pop("run")
+        run(**values)
+        sys.exit(0)
     except KeyboardInterrupt:
         _report_error("Interrupted", "Stopped. Nothing was written.", INTERRUPTED, as_json)
     except ArgumentError as error:
@@ -95,7 +102,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--style", choices=STYLES, help=f"which artwork (default: {STYLES[0]})")
     _add_preset_option(demo)
-    demo.set_defaults(make_request=make_demo_request)
+    demo.set_defaults(run=functools.partial(_run_stylize, make_demo_request))
+    turntable = commands.add_parser(
+        "turntable",
+        help="make a video of a head turning once around",
+        description="Make a video of a saved head turning once around, on white.",
+    )
+    turntable.add_argument("head", type=_existing_file, metavar="HEAD", help="head.safetensors of a result")
+    turntable.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", required=True, help=".mp4 for a video, .webp for an animation"
+    )
+    turntable.add_argument("--overwrite", action="store_true", help="replace the file OUT")
+    turntable.set_defaults(run=_run_turntable)
     return parser
 
 
@@ -112,11 +130,23 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
     add("--art-landmarks", type=_existing_file, metavar="FILE", help=landmark_help.format("artwork"))
     add("--texture-size", type=_number(int, 128, 4096), metavar="PIXELS", help="side of the texture, 128 to 4096")
     add("--device", choices=("auto", "cpu", "cuda"), help=f"where to compute (default: {Request.device})")
-    add("--seed", type=_number(int, 0, 2**31 - 1), metavar="NUMBER", help="same seed, same machine: same result")
+    add(
+        "--threads",
+        type=_number(int, 1, 1024),
+        metavar="NUMBER",
+        help="CPU threads (default: as many as there are CPUs)",
+    )
+    add(
+        "--seed",
+        type=_number(int, 0, 2**31 - 1),
+        metavar="NUMBER",
+        help="same seed, same threads, same machine: same result",
+    )
     add("--overwrite", action="store_true", help="replace a former result in OUT")
     add("--save-all", action="store_true", help="also write the unstylised head and every intermediate")
+    add("--turntable", action="store_true", help="also write turntable.mp4 and .webp: the head turning once around")
     add("--json", action="store_true", help="print run.json, or the error, as one JSON object")
-    parser.set_defaults(make_request=Request)
+    parser.set_defaults(run=functools.partial(_run_stylize, Request))
 
 
 def _add_preset_option(parser: argparse.ArgumentParser) -> None:
@@ -125,9 +155,13 @@ def _add_preset_option(parser: argparse.ArgumentParser) -> None:
 
 def _existing_file(text: str) -> Path:
     path = Path(text)
-    if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{'is not a file' if path.exists() else 'no such file'}: {text!r}")
-    return path
+    try:
+        if path.is_file():
+            return path
+        problem = "is not a file" if path.exists() else "no such file"
+    except OSError as error:  # a name that no file can have
+        problem = error.strerror
+    raise argparse.ArgumentTypeError(f"{problem}: {text!r}")
 
 
 def _number(kind: type[int] | type[float], low: int, high: int) -> Callable[[str], float]:
@@ -155,7 +189,7 @@ def make_demo_request(output: Path | None = None, style: str = STYLES[0], **valu
     return Request(photo, art, output or DEMO_OUTPUT, overwrite=output is None, **values)
 
 
-def _run(make_request: Callable[..., Request], values: dict[str, Any], as_json: bool) -> int:
+def _run_stylize(make_request: Callable[..., Request], **values: Any) -> None:
     from portraitist.terminal import show_progress
 
     with show_progress() as show:
@@ -164,11 +198,25 @@ def _run(make_request: Callable[..., Request], values: dict[str, Any], as_json: 
         record = stylize_files(request, show)
     for warning in record["warnings"]:
         print(f"Note: {warning}", file=sys.stderr)
-    if as_json:
+    if request.json:
         print(json.dumps(record, ensure_ascii=False))
     else:
-        print(_describe_output(request.output.resolve()))
-    return 0
+        print(_describe_output(request.output.resolve(), record["files"]))
+
+
+def _run_turntable(head: Path, output: Path, overwrite: bool) -> None:
+    from portraitist.terminal import show_progress
+
+    with show_progress() as show:
+        show("loading", 0, 1)
+        from portraitist.files.head_file import load_head
+        from portraitist.files.output_file import check_output_file
+        from portraitist.files.turntable import check_suffix, write_turntable
+
+        check_suffix(output)
+        check_output_file(output, overwrite)
+        write_turntable(output, load_head(head), _report_to(show))
+    print(f"Written to {output.resolve()}")
 
 
 def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
@@ -177,47 +225,50 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
     from portraitist.files.output_folder import check_output
     from portraitist.files.results import write_result
     from portraitist.pipeline import Models, stylize
+    from portraitist.terminal import collect_warnings
 
-    check_output(request.output, request.overwrite)
-    photo, art = load_image(request.photo), load_image(request.art)
+    with collect_warnings() as said:
+        check_output(request.output, request.overwrite)
+        photo, art = load_image(request.photo), load_image(request.art)
     landmarks = {
         "photo_landmarks": _read_points(request.photo_landmarks, request.photo, photo),
         "art_landmarks": _read_points(request.art_landmarks, request.art, art),
     }
     config = make_config(request)
-    models = Models.load(request.device)
+    models = Models.load(request.device, request.threads)
     result = stylize(
         photo,
         art,
         models,
         config,
-        progress=lambda progress: show(progress.stage, progress.step, progress.steps),
+        progress=_report_to(show),
         **landmarks,
     )
     show("writing files", 0, 1)
     landmark_files = _given(photo_landmarks=request.photo_landmarks, art_landmarks=request.art_landmarks)
     return write_result(
-        result,
+        dataclasses.replace(result, warnings=(*said, *result.warnings)),
         request.output,
         config=config,
         inputs={"photo": request.photo, "art": request.art, **landmark_files},
         device=str(models.device),
         overwrite=request.overwrite,
         save_all=request.save_all,
+        turntable=request.turntable,
+        progress=_report_to(show),
     )
 
 
+def _report_to(show: ShowStep) -> ProgressCallback:
+    return lambda progress: show(progress.stage, progress.step, progress.steps)
+
+
 def _read_points(landmark_file: Path | None, picture_file: Path, picture: Image) -> Tensor | None:
-    """People give points in pixels of their file, and ``load_image`` makes large pictures smaller."""
     if landmark_file is None:
         return None
-    import PIL.Image
+    from portraitist.files.landmark_files import read_landmarks_of_picture
 
-    from portraitist.files.landmark_files import read_landmarks
-
-    with PIL.Image.open(picture_file) as file:
-        longest = max(file.size)
-    return read_landmarks(landmark_file) * (max(picture.shape) / longest)
+    return read_landmarks_of_picture(landmark_file, picture_file, (picture.shape[1], picture.shape[2]))
 
 
 def make_config(request: Request) -> Config:
@@ -239,15 +290,18 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _describe_output(out: Path) -> str:
-    return (
-        f"Written to {out}\n"
-        "  head.glb      the head for Blender, Unity, three.js and other viewers\n"
-        "  head.obj      the same as OBJ, with head.mtl and head.png\n"
-        "  preview.png   photo, artwork and head on one sheet\n"
-        "  views/        the head from five sides\n"
-        "  run.json      how it was made"
-    )
+def _describe_output(out: Path, files: list[str]) -> str:
+    lines = {
+        "head.glb": "the head for Blender, Unity, three.js and other viewers",
+        "head.obj": "the same as OBJ, with head.mtl and head.png",
+        "head.safetensors": "the same for portraitist itself, nothing lost",
+        "preview.png": "photo, artwork and head on one sheet",
+        "views/": "the head from five sides",
+        "turntable.mp4": "the head turning once around; turntable.webp is the same as an animation",
+        "run.json": "how it was made",
+    }
+    written = [f"  {name:<18}{what}" for name, what in lines.items() if name in files or name.endswith("/")]
+    return "\n".join([f"Written to {out}", *written])
 
 
 def _report_exception(error: Exception, as_json: bool) -> NoReturn:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from portraitist.files.landmark_files import check_landmarks
@@ -77,14 +79,26 @@ class Models:
     device: torch.device
 
     @classmethod
-    def load(cls, device: str = "auto") -> Models:
-        """``device``: auto (CUDA when there is one), cpu or cuda. Raises InputError for a device that is not there."""
+    def load(cls, device: str = "auto", threads: int | None = None) -> Models:
+        """``device``: auto (CUDA when there is one), cpu or cuda. Raises InputError for a device that is not there.
+
+        ``threads``: CPU threads of torch, for the whole process, since sums in another order differ in the last digit.
+        None leaves it at what torch found: every CPU this process may use, or OMP_NUM_THREADS.
+        """
         chosen = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
         if chosen.startswith("cuda") and not torch.cuda.is_available():
             raise InputError("Device cuda was asked for, but this PyTorch sees no CUDA GPU. Use --device auto or cpu.")
         if chosen.split(":")[0] not in {"cpu", "cuda"}:
             raise InputError(f"Unknown device {device!r}: use auto, cpu or cuda.")
+        if threads is not None:
+            torch.set_num_threads(threads)
         return cls(load_head_model(), LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), torch.device(chosen))
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    """For NumPy and SciPy, whose threads torch does not set: theirs change the last digits too, and only cost time on
+    matrices as small as ours."""
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 class _Stages:
@@ -129,24 +143,25 @@ def stylize(
     seen_photo = _find_landmarks(photo, photo_landmarks, models, "photo", warnings)
     seen_art = _find_landmarks(art, art_landmarks, models, "art", warnings)
 
-    # 2. Head reconstruction (Sec. 4.2): camera, identity, expression.
-    stages.start("fit")
-    photo_fit = fit_head(seen_photo, models.head, config.fit)
-    art_fit = fit_head(seen_art, models.head, config.fit)
+    with _one_blas_thread():
+        # 2. Head reconstruction (Sec. 4.2): camera, identity, expression.
+        stages.start("fit")
+        photo_fit = fit_head(seen_photo, models.head, config.fit)
+        art_fit = fit_head(seen_art, models.head, config.fit)
 
-    # 3. Canonical texture t_x.
-    stages.start("unwrap")
-    person = segment_person(photo, seen_photo, models.segmenter)
-    unwrapped = unwrap_photo(
-        photo, photo_fit, person, models.head, UnwrapConfig(texture_size=config.texture.texture_size)
-    )
-    content = _make_content(photo_fit, unwrapped.texture, models.head)
+        # 3. Canonical texture t_x.
+        stages.start("unwrap")
+        person = segment_person(photo, seen_photo, models.segmenter)
+        unwrapped = unwrap_photo(
+            photo, photo_fit, person, models.head, UnwrapConfig(texture_size=config.texture.texture_size)
+        )
+        content = make_content(photo_fit, unwrapped.texture, models.head)
 
-    # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
-    stages.start("geometry")
-    art_shape = frontal_landmarks(seen_art, art_fit, models.head.landmarks68)
-    targets = translate_landmarks(photo_fit, art_shape, models.head, config.geometry.strength)
-    deformed = deform_to_landmarks(content, targets, build_deformer(models.head, config.geometry.stiffness))
+        # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
+        stages.start("geometry")
+        art_shape = frontal_landmarks(seen_art, art_fit, models.head.landmarks68)
+        targets = translate_landmarks(photo_fit, art_shape, models.head, config.geometry.strength)
+        deformed = deform_to_landmarks(content, targets, build_deformer(models.head, config.geometry.stiffness))
 
     # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
     stages.start("texture")
@@ -164,7 +179,7 @@ def stylize(
         art_fit=art_fit,
         person_mask=person,
         content=content,
-        stylized=replace(deformed, texture=texture),
+        stylized=replace(deformed, texture=_round_to_bytes(texture)),
         target_landmarks=targets,
         seconds=stages.seconds,
         quality={
@@ -185,10 +200,16 @@ def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: st
     return landmarks
 
 
-def _make_content(fit: HeadFit, texture: Image, model: HeadModel) -> Head:
+def _round_to_bytes(texture: Image) -> Image:
+    """So that every file made of the head holds the very same pixels, in 8 bits."""
+    return (texture * 255).round() / 255
+
+
+def make_content(fit: HeadFit, texture: Image, model: HeadModel) -> Head:
+    """The unstylised head of a fit and its unwrapped texture."""
     return Head(
         mesh=fit.mesh,
-        texture=texture,
+        texture=_round_to_bytes(texture),
         neutral=fit.neutral,
         expression=fit.expression,
         expression_deltas=fit.expression_deltas,

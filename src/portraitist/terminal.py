@@ -33,6 +33,20 @@ def show_progress() -> Iterator[ShowStep]:
 
 
 @contextlib.contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """What the package logs as a warning meanwhile; the command reports it with the result."""
+    said: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger = logging.getLogger("portraitist")
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextlib.contextmanager
 def _progress_bar(console: Console) -> Iterator[ShowStep]:
     columns = (
         TextColumn("{task.description}"),

@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from portraitist import __version__
+from portraitist.files.output_file import new_file
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
 ORIGINAL_SHAPE = "originalShape"
@@ -23,12 +24,13 @@ LARGEST_PNG_BYTES = 6_000_000
 """Above this the texture is embedded as JPEG: a 4k painting would otherwise weigh more than all the rest."""
 
 
-def write_glb(path: Path, head: Head) -> None:
+def write_glb(path: str | Path, head: Head) -> None:
     """Write ``head`` as binary glTF 2.0: one mesh, one unlit material, the texture embedded.
 
     The base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit actions plus
     ``originalShape``. Default weights are ``head.expression``, so base + weights x targets = ``head.mesh.vertices``.
     Vertices are doubled at UV seams only; normals come from the undivided mesh, so a lit viewer shows no seam either.
+    The file appears whole or not at all. Raises OutputError when it cannot be written.
     """
     vertex_ids, uv_ids, corners = _split_at_uv_seams(head)
     file = gl.GLTF2(asset=gl.Asset(version="2.0", generator=f"Portraitist {__version__}"))
@@ -62,7 +64,8 @@ def write_glb(path: Path, head: Head) -> None:
     file.scene = 0
     file.buffers = [gl.Buffer(byteLength=len(blob))]
     file.set_binary_blob(bytes(blob))
-    path.write_bytes(b"".join(file.save_to_bytes()))
+    with new_file(Path(path)) as temporary:
+        temporary.write_bytes(b"".join(file.save_to_bytes()))
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import logging
+import stat
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pi_heif
 import PIL.Image
 import torch
-from PIL import ImageCms, ImageOps
+from PIL import ExifTags, ImageCms
 
 from portraitist.types import Image, InputError, OutputError
 
@@ -25,6 +30,27 @@ MIN_SIDE = 32
 MAX_PIXELS = 150_000_000
 """Larger pictures are refused before they are decoded (decompression bombs)."""
 
+MAX_FILE_BYTES = 2**30
+"""Larger files are no picture of a person, and the run record hashes every input."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF", "BMP", "GIF", "JPEG2000", "PPM", "PSD")
+"""What Pillow may open. Others are left out on purpose: EPS would go to Ghostscript, chance bytes pass for TGA."""
+
+Transpose = PIL.Image.Transpose
+TRANSPOSITIONS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by EXIF orientation. (``ImageOps.exif_transpose`` also rewrites the EXIF data, and
+fails where it is odd.)"""
+
+ADVICE = "Give a JPEG, PNG, WebP, TIFF, HEIC or AVIF picture."
+
 
 def load_image(path: str | Path) -> Image:
     """Read a picture as ``[3, h, w]`` sRGB 0..1, upright and opaque, at most MAX_SIDE pixels long.
@@ -33,33 +59,80 @@ def load_image(path: str | Path) -> Image:
     greyscale, palette, CMYK and 16-bit files are converted, and the first frame of an animation is taken.
     Raises InputError when the file is missing, not a picture, cut short, tiny or absurdly large.
     """
-    path = Path(path)
-    if not path.is_file():
-        kind = "is a folder, not a picture file" if path.is_dir() else "does not exist"
-        raise InputError(f"{path} {kind}. Give the path of a JPEG, PNG, WebP or TIFF picture.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(path) as picture:
-                check_size(path, picture.size)
-                picture.draft(None, (MAX_SIDE, MAX_SIDE))  # large JPEGs are shrunk while they are decoded
-                opaque = flatten_transparency(convert_to_8bit(ImageOps.exif_transpose(picture)))
-    except InputError:
-        raise
-    except PIL.Image.DecompressionBombError as error:
-        raise InputError(f"{path} is too large to be decoded safely ({error}). Scale it down first.") from error
-    except PermissionError as error:
-        raise InputError(f"{path} cannot be read: permission denied.") from error
-    except PIL.UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a picture in a known format. Give a JPEG, PNG, WebP or TIFF.") from error
-    except (
-        Exception
-    ) as error:  # on bad bytes Pillow's decoders raise nearly anything: OSError, SyntaxError, struct.error
-        raise InputError(f"{path} is damaged or cut short and cannot be decoded ({error}).") from error
+    with open_picture(path) as picture:
+        check_size(path, picture.size)
+        picture.draft(None, (MAX_SIDE, MAX_SIDE))  # large JPEGs are shrunk while they are decoded
+        picture.load()
+        opaque = flatten_transparency(convert_to_8bit(turn_upright(picture)))
     return image_from_pil(limit_size(path, opaque))
 
 
-def check_size(path: Path, size: tuple[int, int]) -> None:
+def read_picture_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) in pixels of the file's picture as people see it: EXIF orientation applied, not scaled down.
+
+    Only the head of the file is read. Raises InputError as ``load_image`` does.
+    """
+    with open_picture(path) as picture:
+        width, height = picture.size
+        # Pillow turns TIFFs by itself, and gives their size as if that had been done.
+        is_turned = picture.format != "TIFF" and read_orientation(picture) >= 5
+        return (width, height) if is_turned else (height, width)
+
+
+@contextlib.contextmanager
+def open_picture(path: str | Path) -> Iterator[PIL.Image.Image]:
+    """The picture of a file, not decoded yet; whatever goes wrong while it is used becomes an InputError."""
+    path = Path(path)
+    check_file(path)
+    register_heif()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with PIL.Image.open(path, formats=FORMATS) as picture:
+                yield picture
+    except InputError:
+        raise
+    except PIL.Image.DecompressionBombError as error:
+        raise InputError(f"{path} says that it has over {MAX_PIXELS:,} pixels. Scale it down first.") from error
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: permission denied.") from error
+    except PIL.UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a picture in a known format. {ADVICE}") from error
+    # On bad bytes Pillow's decoders raise nearly anything: OSError, SyntaxError, struct.error, MemoryError.
+    except Exception as error:
+        raise InputError(
+            f"{path} is damaged or cut short and cannot be decoded ({error}). "
+            "Get the file again, or save it anew in a picture editor."
+        ) from error
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is not an ordinary file, before opening it: reading from a pipe may never end. Raises InputError."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist. {ADVICE}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be opened ({getattr(error, 'strerror', None) or error}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
+        raise InputError(f"{path} is {kind}, not a picture file. {ADVICE}")
+    if status.st_size == 0:
+        raise InputError(f"{path} is empty. {ADVICE}")
+    if status.st_size > MAX_FILE_BYTES:
+        raise InputError(
+            f"{path} is a file of {status.st_size / 2**30:.1f} GB; at most {MAX_FILE_BYTES // 2**30} GB is read. "
+            "Save the picture smaller."
+        )
+
+
+@functools.cache
+def register_heif() -> None:
+    """Teach Pillow to read what iPhones write."""
+    pi_heif.register_heif_opener()
+
+
+def check_size(path: str | Path, size: tuple[int, int]) -> None:
     """Refuse (width, height) that no picture of a face has. Raises InputError."""
     width, height = size
     if min(width, height) < MIN_SIDE:
@@ -70,13 +143,31 @@ def check_size(path: Path, size: tuple[int, int]) -> None:
         )
 
 
+def read_orientation(picture: PIL.Image.Image) -> int:
+    """EXIF orientation 1..8; 1 where there is none or it cannot be read."""
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception as error:  # as for the picture itself, bad bytes raise nearly anything
+        log.warning("The EXIF data of the picture cannot be read and is ignored: %s", error)
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def turn_upright(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Apply the EXIF orientation; a picture whose EXIF data is broken stays as it is."""
+    transposition = TRANSPOSITIONS.get(read_orientation(picture))
+    return picture if transposition is None else picture.transpose(transposition)
+
+
 def convert_to_8bit(picture: PIL.Image.Image) -> PIL.Image.Image:
     """RGB or RGBA, 8 bits, sRGB; high bit depths are scaled, not clipped."""
     if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, dtype=np.float64)
-        # 16-bit greyscale has mode "I;16" or, from some decoders, "I"; floats are 0..1 by convention.
-        full = 1.0 if picture.mode == "F" else 65535.0
-        return PIL.Image.fromarray((np.clip(values / full, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+        values = np.asarray(picture)
+        if picture.mode == "F":  # floats are 0..1 by convention
+            values = np.nan_to_num(values * 65535.0)
+        # 16-bit greyscale has mode "I;16" or, from some decoders, "I". The table spares the memory of float copies.
+        to_8bit = (np.arange(65536) / 257).round().astype(np.uint8)
+        return PIL.Image.fromarray(to_8bit[np.clip(values, 0, 65535).astype(np.uint16)]).convert("RGB")
     has_alpha = picture.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in picture.info
     return convert_to_srgb(picture, "RGBA" if has_alpha else "RGB")
 
@@ -103,13 +194,13 @@ def flatten_transparency(picture: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.alpha_composite(white, picture).convert("RGB")
 
 
-def limit_size(path: Path, picture: PIL.Image.Image) -> PIL.Image.Image:
+def limit_size(path: str | Path, picture: PIL.Image.Image) -> PIL.Image.Image:
     """Scale down to MAX_SIDE, saying so in the log."""
     longest = max(picture.size)
     if longest <= MAX_SIDE:
         return picture
     width, height = (max(MIN_SIDE, round(side * MAX_SIDE / longest)) for side in picture.size)
-    log.warning("%s is %d x %d pixels; scaled down to %d x %d.", path, *picture.size, width, height)
+    log.info("%s is %d x %d pixels; scaled down to %d x %d.", path, *picture.size, width, height)
     return picture.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 

@@ -7,6 +7,7 @@ coordinates; ``.pts`` counts pixels from 1 with whole numbers at pixel centres (
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +16,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.files.images import read_picture_size
 from portraitist.types import InputError
 
 PTS_OFFSET = 0.5
+MAX_FILE_BYTES = 2**20
+"""68 points take some kilobytes; with all that ``--save-all`` writes beside them, 40."""
+
+MAX_SIZE = 100_000
+"""Longest side, in pixels, that a landmark file may say its picture has."""
+
+ROUNDING = 0.02
+"""How much the factors of width and height may differ, since pictures are scaled to whole pixels."""
+
+MIN_ELONGATION, MAX_ELONGATION = 0.25, 8.0
+"""Eyes to chin over the outer eye distance: 0.6 to 2.6 in 168 artworks, up to 5.9 in 6,838 photos (in profile)."""
+
 FORMATS = "68 lines 'x y' (.txt), iBUG .pts, .npy of shape 68 x 2, or JSON with 68 pairs"
 
 
@@ -27,20 +41,40 @@ def read_landmarks(path: str | Path) -> Float[Tensor, "68 2"]:
     Raises InputError when the file is missing, cannot be understood, or does not hold 68 finite points.
     """
     path = Path(path)
+    check_file(path)
     readers: dict[str, Callable[[Path], object]] = {".pts": read_pts, ".npy": read_npy, ".json": read_json}
     try:
-        values = readers.get(path.suffix.lower(), read_text)(path)
-        points = np.asarray(values, dtype=np.float64)
-    except FileNotFoundError as error:
-        raise InputError(f"The landmark file {path} does not exist.") from error
-    except (OSError, ValueError, TypeError) as error:
+        with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, and are named below
+            points = np.asarray(readers.get(path.suffix.lower(), read_text)(path), dtype=np.float64).astype(np.float32)
+    # Not only ValueError and TypeError: OverflowError for 400-digit numbers, RecursionError for 10,000 brackets, ...
+    except Exception as error:
         raise InputError(f"The landmark file {path} cannot be read ({error}). Needed: {FORMATS}.") from error
     if points.shape != (68, 2):
         raise InputError(f"The landmark file {path} holds {describe_shape(points)}; needed: {FORMATS}.")
     if not np.isfinite(points).all():
         row = int(np.flatnonzero(~np.isfinite(points).all(1))[0])
         raise InputError(f"Point {row + 1} in the landmark file {path} is not a finite number.")
-    return torch.from_numpy(points.astype(np.float32))
+    return torch.from_numpy(points)
+
+
+def read_landmarks_of_picture(
+    path: str | Path, picture_file: str | Path, size: tuple[int, int]
+) -> Float[Tensor, "68 2"]:
+    """Read 68 points in pixels of ``picture_file`` as ``load_image`` gives it, ``size`` (height, width) large.
+
+    Large pictures are made smaller when they are loaded. A JSON file with a ``size`` (height, width), as ``--save-all``
+    writes it, counts the pixels of a picture of that size; every other file those of ``picture_file``, as people see
+    it (EXIF orientation applied). Raises InputError as ``read_landmarks`` does, and when the sizes do not fit together.
+    """
+    points = read_landmarks(path)
+    counted = read_json_size(Path(path)) or read_picture_size(picture_file)
+    height, width = (to / of for to, of in zip(size, counted, strict=True))
+    if abs(height - width) > ROUNDING * max(height, width):
+        raise InputError(
+            f"The landmark file {path} was made for a picture of {counted[1]} x {counted[0]} pixels, but "
+            f"{picture_file} is loaded with {size[1]} x {size[0]}. Give the landmarks of this very picture."
+        )
+    return points * points.new_tensor([width, height])
 
 
 def write_landmarks(path: str | Path, points: Float[Tensor, "68 2"]) -> None:
@@ -68,7 +102,7 @@ def check_landmarks(points: Float[Tensor, "68 2"], size: tuple[int, int]) -> Non
     """Refuse points that cannot belong to a picture of ``size`` (height, width). Raises InputError.
 
     A face may reach over the border, so points may lie outside by half the picture; most must be inside, and they must
-    not all fall together.
+    not all fall together, and jaw and brows must run around the face as iBUG's do.
     """
     height, width = size
     x, y = points[:, 0], points[:, 1]
@@ -80,7 +114,46 @@ def check_landmarks(points: Float[Tensor, "68 2"], size: tuple[int, int]) -> Non
             f"picture is {width} x {height} pixels. Give pixel coordinates of this very picture (x right, y down)."
         )
     if float(torch.stack([x.max() - x.min(), y.max() - y.min()]).min()) < 8:
-        raise InputError("The landmarks span less than 8 pixels: a face that small cannot be used.")
+        raise InputError(
+            "The landmarks span less than 8 pixels: a face that small cannot be used. "
+            "Give them in pixels, not as fractions of the picture."
+        )
+    eyes_to_chin = float((points[8] - points[[36, 39, 42, 45]].mean(0)).norm())
+    eye_distance = float((points[45] - points[36]).norm())
+    if not MIN_ELONGATION <= eyes_to_chin / max(eye_distance, 1e-6) <= MAX_ELONGATION:
+        raise InputError(
+            f"The landmarks are no face: its outer eye corners (points 37 and 46) are {eye_distance:.0f} pixels apart, "
+            f"and the chin (point 9) is {eyes_to_chin:.0f} from the eyes. Give 68 points in iBUG order."
+        )
+    if outline_area(points) <= 0:
+        raise InputError(
+            "The landmarks run around the face the wrong way: they are mirrored or shuffled, or x and y are exchanged. "
+            "Give 68 points in iBUG order, first the jaw from the viewer's left over the chin to the right (0-16)."
+        )
+
+
+def outline_area(points: Float[Tensor, "68 2"]) -> float:
+    """Area within jaw and brows in square pixels; negative when they run clockwise as the viewer sees it."""
+    x, y = points[[*range(17), *range(26, 16, -1)]].double().T
+    return float((y * x.roll(-1) - x * y.roll(-1)).sum()) / 2
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is not a small ordinary file, before opening it: reading from a pipe may never end."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise InputError(f"The landmark file {path} does not exist.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"The landmark file {path} cannot be opened ({reason}).") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"The landmark file {path} is a folder, a pipe or a device. Needed: {FORMATS}.")
+    if status.st_size > MAX_FILE_BYTES:
+        raise InputError(
+            f"The landmark file {path} has {status.st_size / 2**20:.1f} MB, which 68 points never take. "
+            f"Needed: {FORMATS}."
+        )
 
 
 def read_text(path: Path) -> list[list[float]]:
@@ -100,8 +173,34 @@ def read_pts(path: Path) -> np.ndarray:
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """NumPy array; pickled objects are refused because loading them can run code."""
+    """NumPy array. Pickled objects are refused because loading them can run code, and arrays of another shape before
+    memory is set aside for what they claim to hold."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    if shape != (68, 2):
+        raise ValueError(f"it holds an array of shape {' x '.join(map(str, shape)) or 'one number'}")
+    if dtype.kind not in "iuf":
+        raise ValueError(f"its numbers are of type {dtype}")
     return np.load(path, allow_pickle=False)
+
+
+def read_json_size(path: Path) -> tuple[int, int] | None:
+    """The ``size`` (height, width) of a JSON landmark file, or None where it has none. Raises InputError."""
+    if path.suffix.lower() != ".json":
+        return None
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    size = content.get("size") if isinstance(content, dict) else None
+    if size is None:
+        return None
+    if not (
+        isinstance(size, list)
+        and len(size) == 2
+        and all(isinstance(side, int) and not isinstance(side, bool) and 1 <= side <= MAX_SIZE for side in size)
+    ):
+        raise InputError(f'The "size" in the landmark file {path} must be [height, width] in pixels.')
+    return size[0], size[1]
 
 
 def read_json(path: Path) -> object:

@@ -7,21 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from portraitist.files.images import save_image
+from portraitist.files.output_file import new_file
 from portraitist.types import Head
 
 
-def write_obj(path: Path, head: Head, texture_name: str | None = None) -> None:
+def write_obj(path: str | Path, head: Head, texture_name: str | None = None) -> None:
     """Write ``path`` (``head.obj``), its material (``head.mtl``) and its texture (``head.png``) side by side.
 
     Vertices carry the expression, are in metres (+Y up, face towards +Z) and keep the head model's order. Texture
     coordinates are given per corner with v up, as OBJ has it. The files name each other relatively: the folder can be
-    moved. ``texture_name``: file name of the texture if it is not to be called after ``path``.
+    moved. ``texture_name``: file name of the texture if it is not to be called after ``path``. Raises OutputError when
+    a file cannot be written.
     """
+    path = Path(path)
     material_path = path.with_suffix(".mtl")
     texture_path = path.with_name(texture_name or f"{path.stem}.png")
     save_image(texture_path, head.texture)
-    material_path.write_text(_material_text(texture_path.name), encoding="utf-8")
-    path.write_text(_mesh_text(head, material_path.name), encoding="utf-8")
+    texts = {material_path: _material_text(texture_path.name), path: _mesh_text(head, material_path.name)}
+    for text_path, text in texts.items():
+        with new_file(text_path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _material_text(texture_name: str) -> str:

@@ -3,61 +3,86 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
+import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from portraitist.types import OutputError
 
+log = logging.getLogger(__name__)
+
 RECORD_NAME = "run.json"
 """The file by which a folder is known as one of ours; its ``files`` lists all that was written beside it."""
+
+NEW, FORMER, LOCK = "result.new", "result.former", "lock"
+"""In a hidden work folder: the result being written, the one it replaces, and what shows that its run still lives."""
 
 
 def check_output(out: Path, overwrite: bool) -> None:
     """Make sure that a result can be written to ``out`` later; to be called before the long computation.
 
-    Raises OutputError when ``out`` is a file, the current folder, not empty (with ``overwrite``: not a former result,
-    or one to which something was added), or when nothing can be written where it is to go.
+    A former result that a killed run had put aside is put back first. Raises OutputError when ``out`` is a file, the
+    current folder, not empty (with ``overwrite``: not a former result, or one to which something was added), or when
+    nothing can be written where it is to go.
     """
-    out = out.resolve()
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, but the result is a folder. Give another name to -o.")
-    if out == Path.cwd().resolve() or out in Path.cwd().resolve().parents:
-        raise OutputError(f"{out} is the folder you are in and cannot be replaced. Give -o the name of a new folder.")
-    if out.exists() and any(out.iterdir()):
-        _check_replaceable(out, overwrite)
-    ancestor = _existing_ancestor(out)
+    out = _resolve(out)
     try:
-        os.rmdir(tempfile.mkdtemp(prefix=f".{out.name}.", dir=ancestor))
+        clean_up_killed_runs(out)
+        _check_free(out, overwrite)
+        _try_writing(out)
     except OSError as error:
-        raise OutputError(
-            f"Cannot write into {ancestor}: {error.strerror}. Give -o a folder you may write to."
-        ) from error
+        raise _cannot_write(out, error) from error
 
 
 @contextlib.contextmanager
 def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     """A hidden folder to fill; it becomes ``out`` when the block ends well and is removed when it does not.
 
-    A former result at ``out`` is put aside only when the new one is complete, and put back if the last step fails.
+    A former result at ``out`` is put aside only when the new one is complete, and put back if the last step fails. What
+    a killed run leaves behind is put right by the next one (``clean_up_killed_runs``).
     """
     check_output(out, overwrite)
-    out = out.resolve()
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=_existing_ancestor(out)))
+    out = _resolve(out)
+    made: list[Path] = []
     try:
-        yield folder
-        folder.chmod(0o777 & ~_umask())  # mkdtemp makes folders private
-        _flush_to_disk(folder)
-        check_output(out, overwrite)  # somebody may have put files there during the run
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _swap_in(folder, out)
+        made = _make_parents(out)
+        with _work_folder(out) as work:
+            folder = work / NEW
+            folder.mkdir()
+            yield folder
+            _flush_to_disk(folder)
+            _check_free(out, overwrite)  # somebody may have put files there during the run
+            _swap_in(folder, work / FORMER, out)
     except OSError as error:
-        raise OutputError(f"Cannot write {out}: {error.strerror or error}. Nothing was changed there.") from error
+        raise _cannot_write(out, error) from error
+    except OutputError as error:
+        if isinstance(error.__cause__, OSError):  # names a file in the hidden folder
+            raise _cannot_write(out, error.__cause__) from error
+        raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):  # not empty: the result is in it
+                parent.rmdir()
+
+
+def clean_up_killed_runs(out: Path) -> None:
+    """Remove the hidden folders of runs that were killed while writing ``out``; put back the result they put aside."""
+    for work in sorted(out.parent.glob(f"{_work_prefix(out)}*")):
+        with contextlib.suppress(OSError), (work / LOCK).open("rb+") as lock:
+            _hold(lock)  # fails while the run lives
+            if (work / FORMER).exists() and not out.exists():
+                (work / FORMER).rename(out)
+                log.warning("A killed run had put the former result aside; it is back at %s.", out)
+            lock.close()  # Windows does not remove open files
+            shutil.rmtree(work)
 
 
 def list_files(folder: Path) -> list[str]:
@@ -82,8 +107,83 @@ def _check_replaceable(out: Path, overwrite: bool) -> None:
         )
 
 
-def _swap_in(folder: Path, out: Path) -> None:
-    former = folder.with_name(f"{folder.name}.former")
+def _resolve(out: Path) -> Path:
+    try:
+        return out.resolve()
+    except (OSError, RuntimeError) as error:  # the current folder was removed; symbolic links in a circle
+        raise OutputError(f"{out} is nowhere ({error}). Give -o the name of a new folder.") from error
+
+
+def _check_free(out: Path, overwrite: bool) -> None:
+    """Refuse to write over anything but, with ``overwrite``, a former result."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, but the result is a folder. Give another name to -o.")
+    if out == Path.cwd().resolve() or out in Path.cwd().resolve().parents:
+        raise OutputError(f"{out} is the folder you are in and cannot be replaced. Give -o the name of a new folder.")
+    if out.exists() and any(out.iterdir()):
+        _check_replaceable(out, overwrite)
+
+
+def _try_writing(out: Path) -> None:
+    """Make a folder of the very name ``out`` has, where that is possible without a trace."""
+    ancestor = next(parent for parent in out.parents if parent.exists())
+    probe = Path(tempfile.mkdtemp(prefix=".portraitist-", dir=ancestor))
+    try:
+        for part in out.relative_to(ancestor).parts:  # too long, or not allowed on this disk
+            (probe / part).mkdir()
+            (probe / part).rmdir()
+    finally:
+        probe.rmdir()
+
+
+def _cannot_write(out: Path, error: OSError) -> OutputError:
+    cure = {
+        errno.ENOSPC: "Free some space, or give -o a folder on another disk.",
+        errno.EDQUOT: "Free some space, or give -o a folder on another disk.",
+        errno.ENAMETOOLONG: "Give -o a shorter name.",
+    }.get(error.errno or 0, "Give -o a folder you may write to.")
+    return OutputError(f"Cannot write into {out}: {error.strerror or error}. Nothing was changed there. {cure}")
+
+
+def _make_parents(out: Path) -> list[Path]:
+    """Make the folders above ``out``; returns those that were missing, innermost first."""
+    missing = [parent for parent in out.parents if not parent.exists()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _work_prefix(out: Path) -> str:
+    """Hidden, told apart by the name of ``out``, and short whatever that is."""
+    return f".portraitist-{hashlib.sha256(os.fsencode(out.name)).hexdigest()[:12]}-"
+
+
+@contextlib.contextmanager
+def _work_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside ``out``, on the same disk, held by a lock as long as this process lives."""
+    work = Path(tempfile.mkdtemp(prefix=_work_prefix(out), dir=out.parent))
+    try:
+        with (work / LOCK).open("wb") as lock:
+            with contextlib.suppress(OSError):  # some network disks have no locks, and then nobody cleans up either
+                _hold(lock)
+            yield work
+    finally:
+        if out.exists() or not (work / FORMER).exists():  # else it could not be put back: the next run tries again
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _hold(lock: IO[bytes]) -> None:
+    """Lock an open file until it is closed or the process ends, however. Raises OSError when another process has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _swap_in(folder: Path, former: Path, out: Path) -> None:
     try:
         if out.exists():
             out.rename(former)
@@ -92,7 +192,6 @@ def _swap_in(folder: Path, out: Path) -> None:
         if former.exists() and not out.exists():
             former.rename(out)
         raise
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _flush_to_disk(folder: Path) -> None:
@@ -101,14 +200,3 @@ def _flush_to_disk(folder: Path) -> None:
         if path.is_file():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
-
-
-def _existing_ancestor(path: Path) -> Path:
-    """Where hidden folders are made: on the same disk as ``path``, without making its parents too early."""
-    return next(parent for parent in path.parents if parent.exists())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

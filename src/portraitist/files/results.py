@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -18,15 +19,17 @@ import torch
 from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.files.gltf import write_glb
+from portraitist.files.head_file import save_head
 from portraitist.files.images import save_image
 from portraitist.files.obj import write_obj
 from portraitist.files.output_folder import RECORD_NAME, list_files, new_folder
 from portraitist.files.preview import Panel, draw_landmarks, draw_sheet
+from portraitist.files.turntable import encode_mp4, encode_webp, render_turn
 from portraitist.texture.rendering import NAMED_VIEWS, render_view, view_camera
-from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, Result
+from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
 VIEW_SIZE_PX = 512
-PACKAGES = ("torch", "mediapipe", "numpy", "scipy", "embreex", "pillow")
+PACKAGES = ("torch", "mediapipe", "numpy", "scipy", "embreex", "pillow", "av")
 
 
 def write_result(
@@ -38,12 +41,15 @@ def write_result(
     device: str,
     overwrite: bool = False,
     save_all: bool = False,
+    turntable: bool = False,
+    progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Write everything a user gets into folder ``out``; return what ``run.json`` says.
 
-    ``head.glb``, ``head.obj`` + ``.mtl`` + ``.png``, ``preview.png``, ``views/*.png`` (512 px, white ground) and
-    ``run.json``; with ``save_all`` also ``content/`` (the unstylised head) and ``intermediates/``. The folder appears
-    when it is complete; until then, and after any failure, what was at ``out`` before is untouched.
+    ``head.glb``, ``head.obj`` + ``.mtl`` + ``.png``, ``head.safetensors`` (for ``load_head``), ``preview.png``,
+    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_all`` also ``content/`` (the unstylised head)
+    and ``intermediates/``; with ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to ``progress``. The
+    folder appears when it is complete; until then, and after any failure, what was at ``out`` before is untouched.
 
     ``config``: the (nested) dataclass the run was made with. ``inputs``: what each file given by the user was for, and
     where it is. Raises OutputError as ``check_output`` does, and when the disk is full.
@@ -51,6 +57,7 @@ def write_result(
     with new_folder(out, overwrite) as folder:
         write_glb(folder / "head.glb", result.stylized)
         write_obj(folder / "head.obj", result.stylized)
+        save_head(folder / "head.safetensors", result.stylized)
         views = render_named_views(result.stylized)
         _write_views(folder / "views", views)
         content_views = render_named_views(result.content) if save_all else {"front": _render(result.content, "front")}
@@ -58,6 +65,10 @@ def write_result(
         if save_all:
             _write_content(folder / "content", result.content, content_views)
             _write_intermediates(folder / "intermediates", result)
+        if turntable:
+            frames = render_turn(result.stylized, progress)
+            encode_mp4(folder / "turntable.mp4", frames)
+            encode_webp(folder / "turntable.webp", frames)
         record = describe_run(result, config, inputs, device)
         record["files"] = sorted([*list_files(folder), RECORD_NAME])
         _write_json(folder / RECORD_NAME, record)
@@ -87,7 +98,10 @@ def describe_run(result: Result, config: Any, inputs: Mapping[str, Path], device
         {
             "portraitist": __version__,
             "config": dataclasses.asdict(config),
-            "inputs": {role: {"name": path.name, "sha256": _hash_file(path)} for role, path in inputs.items()},
+            "inputs": {
+                role: {"name": os.fsencode(path.name).decode("utf-8", "backslashreplace"), "sha256": _hash_file(path)}
+                for role, path in inputs.items()
+            },
             "seed": config.seed,
             "device": device,
             "threads": torch.get_num_threads(),
@@ -120,6 +134,7 @@ def _write_views(folder: Path, views: Mapping[str, Image]) -> None:
 def _write_content(folder: Path, head: Head, views: Mapping[str, Image]) -> None:
     folder.mkdir()
     write_obj(folder / "head.obj", head, texture_name="texture.png")
+    save_head(folder / "head.safetensors", head)
     _write_views(folder / "views", views)
 
 

@@ -10,18 +10,35 @@ the unsquared, early-stopped form; squared, it would not move the face at all.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
+from scipy.sparse.linalg import splu
 from torch import Tensor
 
+from portraitist.geometry.expressions import carry_expressions, find_lip_contacts
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.surface import Surface, factor_handles
-from portraitist.types import Head
+from portraitist.reconstruction.surface import (
+    DECIMETRE,
+    SURFACE_PARTS,
+    Surface,
+    build_surface,
+    cotangent_laplacian,
+    factor_handles,
+    follow_gums,
+)
+from portraitist.types import EXPRESSION_NAMES, Head
 
-BALL_CLEARANCE = 1.01  # lid vertices stay outside the eyeball's radius times this
+JAW_ACTIONS = ("jawOpen", "jawForward", "jawLeft", "jawRight")
+TEETH_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+LID_ACTIONS = ("eyeBlink", "eyeLookDown", "eyeSquint")
+CLEARING_ROUNDS = 12
+PUSH_REACH = 0.03  # decimetres
+BALL_CLEARANCE = 1.25  # skin stays outside the eyeball's radius times this
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,7 @@ class Deformer:
 @functools.lru_cache(maxsize=4)
 def build_deformer(model: HeadModel, stiffness: float) -> Deformer:
     """Factor the system and store the response of every vertex to every landmark."""
-    system = factor_handles(model, model.landmarks68, torch.ones(68), stiffness)
+    system = factor_handles(model, model.landmarks68, torch.ones(68), stiffness, find_lip_contacts(model))
     return Deformer(model, system.surface, system.solve(np.eye(68)))
 
 
@@ -57,10 +74,12 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
     moved = targets - own
     if not moved.any():
         return content
-    shape = content.mesh.vertices + deformer.displace(content.mesh.vertices, moved)
-    shape = _clear_eyeballs(shape, content.mesh.vertices, model)
-    deltas = carry_expressions(content.mesh.vertices, shape, content.expression_deltas, model)
-    neutral = shape - torch.einsum("e,end->nd", content.expression, deltas)
+    neutral = content.neutral + deformer.displace(content.neutral, moved)
+    neutral = _clear_eyeballs(neutral, content.neutral, model)
+    deltas = carry_expressions(content.neutral, neutral, content.expression_deltas, model)
+    deltas = _clear_moving_lids(content, neutral, deltas, model)
+    neutral, deltas = _keep_teeth_inside(neutral, deltas, model)
+    shape = neutral + torch.einsum("e,end->nd", content.expression, deltas)
     return replace(
         content,
         mesh=content.mesh.with_vertices(shape),
@@ -73,54 +92,91 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
 def _clear_eyeballs(
     shape: Float[Tensor, "n 3"], before: Float[Tensor, "n 3"], model: HeadModel
 ) -> Float[Tensor, "n 3"]:
-    """Push lids that ended up inside an eyeball out along its radius, unless they were as deep before."""
+    """Push skin that ended up inside an eyeball out along its radius, unless it was as deep before.
+
+    What is around gives way too: pushed alone, skin would fold over its neighbours.
+    """
     shape = shape.clone()
-    for side in ("left", "right"):
-        ball = model.vertex_ids(f"eyeball_{side}")
-        lids = model.vertex_ids(f"eye_socket_{side}")
-        lids = lids[before[lids, 2] > before[ball, 2].mean()]
-
-        def radii(vertices: Tensor, ball: Tensor = ball, lids: Tensor = lids) -> tuple[Tensor, Tensor, Tensor]:
-            centre = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
-            return vertices[lids] - centre, (vertices[ball] - centre).norm(dim=1).mean(), centre
-
-        arms_before, radius_before, _ = radii(before)
-        arms, radius, centre = radii(shape)
-        least = (arms_before.norm(dim=1) / radius_before).clamp(max=BALL_CLEARANCE) * radius
-        length = arms.norm(dim=1)
-        shape[lids] = centre + arms * (torch.maximum(length, least) / length)[:, None]
+    spread = _factor_spreading(model)
+    for _ in range(CLEARING_ROUNDS):
+        push = torch.zeros_like(shape)
+        for side in ("left", "right"):
+            ball = model.vertex_ids(f"eyeball_{side}")
+            skin = model.vertex_ids("outer_skin", f"eye_socket_{side}")
+            arms_before, radius_before = _arms_and_radius(before, ball, skin)
+            arms, radius = _arms_and_radius(shape, ball, skin)
+            least = (arms_before.norm(dim=1) / radius_before).clamp(max=BALL_CLEARANCE) * radius
+            length = arms.norm(dim=1).clamp(min=1e-9)
+            push[skin] += arms * (torch.maximum(length, least) / length - 1)[:, None]
+        surface_ids = build_surface(model).vertex_ids
+        shape[surface_ids] += torch.from_numpy(spread(push[surface_ids].double().numpy())).to(shape)
     return shape
 
 
-def local_deformation(
-    before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], faces: Int[Tensor, "f 3"]
-) -> Float[Tensor, "n 3 3"]:
-    """Linear map around each vertex, area-weighted mean of its triangles' (edges and unit-scaled normal)."""
-
-    def frames(vertices: Tensor) -> tuple[Tensor, Tensor]:
-        a, b, c = vertices[faces].unbind(1)
-        normal = torch.linalg.cross(b - a, c - a)
-        area = normal.norm(dim=1)
-        thick = normal / area.clamp(min=1e-12)[:, None] * area.clamp(min=1e-12).sqrt()[:, None]
-        return torch.stack([b - a, c - a, thick], 2), area
-
-    rest, area = frames(before.double())
-    moved, _ = frames(after.double())
-    flat = area < 1e-10
-    rest[flat] = torch.eye(3, dtype=rest.dtype, device=rest.device)
-    moved[flat] = torch.eye(3, dtype=rest.dtype, device=rest.device)
-    maps = (moved @ torch.linalg.inv(rest)) * area[:, None, None]
-    total = torch.zeros(len(before), 3, 3, dtype=maps.dtype, device=maps.device)
-    weight = torch.zeros(len(before), dtype=maps.dtype, device=maps.device)
-    for corner in range(3):
-        total.index_add_(0, faces[:, corner], maps)
-        weight.index_add_(0, faces[:, corner], area)
-    return (total / weight.clamp(min=1e-20)[:, None, None]).to(before)
-
-
-def carry_expressions(
-    before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
+def _clear_moving_lids(
+    content: Head, neutral: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
 ) -> Float[Tensor, "52 n 3"]:
-    """Expression displacements scaled and turned with the local deformation (paper Sec. 7.1)."""
-    maps = local_deformation(before, after, model.faces)
-    return torch.einsum("nij,enj->eni", maps, deltas)
+    """The same for lids that move over the balls, both eyes at once: each side's share goes to its own action."""
+    deltas = deltas.clone()
+    sides = {"Left": (neutral[:, :1] > 0), "Right": (neutral[:, :1] < 0)}
+    for name in LID_ACTIONS:
+        pair = [EXPRESSION_NAMES.index(name + side) for side in sides]
+        before = content.neutral + content.expression_deltas[pair].sum(0)
+        after = neutral + deltas[pair].sum(0)
+        push = _clear_eyeballs(after, before, model) - after
+        for row, on_side in zip(pair, sides.values(), strict=True):
+            deltas[row] += push * on_side
+    return deltas
+
+
+@functools.lru_cache(maxsize=2)
+def _factor_spreading(model: HeadModel) -> Callable[[np.ndarray], np.ndarray]:
+    """Averages a field on the connected surface over ``PUSH_REACH``."""
+    ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
+    laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETRE, faces.reshape(-1, 3))
+    factor = splu((sp.diags(areas) + PUSH_REACH**2 * laplacian).tocsc())
+    return lambda field: factor.solve(areas[:, None] * field)
+
+
+def _arms_and_radius(
+    vertices: Float[Tensor, "n 3"], ball: Int[Tensor, "b"], ids: Int[Tensor, "v"]
+) -> tuple[Float[Tensor, "v 3"], Float[Tensor, ""]]:
+    """From the ball's centre to each of the vertices, and the ball's radius."""
+    centre = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
+    return vertices[ids] - centre, (vertices[ball] - centre).norm(dim=1).mean()
+
+
+def _keep_teeth_inside(
+    neutral: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "52 n 3"]]:
+    """Make teeth and tongue smaller where the jaw has become too narrow for them, in any position of the jaw."""
+    neutral, deltas = neutral.clone(), deltas.clone()
+    moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_ACTIONS)]
+    skins = [(neutral + move)[model.faces[model.face_mask("outer_skin")]].numpy() for move in moves]
+    for piece in follow_gums(model):
+        ids, gums = torch.from_numpy(piece.vertex_ids), torch.from_numpy(piece.anchor_ids)
+        centre, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
+        arms, beyond_gums = neutral[ids] - centre, deltas[:, ids] - with_gums
+        for size in TEETH_SIZES:
+            neutral[ids], deltas[:, ids] = centre + size * arms, with_gums + size * beyond_gums
+            posed = [(neutral + move)[ids].numpy() for move in moves]  # sees what was just written
+            if all(_have_cheeks_beside(points, skin) for points, skin in zip(posed, skins, strict=True)):
+                break
+    return neutral, deltas
+
+
+def _have_cheeks_beside(points: Float[np.ndarray, "v 3"], skin: Float[np.ndarray, "f 3 3"]) -> bool:
+    """Whether a ray from each point straight away from the head's middle meets one of the triangles."""
+    low, high = points[:, 1:].min(0), points[:, 1:].max(0)
+    a, b, c = skin[((skin[..., 1:].min(1) <= high) & (skin[..., 1:].max(1) >= low)).all(1)].transpose(1, 0, 2)
+
+    def cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        return u[..., 1] * v[..., 2] - u[..., 2] * v[..., 1]
+
+    arms = [corner - points[:, None] for corner in (a, b, c)]
+    weights = np.stack([cross(arms[1], arms[2]), cross(arms[2], arms[0]), cross(arms[0], arms[1])])
+    total = weights.sum(0)
+    covers = (weights * np.sign(total) >= 0).all(0) & (total != 0)
+    x = (weights * np.stack([a, b, c])[..., None, :, 0]).sum(0) / np.where(covers, total, 1.0)
+    outward = np.where(points[:, :1] > 0, x - points[:, :1], points[:, :1] - x)
+    return bool((covers & (outward > 0)).any(1).all())

@@ -8,7 +8,6 @@ tells a face from a chance pattern.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from portraitist.files.images import image_to_uint8
 from portraitist.reconstruction.face_views import VIEW_SIDE, Recipe, View, ViewRenderer, rotation, stretch_matrix
+from portraitist.reconstruction.faces import EYE_CORNERS, Face, describe_choice, describe_doubts, take_median
 from portraitist.reconstruction.mediapipe_tasks import open_task
 from portraitist.types import EXPRESSION_NAMES, Image, Landmarks, NoFaceError
 
@@ -48,7 +48,6 @@ IBUG_FROM_DENSE: tuple[tuple[int, ...], ...] = (
     *[(78,), (81, 82), (13,), (311, 312), (308,), (402, 317), (14,), (178, 87)],  # inner lip
 )
 
-EYE_CORNERS = (33, 133, 362, 263)  # sitter's right outer, right inner, left inner, left outer
 MAX_FACES = 5
 
 # Ordered by how many more of 168 artworks each one finds (benchmarks/detection.py), then pictures lying on their side
@@ -69,6 +68,10 @@ SEARCH: tuple[Recipe, ...] = (
 TILE_ZOOMS = (2.0, 4.0, 7.0)
 MIN_TILE_SIDE = 128
 
+# Crowds: the first faces are smaller than this share of the picture, and the tiles show them at this share or larger.
+MAX_SHARE_OF_CROWD = 0.2
+MIN_SHARE_OF_TILE = 0.15
+
 # (size of the face over the view, blur in pixels, stretch). Seen wider, long faces are measured better.
 CLOSE_UPS = ((0.40, 1.5, 1.0), (0.55, 3.0, 1.0), (0.40, 3.0, 1.3), (0.55, 1.5, 1.3), (0.50, 2.0, 1.6))
 MIN_CLOSE_UPS = 3
@@ -85,23 +88,6 @@ ADVICE = (
     "Use a picture in which the face is larger, sharper or less turned, or give the 68 landmarks yourself "
     "(--photo-landmarks or --art-landmarks)."
 )
-
-
-@dataclass(frozen=True)
-class Face:
-    """One face: ``points [478, 2]`` in picture pixels and ``scores [52]`` of the expressions."""
-
-    points: np.ndarray
-    scores: np.ndarray
-
-    @property
-    def eye_distance(self) -> float:
-        """Between the outer eye corners, in pixels."""
-        return float(np.linalg.norm(self.points[33] - self.points[263]))
-
-    def distance(self, other: Face) -> float:
-        """Mean distance to the points of another face, over this one's outer eye distance."""
-        return float(np.linalg.norm(self.points - other.points, axis=1).mean() / max(self.eye_distance, 1e-6))
 
 
 class LandmarkDetector:
@@ -145,9 +131,8 @@ def detect_landmarks(image: Image, detector: LandmarkDetector, *, what: str = "p
     faces, warnings = find_faces(renderer, detector)
     if not faces:
         raise NoFaceError(f"No face was found in the {what} ({image.shape[2]} x {image.shape[1]} pixels). {ADVICE}")
-    if len(faces) > 1:
-        warnings.append(f"{len(faces)} faces were found in the {what}; the largest one is used.")
     face = faces[0]
+    warnings += [*describe_choice(faces, renderer.size), *describe_doubts(face, renderer.size)]
     dense = torch.from_numpy(face.points).float()
     landmarks = Landmarks(
         points=pick_ibug_points(dense),
@@ -178,12 +163,28 @@ def find_faces(renderer: ViewRenderer, detector: LandmarkDetector) -> tuple[list
         faces = [face for face in refined if face is not None]
         if faces:
             log.debug("face found with %s", recipe)
+            faces += find_other_faces(faces, renderer, detector)
             return sorted(faces, key=lambda face: -face.eye_distance), []
         if recipe in SEARCH:
             candidates += seen
     voted = vote(candidates)
     doubt = "The face in the {what} was found with doubts; check its landmarks, or give the 68 points yourself."
     return ([voted], [doubt]) if voted else ([], [])
+
+
+def find_other_faces(faces: list[Face], renderer: ViewRenderer, detector: LandmarkDetector) -> list[Face]:
+    """Where the faces found are small, there may be a crowd, of which the detector sees but a few at once."""
+    longest = max(renderer.size)
+    share = max(face.extent for face in faces) / longest
+    zooms = [zoom for zoom in TILE_ZOOMS if share * zoom >= MIN_SHARE_OF_TILE and longest / zoom >= MIN_TILE_SIDE]
+    if share >= MAX_SHARE_OF_CROWD or not zooms:
+        return []
+    others: list[Face] = []
+    for recipe in tile(zooms[0]):
+        for seen in detector.detect(renderer.render_recipe(recipe)):
+            if is_plausible(seen, renderer.size) and not any(seen.overlaps(face) for face in (*faces, *others)):
+                others += [face for face in [refine_face(seen, recipe, renderer, detector)] if face is not None]
+    return others
 
 
 def tile(zoom: float) -> list[Recipe]:
@@ -223,12 +224,6 @@ def refine_face(face: Face, recipe: Recipe, renderer: ViewRenderer, detector: La
     median = take_median(seen)
     spread = np.mean([median.distance(other) for other in seen])
     return median if spread <= MAX_SPREAD and median.distance(face) <= MAX_SHIFT else None
-
-
-def take_median(faces: list[Face]) -> Face:
-    """Median of every coordinate and score."""
-    points = np.median([face.points for face in faces], axis=0)
-    return Face(points, np.median([face.scores for face in faces], axis=0))
 
 
 def vote(candidates: list[Face]) -> Face | None:

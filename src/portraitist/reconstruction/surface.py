@@ -2,7 +2,8 @@
 
 Skin and eye sockets are one connected surface and are solved. The mouth cavity hangs on the lips only: solved with the
 rest it would stay large in a chin that shrinks, and poke through; it is carried by the skin around it. Eyeballs, teeth
-and tongue are separate pieces and follow what surrounds them by a similarity each.
+and tongue are separate pieces and follow what surrounds them by a similarity each, and so does the inside of an eye
+socket: it is wrapped around the ball.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import KDTree
 from torch import Tensor
@@ -22,9 +23,14 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import LandmarkEmbedding
 
 SURFACE_PARTS = ("outer_skin", "eye_socket_left", "eye_socket_right")
+SKIN_PARTS = (*SURFACE_PARTS, "mouth_cavity")
 DECIMETRE = 0.1  # metres: lengths of order one keep the systems well conditioned
 CAVITY_NEIGHBOURS = 64
 REACH = 0.8  # decimetres: beyond this distance a displacement levels off instead of growing
+ORBIT = 1.35  # skin this near to an eyeball's centre, in radii, carries the ball: lids and what is around them
+GUM_REACH = 0.12  # decimetres between teeth and the gums that carry them
+TIE_WEIGHT = 1.0
+RIM_REACH = 0.05  # decimetres: how far into the socket the lids' own displacement is felt
 
 
 def cotangent_laplacian(vertices: np.ndarray, faces: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
@@ -51,10 +57,16 @@ def cotangent_laplacian(vertices: np.ndarray, faces: np.ndarray) -> tuple[sp.csr
 
 @dataclass(frozen=True)
 class Follower:
-    """A separate piece and the surface vertices that carry it."""
+    """A separate piece and the surface vertices that carry it.
+
+    ``rim_weights`` [v, rim]: where the piece hangs on the surface (an eye socket on the lids), it takes over what its
+    rim moves beyond the similarity; rows sum to 1 at the rim and fall to 0 away from it.
+    """
 
     vertex_ids: np.ndarray
     anchor_ids: np.ndarray
+    rim_ids: np.ndarray
+    rim_weights: sp.csr_matrix
 
     def move(self, vertices: np.ndarray, displacement: np.ndarray) -> np.ndarray:
         """Displacement [m,3] of the piece: the similarity (linearised rotation) that best explains its anchors'."""
@@ -63,8 +75,13 @@ class Follower:
         spread = (arms**2).sum()
         scale = (arms * moves).sum() / spread
         turn = np.linalg.solve(spread * np.eye(3) - arms.T @ arms, np.cross(arms, moves).sum(0))
-        own = vertices[self.vertex_ids] - centre
-        return moves.mean(0) + scale * own + np.cross(turn, own)
+
+        def similarity(ids: np.ndarray) -> np.ndarray:
+            own = vertices[ids] - centre
+            return moves.mean(0) + scale * own + np.cross(turn, own)
+
+        missed = displacement[self.rim_ids] - similarity(self.rim_ids)
+        return similarity(self.vertex_ids) + self.rim_weights @ missed
 
 
 @dataclass(frozen=True)
@@ -96,23 +113,55 @@ def build_surface(model: HeadModel) -> Surface:
     laplacian, areas = cotangent_laplacian(vertices[ids], faces.reshape(-1, 3))
     smoothness = laplacian @ sp.diags(1 / areas) @ laplacian + laplacian / REACH**2
 
-    def ring(inner: str) -> np.ndarray:
-        return np.intersect1d(model.vertex_ids("outer_skin").numpy(), model.vertex_ids(inner).numpy())
+    followers = list(follow_gums(model))
+    skin = model.vertex_ids("outer_skin").numpy()
+    for side in ("left", "right"):
+        ball = model.vertex_ids(f"eyeball_{side}").numpy()
+        centre, radius = sphere_around(vertices[ball])
+        orbit = skin[np.linalg.norm(vertices[skin] - centre, axis=1) < ORBIT * radius]
+        followers += [_follow(ball, orbit), _hang_socket(vertices, model, side, orbit)]
+    inner, weights = _hang_cavity(vertices, ids, np.setdiff1d(model.vertex_ids("mouth_cavity").numpy(), ids))
+    return Surface(ids, smoothness.tocsr(), inner, weights, tuple(followers))
 
-    cavity = model.vertex_ids("mouth_cavity").numpy()
+
+@functools.lru_cache(maxsize=2)
+def follow_gums(model: HeadModel) -> tuple[Follower, ...]:
+    """Upper teeth; lower teeth and tongue: each with the part of the mouth cavity next to the teeth."""
+    vertices, cavity = model.mean.double().numpy() / DECIMETRE, model.vertex_ids("mouth_cavity").numpy()
     near = KDTree(vertices[cavity])
 
-    def gums(*parts: str) -> np.ndarray:
-        found = near.query_ball_point(vertices[model.vertex_ids(*parts).numpy()], 0.12)
+    def gums(teeth: str) -> np.ndarray:
+        found = near.query_ball_point(vertices[model.vertex_ids(teeth).numpy()], GUM_REACH)
         return cavity[np.unique(np.concatenate([np.array(f, int) for f in found]))]
 
-    followers = [
-        Follower(model.vertex_ids(f"eyeball_{side}").numpy(), ring(f"eye_socket_{side}")) for side in ("left", "right")
-    ]
-    followers.append(Follower(model.vertex_ids("upper_teeth").numpy(), gums("upper_teeth")))
-    followers.append(Follower(model.vertex_ids("lower_teeth", "tongue").numpy(), gums("lower_teeth")))
-    inner, weights = _hang_cavity(vertices, ids, np.setdiff1d(cavity, ids))
-    return Surface(ids, smoothness.tocsr(), inner, weights, tuple(followers))
+    return (
+        _follow(model.vertex_ids("upper_teeth").numpy(), gums("upper_teeth")),
+        _follow(model.vertex_ids("lower_teeth", "tongue").numpy(), gums("lower_teeth")),
+    )
+
+
+def sphere_around(vertices: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre and mean radius of an eyeball's vertices [v,3]."""
+    centre = (vertices.min(0) + vertices.max(0)) / 2
+    return centre, float(np.linalg.norm(vertices - centre, axis=1).mean())
+
+
+def _follow(vertex_ids: np.ndarray, anchor_ids: np.ndarray) -> Follower:
+    return Follower(vertex_ids, anchor_ids, anchor_ids[:0], sp.csr_matrix((len(vertex_ids), 0)))
+
+
+def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, orbit: np.ndarray) -> Follower:
+    """The socket without its rim: near the lids it moves with them, deeper inside with the ball.
+
+    Solved with the skin it would keep its width behind eyes that are drawn close together, and come out beside them.
+    """
+    socket = model.vertex_ids(f"eye_socket_{side}").numpy()
+    rim = np.intersect1d(socket, model.vertex_ids("outer_skin").numpy())
+    inside = np.setdiff1d(socket, rim)
+    distance = np.linalg.norm(vertices[inside, None] - vertices[rim], axis=2)
+    weights = 1 / (distance**4 + 1e-8)
+    weights *= (np.exp(-((distance.min(1) / RIM_REACH) ** 2)) / weights.sum(1))[:, None]
+    return Follower(inside, orbit, rim, sp.csr_matrix(weights))
 
 
 def _hang_cavity(
@@ -144,9 +193,16 @@ class HandleSystem:
 
 
 def factor_handles(
-    model: HeadModel, handles: LandmarkEmbedding, weights: Float[Tensor, "k"], stiffness: float
+    model: HeadModel,
+    handles: LandmarkEmbedding,
+    weights: Float[Tensor, "k"],
+    stiffness: float,
+    ties: Int[np.ndarray, "p 2"] | None = None,
 ) -> HandleSystem:
-    """Factor once; ``stiffness`` trades handle residual against smoothness, handle weights are relative to 1."""
+    """Factor once; ``stiffness`` trades handle residual against smoothness, handle weights are relative to 1.
+
+    ``ties``: pairs of surface vertices that move alike.
+    """
     surface = build_surface(model)
     local = np.full(len(model.mean), -1)
     local[surface.vertex_ids] = np.arange(len(surface.vertex_ids))
@@ -159,9 +215,18 @@ def factor_handles(
     ).tocsr()
     weighted = handle_matrix.T @ sp.diags(weights.double().numpy())
     system = weighted @ handle_matrix + stiffness * surface.smoothness
+    if ties is not None:
+        tie_matrix = difference_matrix(local[ties], len(surface.vertex_ids))
+        system = system + TIE_WEIGHT * (tie_matrix.T @ tie_matrix)
     return HandleSystem(
         surface, splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}), weighted.tocsr()
     )
+
+
+def difference_matrix(pairs: Int[np.ndarray, "p 2"], count: int) -> sp.csr_matrix:
+    """[p, count]: the first of each pair minus the second."""
+    rows = np.repeat(np.arange(len(pairs)), 2)
+    return sp.csr_matrix((np.tile([1.0, -1.0], len(pairs)), (rows, pairs.ravel())), (len(pairs), count))
 
 
 def spread_displacement(

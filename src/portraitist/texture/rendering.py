@@ -68,17 +68,22 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
 
 def _cast_parallel_rays(corners_px: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First hit along -z of a ray through each pixel centre: face ids (-1 for none) and weights of corners 1 and 2."""
-    height, width = size
+    face_ids, u, v = np.full(size, -1, np.int32), np.zeros(size, np.float32), np.zeros(size, np.float32)
+    low, high = corners_px[..., :2].min((0, 1)), corners_px[..., :2].max((0, 1))
+    columns, rows = (slice(max(int(a), 0), max(int(b) + 1, 0)) for a, b in zip(low, high, strict=True))
+    y, x = np.mgrid[: size[0], : size[1]][:, rows, columns].astype(np.float32) + 0.5  # other rays meet nothing
+    if not x.size:
+        return face_ids, u, v
     scene = rtcore_scene.EmbreeScene()  # pyright: ignore[reportAttributeAccessIssue] (compiled, without stubs)
     geometry = TriangleMesh(scene, np.ascontiguousarray(corners_px, dtype=np.float32))
-    rows, columns = np.mgrid[:height, :width].astype(np.float32) + 0.5
-    start = np.full_like(rows, corners_px[..., 2].max() + 1.0)
-    origins = np.stack([columns, rows, start], axis=-1).reshape(-1, 3)
+    origins = np.stack([x, y, np.full_like(x, corners_px[..., 2].max() + 1.0)], axis=-1).reshape(-1, 3)
     directions = np.zeros_like(origins)
     directions[:, 2] = -1.0
     hits = scene.run(origins, directions, query="INTERSECT", output=True)
     del geometry  # the scene borrows its buffers, so it has to live until here
-    return hits["primID"].reshape(size), hits["u"].reshape(size), hits["v"].reshape(size)
+    for full, name in ((face_ids, "primID"), (u, "u"), (v, "v")):
+        full[rows, columns] = hits[name].reshape(x.shape)
+    return face_ids, u, v
 
 
 def _uv_per_pixel(corners_px: Float[Tensor, "f 3 2"], corner_uvs: Float[Tensor, "f 3 2"]) -> Float[Tensor, "f"]:

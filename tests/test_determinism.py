@@ -1,0 +1,78 @@
+"""Same seed, same number of threads: the same bytes, whatever else is different about the two processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from matplotlib.cbook import get_sample_data
+
+from portraitist import Config, Models, load_image, stylize
+from portraitist.assets import asset_path
+from portraitist.files.output_folder import list_files
+
+PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
+MEASURED = {"seconds", "peak_memory_mb"}
+"""Entries of ``run.json`` that say how this very run went."""
+
+SURROUNDINGS = {
+    "here": {"PYTHONHASHSEED": "1", "TZ": "UTC", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    "elsewhere": {"PYTHONHASHSEED": "2", "TZ": "Asia/Tokyo", "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"},
+}
+
+
+def start_run(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    folder.mkdir()
+    options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "1", "--save-all"]
+    command = [sys.executable, "-m", "portraitist.cli", "stylize", str(PHOTO), str(asset_path("exemplars/brush.jpg"))]
+    return subprocess.Popen(
+        [*command, "-o", "out", *options], cwd=folder, env=os.environ | environment, stderr=subprocess.PIPE, text=True
+    )
+
+
+def read_record(out: Path) -> dict[str, Any]:
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert record.keys() > MEASURED
+    return {name: value for name, value in record.items() if name not in MEASURED}
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path):
+    runs = [start_run(tmp_path / name, environment) for name, environment in SURROUNDINGS.items()]
+    for run in runs:
+        _, said = run.communicate(timeout=280)
+        assert run.returncode == 0, said
+    first, second = (tmp_path / name / "out" for name in SURROUNDINGS)
+    files = list_files(first)
+    assert files == list_files(second)
+    different = [name for name in files if (first / name).read_bytes() != (second / name).read_bytes()]
+    assert different == ["run.json"]
+    record = read_record(first)
+    assert record == read_record(second)
+    assert (record["threads"], record["seed"]) == (1, 3)
+
+
+def test_threads_are_set_and_left_alone(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    Models.load("cpu", threads=3)
+    Models.load("cpu")
+    assert asked == [3]
+
+
+def test_another_seed_gives_another_texture_on_the_same_shape():
+    draft = Config.draft()
+    quick = dataclasses.replace(
+        draft.texture, texture_size=128, scales_px=(64,), steps=(2,), samples=(128,), content_weights=(10.0,)
+    )
+    config = dataclasses.replace(draft, texture=quick)
+    pictures, models = (load_image(PHOTO), load_image(asset_path("exemplars/brush.jpg"))), Models.load("cpu")
+    heads = [stylize(*pictures, models, dataclasses.replace(config, seed=seed)).stylized for seed in (0, 1)]
+    assert torch.equal(heads[0].mesh.vertices, heads[1].mesh.vertices)
+    assert not torch.equal(heads[0].texture, heads[1].texture)
