@@ -1,0 +1,83 @@
+"""What the likeness yardstick runs in its worker processes: the product's reconstruction, nothing after it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
+from portraitist.reconstruction.unwrap import Unwrapped, unwrap_photo
+from portraitist.types import HeadFit, Image, LandmarkEmbedding, Landmarks
+
+SKIN_POINTS = 468  # of the dense points; the last ten are irises
+OVAL_IDS = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+"""Of the dense points, those on the outline of the face: they belong to another place of the skin in every view."""
+HIDDEN_IDS = tuple(range(0, SKIN_POINTS, 4))
+"""Every fourth dense point, hidden from the fit to be foretold by it."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A photo and what the product made of it."""
+
+    photo: Image
+    landmarks: Landmarks
+    fit: HeadFit
+    person: Tensor
+    unwrapped: Unwrapped
+
+
+@cache
+def load_models() -> tuple[HeadModel, LandmarkDetector, PersonSegmenter]:
+    """Once per process, which works with one thread so that several do not wait for one another."""
+    torch.set_num_threads(1)
+    return load_head_model(), LandmarkDetector(), PersonSegmenter()
+
+
+def reconstruct(photo: Image) -> Reconstruction:
+    """Landmarks, fit, person mask and texture as in ``pipeline.stylize``. Raises NoFaceError and FitError."""
+    model, detector, segmenter = load_models()
+    landmarks, _ = detect_landmarks(photo, detector)
+    fit = fit_head(landmarks, model)
+    person = segment_person(photo, landmarks, segmenter)
+    return Reconstruction(photo, landmarks, fit, person, unwrap_photo(photo, fit, person, model))
+
+
+def fit_without_hidden(landmarks: Landmarks) -> HeadFit:
+    """Fit with the points of ``HIDDEN_IDS`` out of its sight.
+
+    The fit has no switch for that. Each hidden point is replaced by a copy of a visible neighbour instead, both in the
+    picture and on the model, so that the fit learns nothing about it and the neighbour counts twice.
+    """
+    stand_ins, model = hide_points()
+    assert landmarks.dense is not None
+    return fit_head(dataclasses.replace(landmarks, dense=landmarks.dense[stand_ins]), model)
+
+
+@cache
+def hide_points() -> tuple[Tensor, HeadModel]:
+    """For each of the 478 points the one that stands for it, and the head model with its points so replaced."""
+    model, _, _ = load_models()
+    places = model.landmarks478.positions(model.mean, model.faces).numpy()
+    oval = np.isin(np.arange(len(places)), OVAL_IDS)
+    skin = np.arange(len(places)) < SKIN_POINTS
+    visible = skin & ~np.isin(np.arange(len(places)), HIDDEN_IDS)
+    stand_ins = np.arange(len(places))
+    for hidden in HIDDEN_IDS:
+        # Outline points stand for outline points only: the fit trusts them less.
+        (candidates,) = np.nonzero(visible & (oval == oval[hidden]))
+        stand_ins[hidden] = candidates[np.linalg.norm(places[candidates] - places[hidden], axis=1).argmin()]
+    ids = torch.from_numpy(stand_ins)
+    embedding = LandmarkEmbedding(model.landmarks478.face_ids[ids], model.landmarks478.barycentrics[ids])
+    return ids, dataclasses.replace(model, landmarks478=embedding)
