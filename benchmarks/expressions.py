@@ -22,7 +22,7 @@ from portraitist import Config, load_image, save_image
 from portraitist.files.preview import Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import frontal_landmarks, shape_deviation, translate_landmarks
-from portraitist.pipeline import make_content
+from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
@@ -76,8 +76,8 @@ def make_heads(photo: str, art_shape: torch.Tensor, model: HeadModel) -> tuple[H
     """The sitter's head and the exaggerated one, with the photo's texture."""
     image = load_image(DEFAULT_DATA / "photos" / f"{photo}.jpg")
     landmarks, _ = detect_landmarks(image, LandmarkDetector(), what="photo")
-    fit = fit_head(landmarks, model)
     mask = segment_person(image, landmarks, PersonSegmenter())
+    fit = fit_photo(landmarks, mask, model)
     content = make_content(fit, unwrap_photo(image, fit, mask, model, UnwrapConfig(texture_size=512)).texture, model)
     targets = translate_landmarks(fit, art_shape, model, 1.0)
     return content, deform_to_landmarks(content, targets, build_deformer(model, Config().geometry.stiffness))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
@@ -49,8 +50,8 @@ def reconstruct(photo: Image) -> Reconstruction:
     """Landmarks, fit, person mask and texture as in ``pipeline.stylize``. Raises NoFaceError and FitError."""
     model, detector, segmenter = load_models()
     landmarks, _ = detect_landmarks(photo, detector)
-    fit = fit_head(landmarks, model)
     person = segment_person(photo, landmarks, segmenter)
+    fit = fit_photo(landmarks, person, model)
     return Reconstruction(photo, landmarks, fit, person, unwrap_photo(photo, fit, person, model))
 
 

@@ -64,7 +64,7 @@ def test_help_is_quick(command: list[str], tmp_path: Path):
 def test_help_names_every_option(tmp_path: Path):
     help_text = portraitist("stylize", "--help", folder=tmp_path).stdout
     options = "preset geometry texture photo-landmarks art-landmarks texture-size device threads seed overwrite"
-    for option in [*options.split(), "save-all", "turntable", "json"]:
+    for option in [*options.split(), "save-all", "subdivide", "turntable", "json"]:
         assert f"--{option}" in help_text
 
 

@@ -6,7 +6,7 @@ import matplotlib.cbook
 import pytest
 import torch
 
-from portraitist import Cancelled, Config, InputError, Models, NoFaceError, load_image, stylize
+from portraitist import Cancelled, Config, InputError, Models, NoFaceError, load_image, stylize, subdivide_head
 from portraitist.assets import asset_path
 from portraitist.types import Head
 
@@ -72,6 +72,15 @@ def test_both_sliders_at_zero_give_the_content_exactly(photo, art, models):
     result = stylize(photo, art, models, quick_config(geometry=0.0, texture=0.0))
     assert torch.equal(result.stylized.mesh.vertices, result.content.mesh.vertices)
     assert torch.equal(result.stylized.texture, result.content.texture)
+
+
+def test_subdivided_result_is_the_same_head_cut_finer(photo, art, models):
+    coarse = stylize(photo, art, models, quick_config(texture=0.0))
+    fine = stylize(photo, art, models, replace(quick_config(texture=0.0), subdivide=True))
+    for name in ("content", "stylized"):
+        expected = subdivide_head(getattr(coarse, name))
+        assert torch.equal(getattr(fine, name).mesh.vertices, expected.mesh.vertices)
+        assert torch.equal(getattr(fine, name).mesh.uv_faces, expected.mesh.uv_faces)
 
 
 def test_same_seed_same_head(result, photo, art, models):

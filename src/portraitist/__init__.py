@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from portraitist.files.output_folder import check_output
     from portraitist.files.results import write_result
     from portraitist.files.turntable import write_turntable
+    from portraitist.geometry.subdivision import subdivide_head
     from portraitist.pipeline import Config, Models, stylize
     from portraitist.texture.rendering import render_view, view_camera
     from portraitist.types import (
@@ -63,6 +64,7 @@ __all__ = [
     "save_head",
     "save_image",
     "stylize",
+    "subdivide_head",
     "view_camera",
     "write_glb",
     "write_obj",
@@ -81,6 +83,7 @@ _HOMES = {
     "save_head": "files.head_file",
     "save_image": "files.images",
     "stylize": "pipeline",
+    "subdivide_head": "geometry.subdivision",
     "view_camera": "texture.rendering",
     "write_glb": "files.gltf",
     "write_obj": "files.obj",

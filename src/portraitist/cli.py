@@ -47,6 +47,7 @@ class Request:
     seed: int | None = None
     overwrite: bool = False
     save_all: bool = False
+    subdivide: bool = False
     turntable: bool = False
     json: bool = False
 
@@ -144,6 +145,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--overwrite", action="store_true", help="replace a former result in OUT")
     add("--save-all", action="store_true", help="also write the unstylised head and every intermediate")
+    add("--subdivide", action="store_true", help="four times the vertices: smoother outlines, larger files")
     add("--turntable", action="store_true", help="also write turntable.mp4 and .webp: the head turning once around")
     add("--json", action="store_true", help="print run.json, or the error, as one JSON object")
     parser.set_defaults(run=functools.partial(_run_stylize, Request))
@@ -282,6 +284,7 @@ def make_config(request: Request) -> Config:
         texture=dataclasses.replace(
             config.texture, **_given(strength=request.texture, texture_size=request.texture_size)
         ),
+        subdivide=request.subdivide,
         **_given(seed=request.seed),
     )
 

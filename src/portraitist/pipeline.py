@@ -13,10 +13,12 @@ from torch import Tensor
 
 from portraitist.files.landmark_files import check_landmarks
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
+from portraitist.geometry.subdivision import subdivide_head
 from portraitist.geometry.translation import GeometryConfig, frontal_landmarks, translate_landmarks
 from portraitist.reconstruction.fitting import FitConfig, fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+from portraitist.reconstruction.outline import fit_outline
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
 from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
 from portraitist.texture.optimization import TextureConfig, stylize_texture
@@ -40,11 +42,15 @@ FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_i
 
 @dataclass(frozen=True)
 class Config:
-    """One frozen dataclass per stage; presets are functions. ``seed`` drives everything random."""
+    """One frozen dataclass per stage; presets are functions.
+
+    ``subdivide``: give both heads of the result about four times the vertices. ``seed`` drives everything random.
+    """
 
     fit: FitConfig = field(default_factory=FitConfig)
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     texture: TextureConfig = field(default_factory=TextureConfig.standard)
+    subdivide: bool = False
     seed: int = 0
 
     @classmethod
@@ -146,12 +152,12 @@ def stylize(
     with _one_blas_thread():
         # 2. Head reconstruction (Sec. 4.2): camera, identity, expression.
         stages.start("fit")
-        photo_fit = fit_head(seen_photo, models.head, config.fit)
+        person = segment_person(photo, seen_photo, models.segmenter)
+        photo_fit = fit_photo(seen_photo, person, models.head, config.fit)
         art_fit = fit_head(seen_art, models.head, config.fit)
 
         # 3. Canonical texture t_x.
         stages.start("unwrap")
-        person = segment_person(photo, seen_photo, models.segmenter)
         unwrapped = unwrap_photo(
             photo, photo_fit, person, models.head, UnwrapConfig(texture_size=config.texture.texture_size)
         )
@@ -170,6 +176,9 @@ def stylize(
         deformed.mesh, content.texture, art, face, models.vgg, config.texture, generator, progress
     )  # fmt: skip
     stages.stop()
+    stylized = replace(deformed, texture=_round_to_bytes(texture))
+    if config.subdivide:
+        content, stylized = subdivide_head(content), subdivide_head(stylized)
     return Result(
         photo=photo,
         art=art,
@@ -179,7 +188,7 @@ def stylize(
         art_fit=art_fit,
         person_mask=person,
         content=content,
-        stylized=replace(deformed, texture=_round_to_bytes(texture)),
+        stylized=stylized,
         target_landmarks=targets,
         seconds=stages.seconds,
         quality={
@@ -198,6 +207,14 @@ def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: st
     landmarks, said = detect_landmarks(image, models.detector, what=what)
     warnings += said
     return landmarks
+
+
+def fit_photo(
+    landmarks: Landmarks, person: Float[Tensor, "h w"], model: HeadModel, config: FitConfig | None = None
+) -> HeadFit:
+    """Head of a photo: from its landmarks, and no wider than the person mask. An artwork's head has only landmarks."""
+    eye_distance_px = float((landmarks.points[36] - landmarks.points[45]).norm())
+    return fit_outline(fit_head(landmarks, model, config), person, eye_distance_px, model)
 
 
 def _round_to_bytes(texture: Image) -> Image:

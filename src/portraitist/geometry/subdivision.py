@@ -1,0 +1,118 @@
+"""A head with about four times the vertices: smooth silhouettes, and enough of them for printing.
+
+Loop's scheme is linear in the vertices, so one sparse matrix takes shape, expressions and everything else along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraitist.types import REGIONS, Head, LandmarkEmbedding, Mesh
+
+HARD_REGIONS = ("teeth",)
+"""Made of so few triangles that smoothing would melt them: cut finer, but left where they are."""
+
+
+def subdivide_head(head: Head) -> Head:
+    """Every triangle becomes four, and vertices move to the smooth surface of Loop (1987); boundaries stay boundaries.
+
+    Texture and UV layout are kept: UV islands are cut finer without smoothing, or the picture would slide. Landmarks
+    stay on the triangles they were on. ``neutral + expression @ expression_deltas == mesh.vertices`` still holds.
+    """
+    faces = head.mesh.faces.cpu().numpy()
+    edges, edge_of = _number_edges(faces)
+    hard = np.isin(head.mesh.regions.cpu().numpy(), [REGIONS.index(name) for name in HARD_REGIONS])
+    matrix = _loop_matrix(faces, edges, edge_of, len(head.neutral), np.unique(faces[hard]))
+
+    uv_faces = head.mesh.uv_faces.cpu().numpy()
+    uv_edges, uv_edge_of = _number_edges(uv_faces)
+    uvs = head.mesh.uvs
+    ends = torch.from_numpy(uv_edges).to(uvs.device)
+    mesh = Mesh(
+        vertices=_apply(matrix, head.mesh.vertices),
+        faces=_quarter(faces, edge_of + len(head.neutral), head.mesh.faces),
+        uvs=torch.cat([uvs, (uvs[ends[:, 0]] + uvs[ends[:, 1]]) / 2]),
+        uv_faces=_quarter(uv_faces, uv_edge_of + len(uvs), head.mesh.uv_faces),
+        regions=head.mesh.regions.repeat_interleave(4),
+    )
+    return replace(
+        head,
+        mesh=mesh,
+        neutral=_apply(matrix, head.neutral),
+        expression_deltas=torch.stack([_apply(matrix, delta) for delta in head.expression_deltas]),
+        landmarks68=_carry_landmarks(head.landmarks68),
+        original=_apply(matrix, head.original),
+    )
+
+
+def _number_edges(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, "e 2"], Int[np.ndarray, "f 3"]]:
+    """Each edge once, and the edges (01, 12, 20) of every face."""
+    sides = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
+    edges, numbers = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True)
+    return edges, numbers.reshape(-1, 3)
+
+
+def _loop_matrix(
+    faces: Int[np.ndarray, "f 3"],
+    edges: Int[np.ndarray, "e 2"],
+    edge_of: Int[np.ndarray, "f 3"],
+    count: int,
+    hard_ids: Int[np.ndarray, "h"],
+) -> sp.csr_matrix:
+    """[n + e, n]: old vertices first, then one per edge. Rows sum to 1."""
+    sides = np.bincount(edge_of.ravel(), minlength=len(edges))
+    on_border = sides != 2  # an edge of one face, or of more than two, is kept like a border
+    is_hard = np.zeros(count, bool)
+    is_hard[hard_ids] = True
+
+    # New vertices: 3/8 of both ends and 1/8 of both corners across; on borders and hard parts the middle.
+    straight = on_border | is_hard[edges].all(1)
+    across = sp.csr_matrix(
+        (np.ones(edge_of.size), (edge_of.ravel(), np.roll(faces, 1, axis=1).ravel())), (len(edges), count)
+    )
+    ends = sp.csr_matrix(
+        (np.ones(edges.size), (np.repeat(np.arange(len(edges)), 2), edges.ravel())), (len(edges), count)
+    )
+    new = sp.diags(np.where(straight, 0.5, 0.375)) @ ends + sp.diags(np.where(straight, 0.0, 0.125)) @ across
+
+    # Old vertices: Loop's mean with the neighbours (Warren's weights); on borders with the two along the border.
+    neighbours = sp.csr_matrix((np.ones(edges.size), (edges.ravel(), edges[:, ::-1].ravel())), (count, count))
+    border = edges[on_border]
+    along = sp.csr_matrix((np.ones(border.size), (border.ravel(), border[:, ::-1].ravel())), (count, count))
+    valence = np.asarray(neighbours.sum(1)).ravel()
+    beside = np.asarray(along.sum(1)).ravel()
+    share = np.where(valence == 3, 3 / 16, 3 / (8 * np.maximum(valence, 1)))
+    share[beside > 0] = 0
+    border_share = np.where(beside == 2, 1 / 8, 0.0)  # where borders meet, the corner is kept
+    share[is_hard], border_share[is_hard] = 0, 0
+    kept = sp.diags(1 - share * valence - border_share * beside)
+    old = kept + sp.diags(share) @ neighbours + sp.diags(border_share) @ along
+    return sp.vstack([old, new]).tocsr()
+
+
+def _apply(matrix: sp.csr_matrix, values: Float[Tensor, "n 3"]) -> Float[Tensor, "k 3"]:
+    return torch.from_numpy(matrix @ values.detach().cpu().double().numpy()).to(values)
+
+
+def _quarter(faces: np.ndarray, middles: np.ndarray, like: Int[Tensor, "f 3"]) -> Int[Tensor, "g 3"]:
+    """Three triangles at the corners, in their order, then the one in the middle."""
+    (a, b, c), (ab, bc, ca) = faces.T, middles.T
+    children = np.stack([[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]])  # 4 3 f
+    return torch.from_numpy(children.transpose(2, 0, 1).reshape(-1, 3)).to(like)
+
+
+def _carry_landmarks(points: LandmarkEmbedding) -> LandmarkEmbedding:
+    """The same places in the smaller triangles."""
+    weights = points.barycentrics
+    largest, corner = weights.max(1)
+    child = torch.where(largest >= 0.5, corner, 3)
+    at_corner = 2 * weights - torch.nn.functional.one_hot(corner, 3).to(weights)
+    in_middle = 1 - 2 * weights[:, [2, 0, 1]]
+    inner = torch.where(largest[:, None] >= 0.5, at_corner, in_middle)
+    return LandmarkEmbedding(4 * points.face_ids + child, inner)

@@ -1,0 +1,91 @@
+"""Ears, neck and skull are drawn in to the person's outline; what the landmarks say stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.head_model import load_head_model
+from portraitist.reconstruction.outline import fit_outline
+from portraitist.texture.rendering import rasterize
+from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_head_model()
+
+
+@pytest.fixture(scope="module")
+def seen(model):
+    """The mean head, looked at from a little to the side, and its fit."""
+    camera = Camera(rotation_from_yaw_pitch(8.0, 3.0), 1200.0, (200.0, 190.0), (420, 400))
+    points = model.landmarks68.positions(model.mean, model.faces)
+    dense = model.landmarks478.positions(model.mean, model.faces)
+    landmarks = Landmarks(camera.project(points), camera.size, dense=camera.project(dense), expressions=torch.zeros(52))
+    eyes = float((landmarks.points[36] - landmarks.points[45]).norm())
+    return camera, landmarks, fit_head(landmarks, model), eyes
+
+
+def draw_person(model, camera, vertices):
+    return rasterize(model.template.with_vertices(vertices), camera).mask.float()
+
+
+def narrow_ears(model, factor=0.5):
+    """The mean head with everything that is wider than the face drawn in: ears and neck."""
+    vertices = model.mean.clone()
+    x = vertices[:, 0].abs()
+    limit = model.landmarks68.positions(model.mean, model.faces)[:, 0].max()
+    vertices[:, 0] *= torch.where(x > limit, factor + (1 - factor) * limit / x, torch.ones_like(x))
+    return vertices
+
+
+def test_a_head_that_fits_is_left_alone(seen, model):
+    camera, _, fit, eyes = seen
+    person = draw_person(model, camera, fit.mesh.vertices)
+    assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
+
+
+def test_ears_are_drawn_in_and_the_face_stays(seen, model):
+    camera, _, fit, eyes = seen
+    person = draw_person(model, camera, narrow_ears(model))
+    fitted = fit_outline(fit, person, eyes, model)
+
+    def overhang(vertices):
+        return float((draw_person(model, camera, vertices) * (1 - person)).sum() / person.sum())
+
+    assert overhang(fit.mesh.vertices) > 0.02
+    assert overhang(fitted.mesh.vertices) < 0.35 * overhang(fit.mesh.vertices)
+    points = [model.landmarks68.positions(each.mesh.vertices, model.faces) for each in (fit, fitted)]
+    before, after = map(camera.project, points)
+    assert (after - before).norm(dim=1).max() < 0.02 * eyes
+    moved = fitted.mesh.vertices - fit.mesh.vertices
+    assert torch.allclose(fitted.neutral - fit.neutral, moved, atol=1e-7)
+    assert (moved @ fit.camera.rotation[2]).abs().max() < 0.002  # followers turn a little; skin stays in the plane
+
+
+def test_hair_around_the_head_widens_nothing(seen, model):
+    _, landmarks, fit, eyes = seen
+    person = torch.ones(landmarks.size)
+    assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
+
+
+def test_a_head_cut_by_the_border_is_not_squeezed_into_the_picture(seen, model):
+    _, landmarks, fit, eyes = seen
+    person = torch.ones(landmarks.size)
+    left = int(landmarks.points[:, 0].min()) - 5
+    cut = person[:, left:]
+    x, y = fit.camera.centre_px
+    shifted = replace(fit.camera, centre_px=(x - left, y), size=(cut.shape[0], cut.shape[1]))
+    there = replace(fit, camera=shifted)
+    assert fit_outline(there, cut, eyes, model).mesh.vertices is fit.mesh.vertices
+
+
+def test_a_mask_that_lost_the_head_is_not_believed(seen, model):
+    _, landmarks, fit, eyes = seen
+    person = torch.zeros(landmarks.size)
+    person[:5] = 1
+    assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
