@@ -17,6 +17,7 @@ from metrics.identity import compare_embeddings, embed_face
 from metrics.pictures import fill_hull, measure_psnr
 from portraitist import load_image, save_image
 from portraitist.files.images import image_to_uint8
+from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
 from portraitist.texture.rendering import mark_texels, render_view, view_camera
 from portraitist.types import Image, Landmarks, PortraitistError
 from reconstruction_runs import (
@@ -60,10 +61,17 @@ def measure_photo(path: Path, pictures: Path) -> dict[str, float | str]:
         "identity_pose": compare_embeddings(person, embed_face(image_to_uint8(posed))),
         "identity_cut_out": compare_embeddings(person, embed_face(image_to_uint8(cut_out))),
         **measure_hidden_points(made.landmarks),
-        "psnr_db": measure_psnr(to_array(posed), to_array(photo), hull.numpy()),
+        "psnr_db": measure_psnr(to_array(render_own_light(made)), to_array(photo), hull.numpy()),
         "texels_from_photo": share_of_texels(made),
         "residual": made.fit.residual_relative,
     }
+
+
+def render_own_light(made: Reconstruction) -> Image:
+    """The head in the photo's pose, unwrapped without evening the light: what the round trip is measured on."""
+    model, _, _ = load_models()
+    unwrapped = unwrap_photo(made.photo, made.fit, made.person, model, UnwrapConfig(even_light=0.0))
+    return render_view(made.fit.mesh, unwrapped.texture, made.fit.camera, torch.ones(3))
 
 
 def to_array(image: Image) -> Float[np.ndarray, "h w 3"]:

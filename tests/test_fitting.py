@@ -2,11 +2,14 @@
 
 import time
 
+import numpy as np
 import pytest
 import torch
 
+from portraitist.reconstruction.detector_errors import assume_independent_errors, load_detector_errors
 from portraitist.reconstruction.fitting import fit_head, solve_camera
 from portraitist.reconstruction.head_model import load_head_model
+from portraitist.reconstruction.joint_solve import read_angles, rotate, solve_within
 from portraitist.reconstruction.landmarks import pick_ibug_points
 from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rotation_from_yaw_pitch
 
@@ -17,7 +20,8 @@ def model():
 
 
 def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
-    """Landmarks of a random person, with the vertices and the camera they came from."""
+    """Landmarks of a random person, with the vertices and the camera they came from. The dense ones are off as the
+    detector's are in this view."""
     generator = torch.Generator().manual_seed(seed)
     identity = torch.randn(len(model.identity_basis), generator=generator) * 0.7
     weights = torch.zeros(len(EXPRESSION_NAMES))
@@ -27,6 +31,8 @@ def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
     vertices = neutral + torch.einsum("e,end->nd", weights, model.expression_deltas)
     camera = Camera(rotation_from_yaw_pitch(yaw_deg, pitch_deg), 1500.0, (300.0, 260.0), (512, 600))
     dense = camera.project(model.landmarks478.positions(vertices, model.faces))
+    bias = load_detector_errors().bias(np.radians(yaw_deg), np.radians(pitch_deg)).reshape(-1, 2)
+    dense[: len(bias)] += camera.scale_px * torch.from_numpy(bias * [1, -1]).float()
     points = camera.project(model.landmarks68.positions(vertices, model.faces))
     return Landmarks(points, camera.size, dense, weights), neutral, vertices, camera
 
@@ -54,7 +60,8 @@ def test_planted_face_is_recovered(model, yaw_deg, dense):
     landmarks, neutral, _, camera = plant_face(model, yaw_deg, 5.0, {"jawOpen": 0.4, "mouthSmileLeft": 0.5})
     given = landmarks if dense else Landmarks(landmarks.points, landmarks.size)
     fit = fit_head(given, model)
-    assert fit.residual_relative < 0.01
+    if not dense or yaw_deg == 0:  # else the shown mesh is not bent to what the detector says
+        assert fit.residual_relative < 0.01
     angle = torch.acos(((torch.trace(fit.camera.rotation @ camera.rotation.T) - 1) / 2).clamp(-1, 1)) * 57.2958
     assert angle < (3 if dense else 5)
     face = model.vertex_ids("skin", "nose", "lips")
@@ -105,3 +112,58 @@ def test_fit_takes_less_than_two_seconds(model):
 def test_what_is_no_face_is_refused(model, points):
     with pytest.raises(FitError, match="landmark"):
         fit_head(Landmarks(points, (512, 512)), model)
+
+
+def test_angles_are_those_of_the_conventions():
+    yaw, pitch, roll = np.radians([31.0, -14.0, 9.0])
+    expected = rotation_from_yaw_pitch(31.0, -14.0).double().numpy()
+    assert rotate(np.array([yaw, pitch, 0.0])) == pytest.approx(expected, abs=1e-6)
+    assert read_angles(rotate(np.array([yaw, pitch, roll]))) == pytest.approx([yaw, pitch, roll])
+
+
+def test_precision_is_the_inverse_of_the_covariance():
+    errors = load_detector_errors()
+    covariance = errors.loadings @ errors.loadings.T + np.diag(errors.variance)
+    assert errors.apply_precision(covariance) == pytest.approx(np.eye(len(covariance)), abs=1e-6)
+    assert assume_independent_errors(np.array([2.0])).apply_precision(np.array([8.0, 4.0])) == pytest.approx([2, 1])
+
+
+def test_bias_slope_is_the_derivative_of_the_bias():
+    errors, step = load_detector_errors(), 1e-6
+    ahead, above = errors.bias(0.3 + step, -0.2), errors.bias(0.3, -0.2 + step)
+    numeric = (np.stack([ahead, above]) - errors.bias(0.3, -0.2)) / step
+    assert errors.bias_slope(0.3, -0.2) == pytest.approx(numeric, abs=1e-6)
+
+
+def test_bounds_hold_and_the_rest_makes_the_best_of_it():
+    normal, right = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([5.0, 1.0])  # without bounds (3, -1)
+    assert solve_within(normal, right, np.full(2, -9.0), np.full(2, 9.0)) == pytest.approx([3, -1])
+    assert solve_within(normal, right, np.array([-9.0, 0.0]), np.full(2, 9.0)) == pytest.approx([2.5, 0])
+
+
+def test_what_the_detector_gets_wrong_together_is_not_taken_for_shape(model):
+    """The strongest learnt error pattern, twice its standard deviation, against as much noise without pattern."""
+    landmarks, _, _, camera = plant_face(model, 5.0, 5.0)
+    pattern = 2 * load_detector_errors().loadings[:, 0]
+    noise = np.random.default_rng(0).permutation(pattern)
+    errors = []
+    before = fit_head(landmarks, model)
+    for shift in (pattern, noise):
+        assert landmarks.dense is not None
+        dense = landmarks.dense.clone()
+        dense[: len(shift) // 2] += camera.scale_px * torch.from_numpy(shift.reshape(-1, 2) * [1, -1]).float()
+        moved = fit_head(Landmarks(landmarks.points, landmarks.size, dense, landmarks.expressions), model)
+        errors.append(float((moved.identity - before.identity).norm()))
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_landmarks_of_a_turned_head_leave_its_own_shape_alone(model):
+    for yaw_deg, followed in ((0.0, True), (45.0, False)):
+        landmarks, *_ = plant_face(model, yaw_deg)
+        assert landmarks.dense is not None
+        bump = landmarks.dense.clone()
+        bump[[1, 4, 5, 195]] += torch.tensor([0.0, 12.0])  # a nose no detector error explains
+        fit = fit_head(Landmarks(landmarks.points, landmarks.size, bump, landmarks.expressions), model)
+        from_basis = model.mean + torch.einsum("k,knd->nd", fit.identity, model.identity_basis)
+        largest = float((fit.neutral - from_basis).norm(dim=1).max())
+        assert (largest > 0.001) == followed

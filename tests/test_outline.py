@@ -24,8 +24,7 @@ def seen(model):
     """The mean head, looked at from a little to the side, and its fit."""
     camera = Camera(rotation_from_yaw_pitch(8.0, 3.0), 1200.0, (200.0, 190.0), (420, 400))
     points = model.landmarks68.positions(model.mean, model.faces)
-    dense = model.landmarks478.positions(model.mean, model.faces)
-    landmarks = Landmarks(camera.project(points), camera.size, dense=camera.project(dense), expressions=torch.zeros(52))
+    landmarks = Landmarks(camera.project(points), camera.size, expressions=torch.zeros(52))
     eyes = float((landmarks.points[36] - landmarks.points[45]).norm())
     return camera, landmarks, fit_head(landmarks, model), eyes
 

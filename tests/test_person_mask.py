@@ -50,6 +50,20 @@ def test_landmarks_from_a_file_are_enough(
     assert difference.abs().mean() < 0.02
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_turned_picture_gives_the_turned_mask(
+    hopper: torch.Tensor, landmarks: Landmarks, segmenter: PersonSegmenter, turns: int
+) -> None:
+    x, y = landmarks.points.T
+    height, width = landmarks.size
+    points = {1: (y, width - x), 2: (width - x, height - y), 3: (height - y, x)}[turns]
+    turned = torch.rot90(hopper, turns, dims=(1, 2)).contiguous()
+    size = (turned.shape[1], turned.shape[2])
+    mask = segment_person(turned, Landmarks(points=torch.stack(points, dim=1), size=size), segmenter)
+    upright = segment_person(hopper, Landmarks(points=landmarks.points, size=landmarks.size), segmenter)
+    assert torch.allclose(torch.rot90(mask, -turns), upright, atol=1e-3)
+
+
 def test_crop_of_a_small_head_is_sharper_than_the_whole_picture(
     hopper: torch.Tensor, landmarks: Landmarks, segmenter: PersonSegmenter
 ) -> None:

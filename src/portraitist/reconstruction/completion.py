@@ -33,6 +33,7 @@ DATA_STRENGTH = 100.0  # against membrane weights of order one
 HAIR_NOISE_LIMIT, SKIN_NOISE_LIMIT = 0.06, 0.007  # standard deviations in sRGB
 UNGUIDED_STIFFNESS = 0.05
 SHADE_STRENGTH = 0.55
+EAR_CAUTION = 2.5  # times as much of an ear has to be seen as of other skin
 
 
 class Membrane:
@@ -84,7 +85,7 @@ def build_membrane(model: HeadModel) -> Membrane:
 
 
 def complete_surface(
-    seen: TexelColours, skin: SkinColours, atlas: TexelAtlas, model: HeadModel
+    seen: TexelColours, skin: SkinColours, hair_colours: HairColours | None, atlas: TexelAtlas, model: HeadModel
 ) -> Float[np.ndarray, "k 3"]:
     """Colours of all texels: the photo where it is trusted, mirrored or invented ones elsewhere."""
     membrane = build_membrane(model)
@@ -95,14 +96,18 @@ def complete_surface(
     photo_base = mix(base, means, smoothstep(weights, 0.05, 0.4)[:, None])
     detail = (seen.colours - atlas.interpolation @ photo_base) * (own_weights > 0)[:, None]
     known = np.maximum(weights, weights[mirror])
-    hair, skin_fill, hairness = spread_layers(base, known, learn_hair(seen, skin, atlas), skin, model, membrane)
+    hair, skin_fill, hairness = spread_layers(base, known, hair_colours, skin, model, membrane)
 
     hair_share = smoothstep(atlas.interpolation @ hairness + 0.06 * atlas.strands, 0.3, 0.7)
+    ears = smoothstep(atlas.interpolation @ vertex_share(model, "ears"), 0.2, 0.5)  # they stand out of the hair
+    hair_share *= 1 - ears
     invented = mix(atlas.interpolation @ skin_fill, atlas.interpolation @ hair, hair_share[:, None])
-    shade = shade_folds(atlas.openness)
+    shade = shade_folds(atlas.openness, vertex_share(model, "ears"))
     # Lips, lids and nostrils, sockets and mouth continue what is next to them; all else is either hair or skin.
     outer = atlas.in_regions("scalp", "neck", "ears", "brows", "skin")
-    replaced = smoothstep(atlas.interpolation @ known, 0.3, 0.02) * outer
+    # An ear hardly seen would be continued from the hair around it.
+    level = mix(1.0, EAR_CAUTION, ears)
+    replaced = smoothstep(atlas.interpolation @ known / level, 0.3, 0.02) * outer
     low = mix(atlas.interpolation @ base, invented, replaced[:, None])
     shaded = np.maximum(replaced, ~atlas.in_parts("outer_skin"))
     low *= mix(1.0, atlas.interpolation @ mix(shade, 1.0, known), shaded)[:, None]
@@ -110,13 +115,6 @@ def complete_surface(
     noise = mix(skin_noise * atlas.pores, hair_noise * atlas.strands, hair_share) * np.minimum(luminance(low) / 0.4, 1)
     high = mix(noise[:, None], detail[atlas.mirror_ids], own_weights[atlas.mirror_ids][:, None])
     return mix((low + high).clip(0, 1), seen.colours, own_weights[:, None]).astype(np.float32)
-
-
-def learn_hair(seen: TexelColours, skin: SkinColours, atlas: TexelAtlas) -> HairColours | None:
-    """From the visible scalp; from the brows when the picture ends below the hairline. None for a bald head."""
-    scalp = seen.weights * atlas.in_regions("scalp")
-    where = scalp if (scalp > 0.3).mean() > 0.005 else seen.weights * atlas.in_regions("brows")
-    return HairColours.learn(seen.colours, where, skin)
 
 
 def mirror_low_frequencies(
@@ -150,7 +148,7 @@ def spread_layers(
     hairness = hair.likeness(base) * (1 - vertex_share(model, "neck"))
     own *= 1 - hairness
     skin_fill = membrane.solve(weigh(base, own, skin.median, back), own + back)
-    own = data * hairness * (scalp + vertex_share(model, "ears"))
+    own = data * hairness * scalp
     hair_fill = membrane.solve(weigh(base, own, hair.median, back), own + back)
     spread = membrane.solve(weigh(hairness[:, None], data, scalp[:, None], prior), data + prior)
     return hair_fill, skin_fill, spread[:, 0]
@@ -171,9 +169,11 @@ def vertex_share(model: HeadModel, region: str) -> Float[np.ndarray, "n"]:
     return (inside / np.maximum(counts, 1)).astype(np.float32)
 
 
-def shade_folds(openness: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-    """Darkening of hidden skin: folds of the ears, sockets and under the chin get less light than the open face."""
-    return (1 - SHADE_STRENGTH * smoothstep(openness, 0.7, 0.0)).astype(np.float32)
+def shade_folds(openness: Float[np.ndarray, "n"], ears: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """Darkening of hidden skin: folds, sockets and under the chin get less light than the open face. On ears, which
+    have no other drawing, already the shallow folds."""
+    folded = mix(smoothstep(openness, 0.7, 0.0), smoothstep(openness, 1.0, 0.15), ears)
+    return (1 - SHADE_STRENGTH * folded).astype(np.float32)
 
 
 def measure_noise(

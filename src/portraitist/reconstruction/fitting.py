@@ -1,4 +1,4 @@
-"""Landmarks to head: camera, identity and expression by alternating least squares, then a smooth residual.
+"""Landmarks to head: camera, identity and expression by Gauss-Newton together, then a smooth residual.
 
 Takes the place of the FaceWarehouse reconstruction of Sec. 4.2. Only x and y of the landmarks are used: the
 detector's z tilts heads. The same code fits photos and artworks; an artwork's exaggeration ends up in the residual.
@@ -13,9 +13,22 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from portraitist.reconstruction.detector_errors import (
+    LandmarkErrors,
+    assume_independent_errors,
+    load_detector_errors,
+)
 from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.joint_solve import HeadPoints, read_angles, solve_jointly
 from portraitist.reconstruction.surface import HandleSystem, factor_handles, spread_displacement
-from portraitist.types import EXPRESSION_NAMES, Camera, FitError, HeadFit, LandmarkEmbedding, Landmarks
+from portraitist.types import (
+    EXPRESSION_NAMES,
+    Camera,
+    FitError,
+    HeadFit,
+    LandmarkEmbedding,
+    Landmarks,
+)
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises
 FACE_OVAL = (
@@ -27,15 +40,18 @@ OUTER_EYE_CORNERS = (36, 45)  # iBUG
 
 @dataclass(frozen=True)
 class FitConfig:
-    """``noise``: expected landmark error, in outer eye distances. ``expression_spread``: how far an expression weight
-    may stray from the detector's score (standard deviation); ``expression_spread_68`` when there is no score.
-    ``rounds``: alternations. ``residual_stiffness``: smoothness of the last step, see ``surface.factor_handles``."""
+    """``noise``: expected error of points set by hand, in outer eye distances of the mean head.
+    ``expression_spread``: how far an expression weight may stray from the detector's score (standard deviation);
+    ``expression_spread_68`` when there is no score. ``rounds``: Gauss-Newton steps at most. ``residual_stiffness``:
+    smoothness of the last step, see ``surface.factor_handles``. ``residual_view_deg``: how far a head may be turned for
+    what its dense points say beyond the model to be believed (standard deviation of a Gaussian)."""
 
     noise: float = 0.02
     expression_spread: float = 0.15
     expression_spread_68: float = 0.25
-    rounds: int = 8
+    rounds: int = 12
     residual_stiffness: float = 3e-4
+    residual_view_deg: float = 15.0
     oval_weight: float = 0.3  # contour points slide along the face as it turns
 
 
@@ -44,6 +60,7 @@ class _Observation:
     points: np.ndarray  # [k, 2] px
     weights: np.ndarray  # [k]
     embedding: LandmarkEmbedding
+    errors: LandmarkErrors
     eye_distance_px: float
 
 
@@ -58,12 +75,16 @@ def _observe(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> _Obse
     if landmarks.dense is None:
         weights = np.ones(68)
         weights[:17] = config.oval_weight
-        return _Observation(landmarks.points.double().numpy(), weights, model.landmarks68, eye_distance)
+        corners = model.landmarks68.positions(model.mean, model.faces)[list(OUTER_EYE_CORNERS)]
+        spread = config.noise * float((corners[1] - corners[0]).norm()) / np.sqrt(weights)
+        errors = assume_independent_errors(spread)
+        return _Observation(landmarks.points.double().numpy(), weights, model.landmarks68, errors, eye_distance)
     weights = np.ones(SKIN_POINTS)
     weights[list(FACE_OVAL)] = config.oval_weight
     dense = model.landmarks478
     embedding = LandmarkEmbedding(dense.face_ids[:SKIN_POINTS], dense.barycentrics[:SKIN_POINTS])
-    return _Observation(landmarks.dense[:SKIN_POINTS].double().numpy(), weights, embedding, eye_distance)
+    points = landmarks.dense[:SKIN_POINTS].double().numpy()
+    return _Observation(points, weights, embedding, load_detector_errors(), eye_distance)
 
 
 def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int = 6):
@@ -99,46 +120,6 @@ def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, s
     return rotation, scale, (middle2 - scale * (rotation[:2] @ middle3)) * [1, -1]
 
 
-def solve_coefficients(
-    observation: _Observation,
-    mean: np.ndarray,
-    basis: np.ndarray,
-    prior: np.ndarray,
-    spread: np.ndarray,
-    rotation: np.ndarray,
-    scale: float,
-    centre: np.ndarray,
-    config: FitConfig,
-    identities: int,
-) -> np.ndarray:
-    """Regularised least squares for identity and expression with the camera fixed; expressions kept in 0..1.
-
-    ``mean`` [k,3], ``basis`` [c,k,3] at the landmarks; ``prior`` and ``spread`` [c] of the coefficients.
-    """
-    project = scale * rotation[:2] * [[1], [-1]]
-    design = np.einsum("ij,ckj->kic", project, basis).reshape(-1, len(basis))
-    target = (observation.points - centre - mean @ project.T).ravel()
-    sigma = config.noise * observation.eye_distance_px
-    rows = np.repeat(np.sqrt(observation.weights), 2) / sigma
-    # The dense points are far from independent: a patch of them moves together. Count them as 68.
-    rows *= np.sqrt(68 / len(observation.points))
-    normal = (design * rows[:, None] ** 2).T @ design + np.diag(spread**-2.0)
-    right = (design * rows[:, None] ** 2).T @ target + prior / spread**2
-    free = np.ones(len(basis), bool)
-    value = np.zeros(len(basis))
-    for _ in range(4):  # active set: pin expressions that leave 0..1 at their bound
-        value[free] = np.linalg.solve(
-            normal[np.ix_(free, free)], right[free] - normal[np.ix_(free, ~free)] @ value[~free]
-        )
-        out = free & (np.arange(len(basis)) >= identities) & ((value < 0) | (value > 1))
-        if not out.any():
-            break
-        value[out] = value[out].clip(0, 1)
-        free &= ~out
-    value[identities:] = value[identities:].clip(0, 1)
-    return value
-
-
 @functools.lru_cache(maxsize=4)
 def _residual_system(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
     """The handles of the residual never change, so their system is factored once per process."""
@@ -159,30 +140,40 @@ def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = 
     """
     config = config or FitConfig()
     observation = _observe(landmarks, model, config)
+    head = _place_prior(landmarks, model, observation.embedding, config)
+    value, camera = _solve(observation, head, landmarks.size, config)
+    return _add_residual(landmarks, model, config, observation, value, camera)
+
+
+def _place_prior(landmarks: Landmarks, model: HeadModel, embedding: LandmarkEmbedding, config: FitConfig) -> HeadPoints:
+    """Mean, basis and prior at the landmarks: a standard normal identity, and the expression that the detector saw."""
     identities, actions = len(model.identity_basis), len(EXPRESSION_NAMES)
-    embedding, faces = observation.embedding, model.faces
-    mean = embedding.positions(model.mean, faces).double().numpy()
     columns = torch.cat([model.identity_basis, model.expression_deltas])
-    corners = faces[embedding.face_ids]
+    corners = model.faces[embedding.face_ids]
     basis = (columns[:, corners] * embedding.barycentrics[None, :, :, None]).sum(2).double().numpy()
-    prior = np.zeros(identities + actions)
-    spread = np.ones(identities + actions)
+    prior, spread = np.zeros(identities + actions), np.ones(identities + actions)
+    spread[identities:] = config.expression_spread_68
     if landmarks.expressions is not None:
         prior[identities:] = landmarks.expressions.double().numpy()
         spread[identities:] = config.expression_spread
-    else:
-        spread[identities:] = config.expression_spread_68
-    value = prior.copy()
-    for _ in range(config.rounds):
-        points = mean + np.einsum("c,ckj->kj", value, basis)
-        rotation, scale, centre = solve_camera(points, observation.points, observation.weights)
-        value = solve_coefficients(observation, mean, basis, prior, spread, rotation, scale, centre, config, identities)
-    points = mean + np.einsum("c,ckj->kj", value, basis)
-    rotation, scale, centre = solve_camera(points, observation.points, observation.weights)
-    camera = Camera(
-        torch.from_numpy(rotation).float(), float(scale), (float(centre[0]), float(centre[1])), landmarks.size
-    )
-    return _add_residual(landmarks, model, config, observation, value, camera)
+    mean = embedding.positions(model.mean, model.faces).double().numpy()
+    return HeadPoints(mean, basis, prior, spread, identities)
+
+
+def _solve(
+    observation: _Observation, head: HeadPoints, size: tuple[int, int], config: FitConfig
+) -> tuple[np.ndarray, Camera]:
+    """Coefficients and camera. The errors are known for upright heads, so the picture is turned upright meanwhile."""
+    rotation, scale_px, _ = solve_camera(head.place(head.prior), observation.points, observation.weights)
+    roll = Rotation.from_euler("z", read_angles(rotation)[2]).as_matrix()
+    flipped = observation.points * [1, -1]
+    middle = flipped.mean(0)
+    targets = (flipped - middle) @ roll[:2, :2] / scale_px
+    found = solve_jointly(targets, roll.T @ rotation, head, observation.errors, config.rounds)
+    centre = (middle + scale_px * roll[:2, :2] @ found.centre) * [1, -1]
+    rotation = torch.from_numpy(roll @ found.rotation).float()
+    camera = Camera(rotation, float(scale_px * found.scale), (float(centre[0]), float(centre[1])), size)
+    return found.coefficients, camera
 
 
 def _add_residual(
@@ -193,7 +184,10 @@ def _add_residual(
     value: np.ndarray,
     camera: Camera,
 ) -> HeadFit:
-    """What identity and expression could not say, spread smoothly over the neutral head in the picture's plane."""
+    """What identity and expression could not say, spread smoothly over the neutral head in the picture's plane.
+
+    On a turned head most of it is the detector's error, so that only the part in ``_residual_share`` is taken over.
+    """
     identity, expression = torch.from_numpy(value).float().split([len(model.identity_basis), len(EXPRESSION_NAMES)])
     neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
     shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
@@ -208,6 +202,8 @@ def _add_residual(
     in_head = (
         torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(len(missing), 1)], 1) @ camera.rotation
     )
+    if landmarks.dense is not None:
+        in_head = in_head * _residual_share(camera, config)
     system = _residual_system(model, landmarks.dense is not None, config.residual_stiffness, config.oval_weight)
     displacement = spread_displacement(model, system, shown, in_head)
     neutral, shown = neutral + displacement, shown + displacement
@@ -223,3 +219,9 @@ def _add_residual(
         residual_px=residual_px,
         residual_relative=residual_px / observation.eye_distance_px,
     )
+
+
+def _residual_share(camera: Camera, config: FitConfig) -> float:
+    """1 for a head seen from the front, falling with the angle between its axis and the line of sight."""
+    off_axis_deg = np.degrees(np.hypot(*read_angles(camera.rotation.double().numpy())[:2]))
+    return float(np.exp(-0.5 * (off_axis_deg / config.residual_view_deg) ** 2))

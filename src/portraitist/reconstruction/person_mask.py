@@ -54,16 +54,42 @@ def segment_person(image: Image, landmarks: Landmarks, segmenter: PersonSegmente
     """How much of each pixel is the person, 0..1, hair and shoulders included.
 
     The network works at 256 x 256, so the head is segmented again in a crop of its own, which is laid over the mask of
-    the whole picture. A guided filter moves the edges of both to those of the picture.
+    the whole picture. A guided filter moves the edges of both to those of the picture. It has learnt people who stand,
+    so a picture that lies on its side or its head is set upright first.
     """
-    pixels = image_to_uint8(image)
+    turns = count_quarter_turns(landmarks)
+    mask = segment_upright(
+        np.ascontiguousarray(np.rot90(image_to_uint8(image), turns)), turn_landmarks(landmarks, turns), segmenter
+    )
+    return torch.from_numpy(np.rot90(mask, -turns).copy()).to(image)
+
+
+def count_quarter_turns(landmarks: Landmarks) -> int:
+    """By how many quarter turns, counter-clockwise, the face becomes nearly upright: 0 to 3."""
+    points = landmarks.points.double()
+    across_x, across_y = (points[42:48].mean(0) - points[36:42].mean(0)).tolist()
+    return round(np.arctan2(across_y, across_x) / (np.pi / 2)) % 4
+
+
+def turn_landmarks(landmarks: Landmarks, turns: int) -> Landmarks:
+    """Landmarks of the picture turned as ``numpy.rot90`` turns it."""
+    (height, width), points, dense = landmarks.size, landmarks.points, landmarks.dense
+    for _ in range(turns):  # the picture's upper right corner goes to its upper left
+        points, dense = (p if p is None else torch.stack([p[:, 1], width - p[:, 0]], dim=1) for p in (points, dense))
+        height, width = width, height
+    assert points is not None
+    return Landmarks(points=points, size=(height, width), dense=dense)
+
+
+def segment_upright(pixels: np.ndarray, landmarks: Landmarks, segmenter: PersonSegmenter) -> np.ndarray:
+    """Person mask ``[h, w]`` 0..1 of a picture ``[h, w, 3]`` in which the face is upright."""
     mask = refine_edges(segmenter.segment(pixels), pixels)
     left, top, right, bottom = head_crop(landmarks)
     crop = pixels[top:bottom, left:right]
     sharper = refine_edges(segmenter.segment(crop), crop)
     weight = feather(landmarks.size, (left, top, right, bottom))
     mask[top:bottom, left:right] += weight * (sharper - mask[top:bottom, left:right])
-    return torch.from_numpy(mask.clip(0, 1)).to(image)
+    return mask.clip(0, 1)
 
 
 def head_crop(landmarks: Landmarks) -> tuple[int, int, int, int]:

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from jaxtyping import Bool, Float, Int
+from scipy.ndimage import map_coordinates
 
 from portraitist.reconstruction.head_model import PARTS, HeadModel
 from portraitist.texture.rendering import mark_texels
@@ -18,7 +19,13 @@ from portraitist.types import REGIONS
 
 CROWN = np.array([0.0, 0.85, -0.53])  # direction from the middle of the head to its whorl, from which hair falls
 OCCLUSION_RAYS = 64
-JOINED_WIDTH = 0.006  # metres
+# Strands: (around the head, from crown to neck, strength) of each octave; how far they swerve, in turns of the head.
+STRAND_OCTAVES = ((640, 14, 1.0), (320, 9, 1.0), (140, 6, 0.7), (48, 4, 0.5))
+SWERVE = 0.008
+FINEST_STRAND = (1.0, 2.0)  # texels across half a strand: finer ones would only alias
+JOINED_WIDTH = 0.0015  # metres
+PORE_GRAINS = (0.0016, 0.005)  # metres
+LATTICE_SIDE = 64
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: a cache key
@@ -100,6 +107,8 @@ def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
     )
     mirror_ids = nearest[:, ::-1].ravel()[texel_ids]
     places_on_head = interpolation @ template.vertices.numpy()
+    texels = texel_sides_metres(template.vertices.numpy(), template.faces.numpy(), corner_uvs, texture_size)[face_ids]
+    strands = make_strands(places_on_head - template.vertices.numpy().mean(0), texels)
     return TexelAtlas(
         size=texture_size,
         texel_ids=texel_ids,
@@ -110,11 +119,19 @@ def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
         parts=model.parts.numpy()[face_ids],
         regions=template.regions.numpy()[face_ids],
         openness=measure_openness(template.vertices.numpy(), template.faces.numpy()),
-        strands=join_sides(
-            make_strands(places_on_head - template.vertices.numpy().mean(0)), places_on_head, mirror_ids
-        ),
-        pores=make_pores(texel_ids, texture_size),
+        strands=join_sides(strands, places_on_head, mirror_ids),
+        pores=make_pores(places_on_head),
     )
+
+
+def texel_sides_metres(
+    vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"], corner_uvs: Float[np.ndarray, "f 3 2"], size: int
+) -> Float[np.ndarray, "f"]:
+    """Side of a texel on the head, one per face: square root of the ratio of areas."""
+    first, second = (vertices[faces[:, k]] - vertices[faces[:, 0]] for k in (1, 2))
+    first_uv, second_uv = (size * (corner_uvs[:, k] - corner_uvs[:, 0]) for k in (1, 2))
+    area_uv = np.abs(first_uv[:, 0] * second_uv[:, 1] - first_uv[:, 1] * second_uv[:, 0])
+    return np.sqrt(np.linalg.norm(np.cross(first, second), axis=1) / np.maximum(area_uv, 1e-9))
 
 
 def vertex_normals(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "n 3"]:
@@ -165,41 +182,51 @@ def locate_texels(
     return np.stack([1 - weight1 - weight2, weight1, weight2], axis=1).clip(0, 1)
 
 
-def make_strands(places: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
-    """Noise along meridians that leave the crown, as short hair does: fine across, drawn out along them."""
+def make_strands(places: Float[np.ndarray, "k 3"], texels: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
+    """Noise along meridians that leave the crown, as short hair does: fine across, drawn out along them, swerving a
+    little. ``texels``: their sides in metres."""
     pole = CROWN / np.linalg.norm(CROWN)
     side = np.array([1.0, 0.0, 0.0])
     along, across, ahead = (places @ axis.astype(np.float32) for axis in (pole, side, np.cross(side, pole)))
-    azimuth = np.arctan2(across, ahead) / (2 * np.pi)
-    polar = np.arctan2(np.hypot(across, ahead), along) / np.pi
+    distance = np.hypot(across, ahead)
+    azimuth, polar = np.arctan2(across, ahead) / (2 * np.pi), np.arctan2(distance, along) / np.pi
     generator = np.random.default_rng(7)
+    azimuth = azimuth + SWERVE * sample_around(generator.standard_normal((7, 24)), azimuth, polar)
     total = np.zeros(len(places), np.float32)
-    for columns, rows, strength in ((1024, 20, 1.0), (512, 10, 0.8), (192, 6, 0.5)):
-        noise = generator.standard_normal((rows, columns)).astype(np.float32)
-        noise = np.pad(noise, ((1, 1), (columns // 2 + 1, columns // 2 + 1)), mode="wrap")
-        where = np.stack([azimuth * columns + columns + 1, polar * rows + 1], axis=-1).astype(np.float32)
-        total += strength * sample_bilinear(noise, where)[:, 0]
-    return total / total.std()
+    for columns, rows, strength in STRAND_OCTAVES:
+        octave = strength * sample_around(generator.standard_normal((rows, columns)), azimuth, polar)
+        fineness = 2 * np.pi * distance / columns / texels
+        t = ((fineness - FINEST_STRAND[0]) / (FINEST_STRAND[1] - FINEST_STRAND[0])).clip(0, 1)
+        total += octave * t
+    return (total / total.std()).astype(np.float32)
 
 
 def join_sides(
     noise: Float[np.ndarray, "k"], places: Float[np.ndarray, "k 3"], mirror_ids: Int[np.ndarray, "k"]
 ) -> Float[np.ndarray, "k"]:
-    """Make noise mirror-symmetric at the middle plane: it may be finer than a texel, and the cut has to agree."""
-    symmetric = (noise + noise[mirror_ids]) / np.sqrt(2)
-    share = np.exp(-((places[:, 0] / JOINED_WIDTH) ** 2))
-    return (noise + (symmetric - noise) * share).astype(np.float32)
+    """Make both sides of the cut, which lies in the middle plane, agree to the last texel: strands are hardly wider."""
+    share = np.exp(-((places[:, 0] / JOINED_WIDTH) ** 2)) / 2
+    return (noise + (noise[mirror_ids] - noise) * share).astype(np.float32)
 
 
-def make_pores(texel_ids: Int[np.ndarray, "k"], size: int) -> Float[np.ndarray, "k"]:
-    """Isotropic noise with grains of 1.5 and 5 texels (at 1024), mirror-symmetric so that it agrees along the cut."""
+def sample_around(
+    noise: Float[np.ndarray, "r c"], azimuth: Float[np.ndarray, "k"], polar: Float[np.ndarray, "k"]
+) -> Float[np.ndarray, "k"]:
+    """A picture wrapped around the pole: ``azimuth`` in turns from -0.5 to 0.5, ``polar`` from 0 at the pole to 1."""
+    rows, columns = noise.shape
+    wrapped = np.pad(noise.astype(np.float32), ((1, 1), (columns, columns)), mode="wrap")
+    where = np.stack([(azimuth + 1.5) * columns, polar * rows + 1], axis=-1).astype(np.float32)
+    return sample_bilinear(wrapped, where)[:, 0]
+
+
+def make_pores(places: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
+    """Isotropic noise in space with grains of two sizes: what is near on the head is alike on both sides of a cut."""
     generator = np.random.default_rng(8)
-    noise = np.zeros((size, size), np.float32)
-    for grain in (1.5, 5.0):
-        octave = generator.standard_normal((size, size)).astype(np.float32)
-        octave = cv2.GaussianBlur(octave + octave[:, ::-1], (0, 0), grain * size / 1024)
-        noise += octave / octave.std()
-    return noise.ravel()[texel_ids] / noise.std()
+    total = np.zeros(len(places), np.float32)
+    for grain in PORE_GRAINS:
+        lattice = generator.standard_normal((LATTICE_SIDE,) * 3).astype(np.float32)
+        total += map_coordinates(lattice, (places / grain).T, order=1, mode="grid-wrap")
+    return total / total.std()
 
 
 def sample_bilinear(picture: Float[np.ndarray, "h w *c"], points: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k c"]:

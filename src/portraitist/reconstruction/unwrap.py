@@ -14,9 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.reconstruction.completion import complete_surface
+from portraitist.reconstruction.covering import keep_skin, learn_hair
+from portraitist.reconstruction.exposure import even_light
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.inner_parts import paint_inner_parts
-from portraitist.reconstruction.observation import SkinColours, TexelColours, mix, smoothstep
+from portraitist.reconstruction.observation import SkinColours, TexelColours, smoothstep
 from portraitist.reconstruction.texel_atlas import (
     TexelAtlas,
     build_atlas,
@@ -28,20 +30,21 @@ from portraitist.types import HeadFit, Image, InputError
 
 SKIN_REGIONS = ("skin", "nose")
 MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
-EDGE_HEIGHTS = (0.01, -0.02)  # metres on the mean head, eyes at 0: above, hair grows at the sides of the face
 
 
 @dataclass(frozen=True)
 class UnwrapConfig:
     """``texture_size``: side of the square texture. ``grazing``: cosines between surface normal and line of sight where
     trust in the photo begins and is full. ``visibility_margin``: texels (of 1024) kept away from an occluding contour.
-    ``mask_margin``: how far the person mask is eroded, in metres on the head.
+    ``mask_margin``: how far the person mask is eroded, in metres on the head. ``even_light``: share 0..1 of the light's
+    difference between the sides of the face that is taken out; at 0 the seen texels are the photo's own.
     """
 
     texture_size: int = 1024
     grazing: tuple[float, float] = (0.15, 0.45)
     visibility_margin: float = 2.0
     mask_margin: float = 0.003
+    even_light: float = 0.7
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,12 @@ def unwrap_photo(
     atlas = build_atlas(model, config.texture_size)
     seen = observe_photo(photo, fit, person_mask, atlas, config)
     skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions(*SKIN_REGIONS))
-    seen = seen.weighted(keep_skin_on_neck(seen, skin, atlas) * keep_skin_at_edges(seen, skin, atlas, model))
-    colours = complete_surface(seen, skin, atlas, model)
+    hair = learn_hair(seen, skin, atlas)
+    seen = keep_skin(seen, skin, hair, atlas, model)
+    if config.even_light > 0:
+        seen = even_light(seen, skin, atlas, model, config.even_light)
+        skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions(*SKIN_REGIONS))
+    colours = complete_surface(seen, skin, hair, atlas, model)
     colours, weights = paint_inner_parts(colours, seen, skin, atlas, model)
     texture = colours.clip(0, 1)[atlas.nearest]
     return Unwrapped(
@@ -167,25 +174,3 @@ def erode_mask(person_mask: Float[Tensor, "h w"], margin_px: float) -> Float[np.
     side = 2 * max(round(margin_px), 1) + 1
     eroded = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return cv2.blur(eroded, (side, side), borderType=cv2.BORDER_REPLICATE) * mask
-
-
-def keep_skin_on_neck(seen: TexelColours, skin: SkinColours, atlas: TexelAtlas) -> Float[np.ndarray, "k"]:
-    """Factor 0..1 on the weights: on the neck only what looks like skin, and nothing below where clothes begin."""
-    neck = atlas.in_regions("neck")
-    observed = atlas.smooth(seen.weights, 4.0)
-    likeness = atlas.smooth(skin.likeness(seen.colours) * seen.weights, 4.0) / np.maximum(observed, 1e-3)
-    clothes = neck & (observed > 0.2) & (likeness < 0.5)
-    # Down the neck is down the texture: a collar, once met, goes on to the lower edge.
-    covered = np.maximum.accumulate(atlas.to_map(clothes.astype(np.float32)), axis=0).ravel()[atlas.texel_ids]
-    kept = atlas.smooth((1 - covered) * smoothstep(likeness, 0.5, 0.85), 10.0)
-    return np.where(neck, smoothstep(kept, 0.75, 0.95), 1.0).astype(np.float32)
-
-
-def keep_skin_at_edges(
-    seen: TexelColours, skin: SkinColours, atlas: TexelAtlas, model: HeadModel
-) -> Float[np.ndarray, "k"]:
-    """Factor 0..1: where cheeks, jaw and ears turn away, what is not skin lies behind them (hair, collar)."""
-    height = atlas.interpolation @ model.mean.numpy()[:, 1]
-    edges = atlas.in_regions("skin", "ears") * smoothstep(height, *EDGE_HEIGHTS)
-    likeness = atlas.smooth(skin.likeness(seen.colours), 2.0)
-    return mix(1.0, mix(smoothstep(seen.facing, 0.4, 0.75), 1.0, likeness), edges).astype(np.float32)
