@@ -93,7 +93,7 @@ def _loop_matrix(
     share[is_hard], border_share[is_hard] = 0, 0
     kept = sp.diags(1 - share * valence - border_share * beside)
     old = kept + sp.diags(share) @ neighbours + sp.diags(border_share) @ along
-    return sp.vstack([old, new]).tocsr()
+    return sp.csr_matrix(sp.vstack([old, new]))
 
 
 def _apply(matrix: sp.csr_matrix, values: Float[Tensor, "n 3"]) -> Float[Tensor, "k 3"]:

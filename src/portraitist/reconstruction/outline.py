@@ -38,7 +38,8 @@ def fit_outline(fit: HeadFit, person: Float[Tensor, "h w"], eye_distance_px: flo
     shown, neutral = fit.mesh.vertices, fit.neutral
     for _ in range(ROUNDS):
         seen_px = fit.camera.project(shown[skin_ids]).numpy() + pad
-        columns, rows = (seen_px.astype(int).T).clip(0, [[distance_px.shape[1] - 1], [distance_px.shape[0] - 1]])
+        columns = np.clip(seen_px[:, 0].astype(np.int64), 0, distance_px.shape[1] - 1)
+        rows = np.clip(seen_px[:, 1].astype(np.int64), 0, distance_px.shape[0] - 1)
         overhang = distance_px[rows, columns] / eye_distance_px
         out = np.flatnonzero((overhang > LEAST_OVERHANG) & (overhang < LARGEST_OVERHANG))
         if not len(out):
@@ -68,6 +69,7 @@ def _measure_outside(inside: np.ndarray, pad: int) -> tuple[np.ndarray, np.ndarr
     distance, labels = cv2.distanceTransformWithLabels(
         (~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    labels = np.asarray(labels, np.int64)
     rows, columns = np.nonzero(inside)
     places = np.zeros((labels.max() + 1, 2))
     places[labels[rows, columns]] = np.stack([columns, rows], 1) + 0.5

@@ -1,0 +1,198 @@
+"""Eyes and mouth painted from a photo of the mean head whose eyes, lashes, lips and teeth are known."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from portraitist.reconstruction.eyeballs import find_gazes, locate_eyeballs, look_at, redness, unit
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.inner_parts import paint_inner_parts
+from portraitist.reconstruction.mouth import CROWN_WIDTHS, locate_teeth
+from portraitist.reconstruction.observation import SkinColours, TexelColours, luminance
+from portraitist.reconstruction.rims import EYE_CONTOURS, INNER_LIP, locate_rim
+from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
+from portraitist.reconstruction.unwrap import UnwrapConfig, observe_photo
+from portraitist.texture.rendering import rasterize, shade, view_camera
+from portraitist.types import EXPRESSION_NAMES, HeadFit, Mesh
+
+SIZE = 1024
+SKIN, LIPS, WHITE, IRIS, LASH, TOOTH = (
+    np.array(colour, np.float32)
+    for colour in (
+        (0.80, 0.60, 0.50),
+        (0.70, 0.40, 0.38),
+        (0.85, 0.83, 0.80),
+        (0.30, 0.20, 0.12),
+        (0.06, 0.05, 0.05),
+        (0.9, 0.88, 0.8),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> HeadModel:
+    return load_head_model()
+
+
+@pytest.fixture(scope="module")
+def atlas(model: HeadModel) -> TexelAtlas:
+    return build_atlas(model, SIZE)
+
+
+@pytest.fixture(scope="module")
+def truth(model: HeadModel, atlas: TexelAtlas) -> np.ndarray:
+    """Colours [k, 3]: plain skin and lips, lashes on the lids' rims, teeth on the lips' rim, a sharp iris."""
+    colours = np.broadcast_to(SKIN, (len(atlas.texel_ids), 3)).copy()
+    colours[atlas.in_regions("lips")] = LIPS
+    colours[atlas.in_parts("mouth_cavity", "tongue")] = LIPS / 2
+    colours[atlas.in_parts("upper_teeth", "lower_teeth")] = TOOTH
+    for contours, inner, colour in ((EYE_CONTOURS, ("eye_socket_left", "eye_socket_right"), LASH),
+                                    ((INNER_LIP,), ("mouth_cavity",), TOOTH)):  # fmt: skip
+        rim = locate_rim(model, atlas, contours, *inner)
+        colours[rim.patch.ids[rim.distance_mm < 1.0]] = colour
+    for eyeball in locate_eyeballs(model, atlas):
+        colours[eyeball.patch.ids] = np.where(eyeball.angles_to(eyeball.axis)[:, None] < 1, IRIS, WHITE)
+    return colours
+
+
+def pose(model: HeadModel, **weights: float) -> Mesh:
+    expression = torch.tensor([weights.get(name, 0.0) for name in EXPRESSION_NAMES])
+    return model.template.with_vertices(model.mean + torch.einsum("e,env->nv", expression, model.expression_deltas))
+
+
+@dataclass(frozen=True)
+class Painted:
+    """``seen``: as observed. ``colours`` and ``weights``: of all texels afterwards."""
+
+    seen: TexelColours
+    skin: SkinColours
+    colours: np.ndarray
+    weights: np.ndarray
+
+
+def paint(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray, **weights: float) -> Painted:
+    """A photo of the head with an expression, unwrapped with a fit that has none."""
+    shown = pose(model, **weights)
+    camera = view_camera(model.mean, 0.0, 0.0, 1024)
+    texture = torch.from_numpy(truth[atlas.nearest]).permute(2, 0, 1)
+    photo = shade(rasterize(shown, camera), texture, torch.zeros(3))
+    fit = HeadFit(
+        identity=torch.zeros(len(model.identity_basis)),
+        expression=torch.zeros(52),
+        mesh=model.template,
+        neutral=model.mean,
+        expression_deltas=model.expression_deltas,
+        camera=camera,
+        residual_px=0.0,
+        residual_relative=0.0,
+    )
+    seen = observe_photo(photo, fit, torch.ones(camera.size), atlas, UnwrapConfig(texture_size=SIZE))
+    skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions("skin", "nose"))
+    surface = np.where(seen.weights[:, None] > 0, seen.colours, skin.median).astype(np.float32)
+    colours, trust = paint_inner_parts(surface, seen, skin, atlas, model)
+    return Painted(seen, skin, colours, trust)
+
+
+@pytest.fixture(scope="module")
+def plain(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> Painted:
+    return paint(model, atlas, truth)
+
+
+def measure_steps(atlas: TexelAtlas, chosen: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """Differences of brightness between neighbouring texels that are both chosen."""
+    grey = atlas.to_map(np.where(chosen, luminance(colours), np.nan).astype(np.float32))
+    grey[atlas.to_map(chosen.astype(np.float32)) == 0] = np.nan
+    steps = np.concatenate([np.abs(np.diff(grey, axis=axis)).ravel() for axis in (0, 1)])
+    return steps[np.isfinite(steps)]
+
+
+@pytest.mark.parametrize(("blink", "limit"), [(0.0, 0.12), (0.15, 0.3)])  # the photo's own steps: 0.50 and 0.77
+def test_white_goes_on_under_the_lids_without_an_edge(
+    blink: float, limit: float, model: HeadModel, atlas: TexelAtlas, truth: np.ndarray
+) -> None:
+    """Also when the photo's lids, with their lashes, lie over a part of the fitted eye."""
+    painted = paint(model, atlas, truth, eyeBlinkLeft=blink, eyeBlinkRight=blink)
+    for eyeball in locate_eyeballs(model, atlas):
+        beside = np.zeros(len(truth), bool)
+        lift = eyeball.directions[:, 1] - eyeball.axis[1]
+        angle = eyeball.angles_to(eyeball.axis)
+        beside[eyeball.patch.ids] = (angle > 1.35) & (angle < 3) & (np.abs(lift) < 0.5)
+        assert measure_steps(atlas, beside, painted.colours).max() < limit
+        darkness = luminance(painted.colours[beside]) / luminance(WHITE)
+        assert darkness.min() > 0.4
+        assert np.median(darkness) > 0.75
+
+
+@pytest.mark.parametrize("turn", [-0.7, -0.3, 0.4, 0.8])
+def test_gaze_is_recovered(turn: float, model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> None:
+    inner, outer = ("Left", "Right") if turn < 0 else ("Right", "Left")
+    actions = {f"eyeLookIn{inner}": abs(turn), f"eyeLookOut{outer}": abs(turn)}
+    painted = paint(model, atlas, truth, **actions)
+    eyeballs = locate_eyeballs(model, atlas)
+    gazes = find_gazes(eyeballs, [look_at(eyeball, painted.seen) for eyeball in eyeballs])
+    for side, eyeball, gaze in zip(("right", "left"), eyeballs, gazes, strict=True):
+        ids = model.vertex_ids(f"eyeball_{side}")
+        before, after = model.mean[ids].numpy(), pose(model, **actions).vertices[ids].numpy()
+        left, _, right = np.linalg.svd((before - before.mean(0)).T @ (after - after.mean(0)))
+        expected = unit((left @ right).T @ eyeball.axis)
+        assert np.degrees(np.arccos(np.clip(expected @ gaze, -1, 1))) < 3
+        assert expected[0] * turn > 0
+
+
+def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+    for row in CROWN_WIDTHS:
+        teeth = locate_teeth(model, atlas, row)
+        grey = luminance(plain.colours[atlas.in_parts(row)]) / luminance(WHITE)
+        crown = (teeth.height > 0.6) & (teeth.inner < 0.5)
+        front = crown & (teeth.along < 0.25)
+        assert 0.55 < np.median(grey[front]) < 1.05
+        assert grey[front & (teeth.gap > 0.4)].mean() < 0.92 * grey[front & (teeth.gap < 0.2)].mean()
+        assert grey[crown & (teeth.along > 0.8)].mean() < 0.6 * grey[front].mean()
+
+
+def test_tongue_darkens_to_the_back(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+    tongue = atlas.in_parts("tongue")
+    depth = (atlas.interpolation @ model.mean.numpy()[:, 2])[tongue]
+    grey = luminance(plain.colours[tongue])
+    tip, back = grey[depth > np.quantile(depth, 0.85)], grey[depth < np.quantile(depth, 0.4)]
+    assert np.median(back) < 0.6 * np.median(tip)
+
+
+def test_lips_carry_no_teeth(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+    rim = locate_rim(model, atlas, (INNER_LIP,), "mouth_cavity")
+    near = rim.patch.ids[np.abs(rim.distance_mm) < 1]
+    near = near[atlas.in_regions("lips")[near]]
+    assert redness(plain.seen.colours[near][plain.seen.weights[near] > 0.5]).min() < 0.1  # there were some
+    assert redness(plain.colours[near]).min() > 0.6 * redness(LIPS)
+    assert luminance(plain.colours[near]).max() < luminance(SKIN)
+
+
+def test_rims_of_lids_are_no_black_line(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+    rim = locate_rim(model, atlas, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
+    edge = np.abs(rim.distance_mm) < 0.6
+    grey = luminance(plain.colours[rim.patch.ids]) / luminance(SKIN)
+    assert grey[edge].min() > 1.8 * luminance(LASH) / luminance(SKIN)
+    steps = measure_steps(atlas, np.isin(np.arange(len(atlas.texel_ids)), rim.patch.ids[edge]), plain.colours)
+    assert steps.max() < 0.3  # the photo's is 0.57
+
+
+def test_black_and_white_photo_stays_grey(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> None:
+    grey = np.repeat(luminance(truth)[:, None], 3, axis=1).astype(np.float32)
+    painted = paint(model, atlas, grey)
+    assert np.ptp(painted.colours, axis=1).max() < 0.01
+
+
+def test_same_photo_same_bytes_and_quickly(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+    surface = np.where(plain.seen.weights[:, None] > 0, plain.seen.colours, plain.skin.median).astype(np.float32)
+    start = time.perf_counter()
+    colours, weights = paint_inner_parts(surface, plain.seen, plain.skin, atlas, model)
+    assert time.perf_counter() - start < 1  # 0.05 s at 1024 on a free core
+    assert np.array_equal(colours, plain.colours)
+    assert np.array_equal(weights, plain.weights)
+    assert colours.min() >= 0
+    assert colours.max() <= 1
