@@ -137,7 +137,7 @@ def find_glare(
     patch: TexelPatch,
 ) -> Float[np.ndarray, "e"]:
     """1 where a reflection wider than a highlight (a spectacle lens) veils the iris."""
-    excess = (luminance(photo) - luminance(painted)).clip(0, 0.5) / luminance(white) * (angle < 0.9)
+    excess = (luminance(photo) - luminance(painted)).clip(0, 0.5) / np.maximum(luminance(white), 0.02) * (angle < 0.9)
     return smoothstep(patch.smooth(excess, GLARE_WIDTH), 0.20, 0.35) * smoothstep(angle, 1.2, 1.0)
 
 
@@ -187,7 +187,7 @@ def find_eye_white(angles: list[np.ndarray], views: list[TexelColours], skin: Sk
     grey = luminance(samples)
     bright = samples[grey >= np.quantile(grey, 0.6)].mean(0)
     level = luminance(bright).clip(0.75 * default[0], 0.92)
-    return mix(level, bright * level / luminance(bright), 0.6).astype(np.float32)
+    return mix(level, bright * level / np.maximum(luminance(bright), 0.02), 0.6).astype(np.float32)
 
 
 def redness(colours: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k"]:

@@ -36,4 +36,4 @@ def paint_inner_parts(
 
 def measure_chroma(skin: SkinColours) -> float:
     """0 for a black-and-white photo, 1 for a coloured one, told by its skin."""
-    return float(smoothstep(np.ptp(skin.median) / skin.median.max(), 0.02, 0.10))
+    return float(smoothstep(np.ptp(skin.median) / max(float(skin.median.max()), 0.02), 0.02, 0.10))

@@ -72,7 +72,7 @@ def locate_teeth(model: HeadModel, atlas: TexelAtlas, row: str) -> ToothRow:
     gap = np.exp(-((np.minimum(position, 1 - position) * width / gap_width) ** 2))
     return ToothRow(
         along=(along / length[-1]).astype(np.float32),
-        height=((gum - rise) / (gum - edge)).clip(0, 1).astype(np.float32),
+        height=((gum - rise) / np.maximum(gum - edge, 1e-4)).clip(0, 1).astype(np.float32),
         gap=gap.astype(np.float32),
         scallop=((2 * position - 1) ** 2).astype(np.float32),
         inner=smoothstep(outer - radius, 0.0015, 0.005).astype(np.float32),
@@ -175,6 +175,6 @@ def resembles_tooth(
     colours: Float[np.ndarray, "e 3"], white: Float[np.ndarray, "3"], lips: Float[np.ndarray, "3"], chroma: float
 ) -> Float[np.ndarray, "e"]:
     """1 for what is clearly less red than the lips and bright as teeth are; in a grey photo for what is bright."""
-    bright = smoothstep(luminance(colours) / luminance(white), 0.45, 0.7)
+    bright = smoothstep(luminance(colours) / np.maximum(luminance(white), 0.02), 0.45, 0.7)
     pale = smoothstep(redness(colours) / np.maximum(redness(lips), 0.05), 0.85, 0.55)
     return (bright * mix(smoothstep(luminance(colours) - luminance(lips), 0.05, 0.2), pale, chroma)).astype(np.float32)

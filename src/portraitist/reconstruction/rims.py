@@ -69,7 +69,7 @@ def repair_lids(
     rim = locate_rim(model, atlas, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     own, distance = colours[rim.patch.ids], rim.distance_mm
     likeness, brightness = skin.likeness(own), luminance(own)
-    eye = smoothstep(likeness, 0.7, 0.2) * smoothstep(brightness / luminance(skin.median), 0.3, 0.5)
+    eye = smoothstep(likeness, 0.7, 0.2) * smoothstep(brightness / max(float(luminance(skin.median)), 0.02), 0.3, 0.5)
     source = (1 - eye) * smoothstep(distance, -0.5, 0.5) * smoothstep(distance, 4.0, 2.0)
     fill = spread_colours(rim.patch, own, source * (0.05 + weights[rim.patch.ids]), skin.median)
     inside = smoothstep(distance, 0.3, -0.7)
@@ -94,7 +94,7 @@ def repair_lips(
     shown = weights[cut_mouth(atlas).ids].mean()
     reach = float(mix(2.0, 6.0, smoothstep(shown, 0.05, 0.3)))  # a wide open mouth is harder to fit
     tooth = resembles_tooth(own, white, lips, chroma)
-    dark = smoothstep(luminance(own) / luminance(lips), 0.6, 0.35)
+    dark = smoothstep(luminance(own) / np.maximum(luminance(lips), 0.02), 0.6, 0.35)
     source = (1 - tooth) * (1 - dark) * smoothstep(distance, 0.5, 2.0) * (0.05 + weights[rim.patch.ids])
     source *= atlas.in_regions("lips")[rim.patch.ids]
     fill = spread_colours(rim.patch, own, source, lips)
