@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
 from portraitist.reconstruction.detector_errors import (
     LandmarkErrors,
@@ -35,6 +36,7 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
+LEAST_RESIDUAL_SHARE = 0.1
 OUTER_EYE_CORNERS = (36, 45)  # iBUG
 
 
@@ -186,12 +188,13 @@ def _add_residual(
 ) -> HeadFit:
     """What identity and expression could not say, spread smoothly over the neutral head in the picture's plane.
 
-    On a turned head most of it is the detector's error, so that only the part in ``_residual_share`` is taken over.
+    What the detector is known to add in this view is taken off the points first, and does not count in the residual.
+    On a turned head most of what is left is its error too, so that only the part in ``_residual_share`` is taken over.
     """
     identity, expression = torch.from_numpy(value).float().split([len(model.identity_basis), len(EXPRESSION_NAMES)])
     neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
     shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
-    seen = torch.from_numpy(observation.points).float()
+    seen = torch.from_numpy(observation.points).float() - _expected_error_px(observation, camera)
     missing = (seen - camera.project(observation.embedding.positions(shown, model.faces))) / camera.scale_px
     relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observation.eye_distance_px
     if not np.isfinite(relative) or relative > 0.5:
@@ -221,7 +224,15 @@ def _add_residual(
     )
 
 
+def _expected_error_px(observation: _Observation, camera: Camera) -> Tensor:
+    """Mean error [k,2] px of the points in the camera's view, turned as the picture is."""
+    yaw, pitch, roll = read_angles(camera.rotation.double().numpy())
+    upright = observation.errors.bias(yaw, pitch).reshape(-1, 2)
+    turn = Rotation.from_euler("z", roll).as_matrix()[:2, :2]
+    return torch.from_numpy(camera.scale_px * (upright @ turn.T) * [1, -1]).float()
+
+
 def _residual_share(camera: Camera, config: FitConfig) -> float:
-    """1 for a head seen from the front, falling with the angle between its axis and the line of sight."""
+    """1 for a head seen from the front, falling with the angle between its axis and the line of sight to a little."""
     off_axis_deg = np.degrees(np.hypot(*read_angles(camera.rotation.double().numpy())[:2]))
-    return float(np.exp(-0.5 * (off_axis_deg / config.residual_view_deg) ** 2))
+    return float(max(np.exp(-0.5 * (off_axis_deg / config.residual_view_deg) ** 2), LEAST_RESIDUAL_SHARE))
