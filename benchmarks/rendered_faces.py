@@ -34,7 +34,7 @@ from pairs import DEFAULT_DATA
 from portraitist import load_image, save_image
 from portraitist.files.preview import Panel, draw_sheet
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.types import REGIONS, rotation_from_yaw_pitch
+from portraitist.types import REGIONS, Image, rotation_from_yaw_pitch
 from rendered_hair import COLOURS_SRGB, HAIR_STYLES, grow_hair
 from rendered_scene import (
     Light,
@@ -210,24 +210,33 @@ def unwrap_textures(data: Path) -> list[Float[np.ndarray, "t t 3"]]:
 def make_face(plan: Plan, shape: TrueShape, texture: np.ndarray, folder: Path) -> None:
     """Render one picture and write it with its truth."""
     torch.set_num_threads(1)
-    model, rng = load_head_model(), np.random.default_rng(plan.seed)
-    height = float(np.ptp(shape.neutral[model.vertex_ids("skin", "scalp").numpy(), 1]))
-    rotation = Rotation.from_euler("z", plan.roll_deg, degrees=True).as_matrix()
-    rotation = rotation @ rotation_from_yaw_pitch(plan.yaw_deg, plan.pitch_deg).double().numpy()
-    offset = float(rng.uniform(-0.07, 0.07)), float(rng.uniform(-0.04, 0.06))
-    share = float(rng.uniform(*HEAD_SHARE))
-    camera = place_camera(rotation, HEAD_MIDDLE, height, plan.focal_mm, share, offset, SIDE_PX)
-    solids = assemble_scene(plan, shape, texture, camera, model, rng)
-    light = LIGHTS[plan.light]
-    picture = render_scene(solids, light, draw_background(SIDE_PX, rng), camera.focal_px)
-    picture = (picture + rng.normal(0, SENSOR_NOISE, picture.shape)).clip(0, 1)
-    save_image(folder / f"{plan.number:02d}.png", torch.from_numpy(picture).permute(2, 0, 1).float())
+    picture, camera = photograph(plan, shape, texture, load_head_model(), SIDE_PX)
+    save_image(folder / f"{plan.number:02d}.png", picture)
     np.savez_compressed(
         folder / f"{plan.number:02d}.npz",
         neutral=shape.neutral.astype(np.float32), expressive=shape.expressive.astype(np.float32),
         expression=shape.expression, rotation=camera.rotation, translation=camera.translation,
         focal_px=camera.focal_px, size=camera.size,
     )  # fmt: skip
+
+
+def photograph(
+    plan: Plan, shape: TrueShape, texture: np.ndarray, model: HeadModel, side_px: int, darkest: float = 1.0
+) -> tuple[Image, PerspectiveCamera]:
+    """One picture and its camera. ``darkest`` < 1: the skin in a random tone down to this share of its light."""
+    rng = np.random.default_rng(plan.seed)
+    height = float(np.ptp(shape.neutral[model.vertex_ids("skin", "scalp").numpy(), 1]))
+    rotation = Rotation.from_euler("z", plan.roll_deg, degrees=True).as_matrix()
+    rotation = rotation @ rotation_from_yaw_pitch(plan.yaw_deg, plan.pitch_deg).double().numpy()
+    offset = float(rng.uniform(-0.07, 0.07)), float(rng.uniform(-0.04, 0.06))
+    share = float(rng.uniform(*HEAD_SHARE))
+    camera = place_camera(rotation, HEAD_MIDDLE, height, plan.focal_mm, share, offset, side_px)
+    if darkest < 1:
+        texture = texture * rng.uniform(darkest, 1) ** (1 / 2.2)
+    solids = assemble_scene(plan, shape, texture, camera, model, rng)
+    picture = render_scene(solids, LIGHTS[plan.light], draw_background(side_px, rng), camera.focal_px)
+    picture = (picture + rng.normal(0, SENSOR_NOISE, picture.shape)).clip(0, 1)
+    return torch.from_numpy(picture).permute(2, 0, 1).float(), camera
 
 
 def assemble_scene(

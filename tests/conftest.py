@@ -7,10 +7,15 @@ import dataclasses
 import pytest
 import torch
 
-from portraitist.reconstruction.head_model import load_head_model
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import EXPRESSION_NAMES, Head, Image, LandmarkEmbedding, Mesh
 
 RINGS, SEGMENTS = 9, 16
+
+
+@pytest.fixture(scope="session")
+def model() -> HeadModel:
+    return load_head_model()
 
 
 def make_head(texture_size: int = 32) -> Head:

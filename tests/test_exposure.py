@@ -7,17 +7,12 @@ import pytest
 import torch
 
 from portraitist.reconstruction.exposure import even_light
-from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.observation import SkinColours, TexelColours, luminance
 from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas, vertex_normals
 
 SIZE = 512
 SKIN, HAIR = np.array([0.70, 0.52, 0.44]), np.array([0.20, 0.14, 0.10])
-
-
-@pytest.fixture(scope="module")
-def model() -> HeadModel:
-    return load_head_model()
 
 
 @pytest.fixture(scope="module")

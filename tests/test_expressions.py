@@ -20,7 +20,6 @@ from portraitist.geometry.expressions import (
     find_lip_contacts,
 )
 from portraitist.geometry.translation import GeometryConfig
-from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import Head
 
 BLINK = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
@@ -50,11 +49,6 @@ def exaggerate(points: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 KINDS = ("long", "pear", "grin", "goggle", "small")
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
 
 
 @pytest.fixture(scope="module")

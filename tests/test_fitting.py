@@ -8,15 +8,9 @@ import torch
 
 from portraitist.reconstruction.detector_errors import assume_independent_errors, load_detector_errors
 from portraitist.reconstruction.fitting import fit_head, solve_camera
-from portraitist.reconstruction.head_model import load_head_model
 from portraitist.reconstruction.joint_solve import read_angles, rotate, solve_within
 from portraitist.reconstruction.landmarks import pick_ibug_points
 from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rotation_from_yaw_pitch
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
 
 
 def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):

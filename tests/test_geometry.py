@@ -16,16 +16,10 @@ from portraitist.geometry.translation import (
     translate_landmarks,
 )
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.head_model import load_head_model
 from portraitist.reconstruction.surface import TIE_WEIGHT, build_surface, cotangent_laplacian
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
 
 STIFFNESS = 1e-4
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,11 @@
 import time
 
 import numpy as np
-import pytest
 import torch
 
 from portraitist.assets import FOLDER
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import EXPRESSION_NAMES, REGIONS
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
 
 
 def signed_areas(uvs: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from portraitist.reconstruction.eyeballs import find_gazes, locate_eyeballs, look_at, redness, unit
-from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.inner_parts import paint_inner_parts
 from portraitist.reconstruction.mouth import CROWN_WIDTHS, locate_teeth
 from portraitist.reconstruction.observation import SkinColours, TexelColours, luminance
@@ -32,11 +32,6 @@ SKIN, LIPS, WHITE, IRIS, LASH, TOOTH = (
         (0.9, 0.88, 0.8),
     )
 )
-
-
-@pytest.fixture(scope="module")
-def model() -> HeadModel:
-    return load_head_model()
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,9 @@ import pytest
 import torch
 
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.head_model import load_head_model
 from portraitist.reconstruction.outline import fit_outline
 from portraitist.texture.rendering import rasterize
 from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
-
-
-@pytest.fixture(scope="module")
-def model():
-    return load_head_model()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 
 from portraitist.files.images import load_image
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
 from portraitist.reconstruction.observation import HairColours, SkinColours
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
@@ -25,11 +25,6 @@ from portraitist.types import Camera, HeadFit, InputError, Landmarks, Mesh
 
 SIZE = 512
 SKIN, HAIR, BACKGROUND = (0.80, 0.60, 0.50), (0.25, 0.16, 0.10), (0.1, 0.8, 0.2)
-
-
-@pytest.fixture(scope="module")
-def model() -> HeadModel:
-    return load_head_model()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -28,14 +27,13 @@ from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
 from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
-from portraitist.types import NoFaceError, rotation_from_yaw_pitch
-from rendered_faces import HEAD_MIDDLE, HEAD_SHARE, LIGHTS, Plan, assemble_scene, plan_faces  # pyright: ignore[reportMissingImports]
-from rendered_scene import PerspectiveCamera, draw_background, place_camera, render_scene  # pyright: ignore[reportMissingImports]
-from rendered_shapes import TrueShape, sample_shapes  # pyright: ignore[reportMissingImports]
+from portraitist.types import NoFaceError
+from rendered_faces import HEAD_MIDDLE, photograph, plan_faces  # pyright: ignore[reportMissingImports]
+from rendered_shapes import sample_shapes  # pyright: ignore[reportMissingImports]
 
 SEED, SIDE_PX = 11, 448
 TEXTURE_SIZE = 1024
-DARKEST, SENSOR_NOISE = 0.35, 0.008
+DARKEST = 0.35
 
 
 def find_portraits() -> list[Path]:
@@ -58,24 +56,6 @@ def unwrap_skins(model: HeadModel, detector: LandmarkDetector) -> list[Float[np.
     return skins
 
 
-def photograph(
-    plan: Plan, shape: TrueShape, skin: np.ndarray, model: HeadModel
-) -> tuple[Float[torch.Tensor, "3 h w"], PerspectiveCamera]:
-    """One picture and its camera."""
-    rng = np.random.default_rng(plan.seed)
-    height = float(np.ptp(shape.neutral[model.vertex_ids("skin", "scalp").numpy(), 1]))
-    rotation = Rotation.from_euler("z", plan.roll_deg, degrees=True).as_matrix()
-    rotation = rotation @ rotation_from_yaw_pitch(plan.yaw_deg, plan.pitch_deg).double().numpy()
-    offset = float(rng.uniform(-0.07, 0.07)), float(rng.uniform(-0.04, 0.06))
-    share = float(rng.uniform(*HEAD_SHARE))
-    camera = place_camera(rotation, HEAD_MIDDLE, height, plan.focal_mm, share, offset, SIDE_PX)
-    toned = skin * rng.uniform(DARKEST, 1) ** (1 / 2.2)
-    solids = assemble_scene(plan, shape, toned, camera, model, rng)
-    picture = render_scene(solids, LIGHTS[plan.light], draw_background(SIDE_PX, rng), camera.focal_px)
-    picture = (picture + rng.normal(0, SENSOR_NOISE, picture.shape)).clip(0, 1)
-    return torch.from_numpy(picture).permute(2, 0, 1).float(), camera
-
-
 def make_faces(folder: Path, count: int) -> None:
     """Writes ``folder/NNNN.npz`` for every face that is found."""
     model, detector = load_head_model(), LandmarkDetector()
@@ -86,7 +66,7 @@ def make_faces(folder: Path, count: int) -> None:
         path = folder / f"{plan.number:04d}.npz"
         if path.is_file():
             continue
-        picture, camera = photograph(plan, shape, skins[plan.texture % len(skins)], model)
+        picture, camera = photograph(plan, shape, skins[plan.texture % len(skins)], model, SIDE_PX, DARKEST)
         try:
             landmarks, _ = detect_landmarks(picture, detector)
         except NoFaceError:
