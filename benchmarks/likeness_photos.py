@@ -17,6 +17,7 @@ from metrics.identity import compare_embeddings, embed_face
 from metrics.pictures import fill_hull, measure_psnr
 from portraitist import load_image, save_image
 from portraitist.files.images import image_to_uint8
+from portraitist.reconstruction.gaze import pick_irises
 from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
 from portraitist.texture.rendering import mark_texels, render_view, view_camera
 from portraitist.types import Image, Landmarks, PortraitistError
@@ -70,7 +71,8 @@ def measure_photo(path: Path, pictures: Path) -> dict[str, float | str]:
 def render_own_light(made: Reconstruction) -> Image:
     """The head in the photo's pose, unwrapped without evening the light: what the round trip is measured on."""
     model, _, _ = load_models()
-    unwrapped = unwrap_photo(made.photo, made.fit, made.person, model, UnwrapConfig(even_light=0.0))
+    irises = pick_irises(made.landmarks)
+    unwrapped = unwrap_photo(made.photo, made.fit, made.person, model, UnwrapConfig(even_light=0.0), irises=irises)
     return render_view(made.fit.mesh, unwrapped.texture, made.fit.camera, torch.ones(3))
 
 

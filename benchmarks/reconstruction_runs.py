@@ -12,6 +12,7 @@ from torch import Tensor
 
 from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.gaze import pick_irises
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
@@ -52,7 +53,8 @@ def reconstruct(photo: Image) -> Reconstruction:
     landmarks, _ = detect_landmarks(photo, detector)
     person = segment_person(photo, landmarks, segmenter)
     fit = fit_photo(landmarks, person, model)
-    return Reconstruction(photo, landmarks, fit, person, unwrap_photo(photo, fit, person, model))
+    unwrapped = unwrap_photo(photo, fit, person, model, irises=pick_irises(landmarks))
+    return Reconstruction(photo, landmarks, fit, person, unwrapped)
 
 
 def fit_without_hidden(landmarks: Landmarks) -> HeadFit:

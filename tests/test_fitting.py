@@ -8,6 +8,7 @@ import torch
 
 from portraitist.reconstruction.detector_errors import assume_independent_errors, load_detector_errors
 from portraitist.reconstruction.fitting import fit_head, solve_camera
+from portraitist.reconstruction.jaw_contour import find_seen_points
 from portraitist.reconstruction.joint_solve import read_angles, rotate, solve_within
 from portraitist.reconstruction.landmarks import pick_ibug_points
 from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rotation_from_yaw_pitch
@@ -15,7 +16,7 @@ from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rot
 
 def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
     """Landmarks of a random person, with the vertices and the camera they came from. The dense ones are off as the
-    detector's are in this view."""
+    detector's are in this view; of the 68, those of the jaw are on the outline, as annotators put them."""
     generator = torch.Generator().manual_seed(seed)
     identity = torch.randn(len(model.identity_basis), generator=generator) * 0.7
     weights = torch.zeros(len(EXPRESSION_NAMES))
@@ -27,7 +28,8 @@ def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
     dense = camera.project(model.landmarks478.positions(vertices, model.faces))
     bias = load_detector_errors().bias(np.radians(yaw_deg), np.radians(pitch_deg)).reshape(-1, 2)
     dense[: len(bias)] += camera.scale_px * torch.from_numpy(bias * [1, -1]).float()
-    points = camera.project(model.landmarks68.positions(vertices, model.faces))
+    seen = find_seen_points(vertices, camera.rotation, model).embedding
+    points = camera.project(seen.positions(vertices, model.faces))
     return Landmarks(points, camera.size, dense, weights), neutral, vertices, camera
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.reconstruction.eyeballs import find_gazes, locate_eyeballs, look_at, redness, unit
+from portraitist.reconstruction.eyeballs import find_eye_white, look_at, redness
+from portraitist.reconstruction.gaze import SIDES, aim_irises, find_gazes, locate_eyeballs, pick_irises, unit
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.inner_parts import paint_inner_parts
 from portraitist.reconstruction.mouth import CROWN_WIDTHS, locate_teeth
@@ -18,7 +19,7 @@ from portraitist.reconstruction.rims import EYE_CONTOURS, INNER_LIP, locate_rim
 from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
 from portraitist.reconstruction.unwrap import UnwrapConfig, observe_photo
 from portraitist.texture.rendering import rasterize, shade, view_camera
-from portraitist.types import EXPRESSION_NAMES, HeadFit, Mesh
+from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh, rotation_from_yaw_pitch
 
 SIZE = 1024
 SKIN, LIPS, WHITE, IRIS, LASH, TOOTH = (
@@ -60,6 +61,20 @@ def pose(model: HeadModel, **weights: float) -> Mesh:
     return model.template.with_vertices(model.mean + torch.einsum("e,env->nv", expression, model.expression_deltas))
 
 
+def fit_mean(model: HeadModel, camera: Camera) -> HeadFit:
+    """The mean head without expression, seen by ``camera``."""
+    return HeadFit(
+        identity=torch.zeros(len(model.identity_basis)),
+        expression=torch.zeros(52),
+        mesh=model.template,
+        neutral=model.mean,
+        expression_deltas=model.expression_deltas,
+        camera=camera,
+        residual_px=0.0,
+        residual_relative=0.0,
+    )
+
+
 @dataclass(frozen=True)
 class Painted:
     """``seen``: as observed. ``colours`` and ``weights``: of all texels afterwards."""
@@ -76,16 +91,7 @@ def paint(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray, **weights: flo
     camera = view_camera(model.mean, 0.0, 0.0, 1024)
     texture = torch.from_numpy(truth[atlas.nearest]).permute(2, 0, 1)
     photo = shade(rasterize(shown, camera), texture, torch.zeros(3))
-    fit = HeadFit(
-        identity=torch.zeros(len(model.identity_basis)),
-        expression=torch.zeros(52),
-        mesh=model.template,
-        neutral=model.mean,
-        expression_deltas=model.expression_deltas,
-        camera=camera,
-        residual_px=0.0,
-        residual_relative=0.0,
-    )
+    fit = fit_mean(model, camera)
     seen = observe_photo(photo, fit, torch.ones(camera.size), atlas, UnwrapConfig(texture_size=SIZE))
     skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions("skin", "nose"))
     surface = np.where(seen.weights[:, None] > 0, seen.colours, skin.median).astype(np.float32)
@@ -137,6 +143,35 @@ def test_gaze_is_recovered(turn: float, model: HeadModel, atlas: TexelAtlas, tru
         expected = unit((left @ right).T @ eyeball.axis)
         assert np.degrees(np.arccos(np.clip(expected @ gaze, -1, 1))) < 3
         assert expected[0] * turn > 0
+
+
+@pytest.mark.parametrize(("yaw", "turn"), [(0.0, 0.0), (0.0, 14.0), (25.0, -14.0), (-25.0, 9.0)])
+def test_iris_points_give_the_gaze_in_any_view(yaw: float, turn: float, model: HeadModel, atlas: TexelAtlas) -> None:
+    camera = Camera(rotation_from_yaw_pitch(yaw, 10.0), 4000.0, (500.0, 500.0), (1000, 1000))
+    points = model.landmarks478.positions(model.mean, model.faces).clone()
+    turning = rotation_from_yaw_pitch(turn, 5.0)
+    for side, rows in SIDES.items():
+        ball = model.mean[model.vertex_ids(f"eyeball_{side}")]
+        centre = (ball.amin(0) + ball.amax(0)) / 2
+        points[rows] = (points[rows] - centre) @ turning.T + centre
+    irises = pick_irises(Landmarks(torch.zeros(68, 2), camera.size, camera.project(points)))
+    assert irises is not None
+    eyeballs = locate_eyeballs(model, atlas)
+    for iris, eyeball in zip(aim_irises(irises.numpy(), fit_mean(model, camera), atlas, model), eyeballs, strict=True):
+        assert iris.direction @ (turning.numpy() @ eyeball.axis) > np.cos(np.radians(0.5))
+        assert abs(iris.radius / eyeball.iris_radius - 1) < 0.05
+
+
+def test_only_68_points_have_no_irises() -> None:
+    assert pick_irises(Landmarks(torch.zeros(68, 2), (10, 10))) is None
+
+
+def test_hidden_white_is_warm_where_the_skin_is() -> None:
+    """A neutral grey in warm light looks blue; in a black-and-white photo it is right."""
+    for median, least, most in ((SKIN, 0.02, 0.5 * redness(SKIN)), (np.full(3, 0.6, np.float32), -1e-6, 1e-6)):
+        skin = SkinColours(np.zeros(3, np.float32), np.ones(3, np.float32), median)
+        nothing = TexelColours(np.zeros((4, 3), np.float32), np.zeros(4, np.float32), np.zeros(4, np.float32))
+        assert least < redness(find_eye_white([np.full(4, 2.0, np.float32)], [nothing], skin)) < most
 
 
 def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:

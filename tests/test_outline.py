@@ -82,3 +82,31 @@ def test_a_mask_that_lost_the_head_is_not_believed(seen, model):
     person = torch.zeros(landmarks.size)
     person[:5] = 1
     assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
+
+
+def lower_crown(model, height, rest=0.5):
+    """The mean head with what is higher above the eyes than ``height`` (metres) brought nearer to it."""
+    vertices = model.mean.clone()
+    above = (vertices[:, 1] - height).clamp(min=0)
+    vertices[:, 1] -= (1 - rest) * above
+    return vertices
+
+
+def test_crown_is_lowered_as_crowns_differ(seen, model):
+    camera, _, fit, eyes = seen
+    person = draw_person(model, camera, lower_crown(model, 0.08, rest=0.6))
+    fitted = fit_outline(fit, person, eyes, model)
+    moved = fitted.neutral - fit.neutral
+    assert moved[fit.neutral[:, 1].argmax(), 1] < -0.006
+    assert model.landmarks478.positions(moved, model.faces).norm(dim=1).max() < 0.002
+    heights = [each.neutral[model.vertex_ids("scalp"), 1] for each in (fit, fitted)]
+    before, after = [float((each > each.max() - 0.004).float().mean()) for each in heights]
+    assert after < 1.6 * before  # a cut would leave a plateau
+
+
+def test_crown_under_a_wreath_keeps_its_shape(seen, model):
+    """The person mask of a photo may end at the hair line; skulls do not."""
+    camera, _, fit, eyes = seen
+    person = draw_person(model, camera, lower_crown(model, 0.075, rest=0.05))
+    fitted = fit_outline(fit, person, eyes, model)
+    assert (fitted.neutral - fit.neutral).norm(dim=1).max() < 0.002

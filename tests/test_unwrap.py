@@ -13,18 +13,22 @@ import pytest
 import torch
 
 from portraitist.files.images import load_image
+from portraitist.reconstruction.covering import learn_hair, measure_contrast
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.observation import HairColours, SkinColours
+from portraitist.reconstruction.membrane import build_membrane
+from portraitist.reconstruction.observation import HairColours, SkinColours, TexelColours
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
+from portraitist.reconstruction.strands import orient_hair
 from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
-from portraitist.reconstruction.unwrap import UnwrapConfig, Unwrapped, find_visible, unwrap_photo
+from portraitist.reconstruction.unwrap import UnwrapConfig, Unwrapped, find_visible, observe_photo, unwrap_photo
 from portraitist.texture.rendering import rasterize, render_view, shade, view_camera
 from portraitist.types import Camera, HeadFit, InputError, Landmarks, Mesh
 
 SIZE = 512
 SKIN, HAIR, BACKGROUND = (0.80, 0.60, 0.50), (0.25, 0.16, 0.10), (0.1, 0.8, 0.2)
+BLOND = (0.75, 0.565, 0.47)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +162,67 @@ def test_bald_head_stays_bald(model: HeadModel, atlas: TexelAtlas) -> None:
     result = unwrap(model, skin, 0.0)
     scalp = texels(result.texture, atlas)[atlas.in_regions("scalp")]
     assert np.abs(np.median(scalp, axis=0) - SKIN).max() < 0.05
+
+
+def test_a_bald_head_with_gleam_and_pores_stays_bald(model: HeadModel, atlas: TexelAtlas) -> None:
+    place = atlas.interpolation @ model.mean.numpy()
+    gleam = 0.15 * np.exp(-(((place - [0.02, 0.1, 0.03]) / 0.03) ** 2).sum(1)) - 0.6 * (place[:, 2] < -0.03) * 0.3
+    head = np.array(SKIN) * (1 + gleam[:, None]) + 0.012 * atlas.pores[:, None]
+    texture = torch.from_numpy(head.clip(0, 1)[atlas.nearest].transpose(2, 0, 1)).float()
+    photo, fit, mask = photograph(model, texture, 0.0)
+    seen = observe_photo(photo, fit, mask, atlas, UnwrapConfig(texture_size=SIZE))
+    skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions("skin", "nose"))
+    assert learn_hair(seen, skin, measure_contrast(seen, atlas), atlas) is None
+
+
+def test_blond_hair_of_the_skins_colour_is_told_from_a_bald_head_by_its_strands(atlas: TexelAtlas) -> None:
+    everywhere = np.ones(len(atlas.texel_ids), np.float32)
+    scalp = atlas.in_regions("scalp")[:, None]
+    for strands, grows in ((0.0, False), (0.09, True)):
+        colours = np.where(scalp, np.array(BLOND) * (1 + strands * atlas.grains[:, :1]), np.array(SKIN))
+        seen = TexelColours(colours.astype(np.float32), everywhere, everywhere)
+        skin = SkinColours.learn(seen.colours, atlas.in_regions("skin").astype(np.float32))
+        hair = learn_hair(seen, skin, measure_contrast(seen, atlas), atlas)
+        assert (hair is not None) == grows
+        if hair is not None:
+            assert np.abs(hair.median - BLOND).max() < 0.06
+
+
+def test_hair_goes_on_in_the_direction_it_is_seen_in(model: HeadModel, atlas: TexelAtlas) -> None:
+    """Stripes around the head, then stripes along it: the invented hair behind them follows each."""
+    place = atlas.interpolation @ model.mean.numpy()
+    scalp = atlas.in_regions("scalp")
+    membrane, everywhere = build_membrane(model), np.ones(len(place), np.float32)
+    behind = np.isin(np.arange(len(model.mean)), model.vertex_ids("scalp")) & (model.mean.numpy()[:, 2] < -0.005)
+    behind &= (model.mean.numpy()[:, 2] > -0.03) & (model.mean.numpy()[:, 1] > 0.08)
+    for across, along in ((0, 2), (2, 0)):
+        stripes = 0.5 + 0.2 * np.sin(place.T[across] * 2 * np.pi / 0.008)
+        colours = np.column_stack([stripes] * 3)
+        weights = (scalp & (place[:, 2] > 0)).astype(np.float32)
+        seen = TexelColours(colours.astype(np.float32), weights, everywhere)
+        lines = np.abs(orient_hair(seen, weights, atlas, model, membrane)[behind]).mean(0)
+        assert lines[along] > lines[across] + 0.2
+
+
+def test_beard_is_not_continued_as_hair(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+    height = atlas.interpolation @ model.mean.numpy()[:, 1]
+    bearded = true_texture.clone()
+    beard = atlas.to_map((atlas.in_regions("skin") & (height < -0.06)).astype(np.float32)) > 0
+    bearded[:, torch.from_numpy(beard)] = torch.tensor(HAIR)[:, None]
+    result = unwrap(model, bearded, 0.0)
+    hidden = result.seen.flatten().numpy()[atlas.texel_ids] < 0.05
+    below = texels(result.texture, atlas)[hidden & atlas.in_regions("skin") & (height < -0.04)]
+    assert np.quantile(below[:, 0], 0.05) > 0.5
+
+
+def test_cable_on_the_neck_is_left_out(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+    place = atlas.interpolation @ model.mean.numpy()
+    wired = true_texture.clone()
+    cable = atlas.in_regions("neck") & (np.abs(place[:, 0] - 0.03) < 0.0015) & (place[:, 2] > -0.06)
+    wired[:, torch.from_numpy(atlas.to_map(cable.astype(np.float32)) > 0)] = 0.97
+    painted = texels(unwrap(model, wired, 0.0).texture, atlas)[cable]
+    assert len(painted) > 50
+    assert np.quantile(painted.min(1), 0.95) < 0.7
 
 
 def test_shirt_does_not_climb_onto_the_neck(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:

@@ -16,6 +16,7 @@ from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.subdivision import subdivide_head
 from portraitist.geometry.translation import GeometryConfig, frontal_landmarks, translate_landmarks
 from portraitist.reconstruction.fitting import FitConfig, fit_head
+from portraitist.reconstruction.gaze import pick_irises
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
 from portraitist.reconstruction.outline import fit_outline
@@ -159,7 +160,12 @@ def stylize(
         # 3. Canonical texture t_x.
         stages.start("unwrap")
         unwrapped = unwrap_photo(
-            photo, photo_fit, person, models.head, UnwrapConfig(texture_size=config.texture.texture_size)
+            photo,
+            photo_fit,
+            person,
+            models.head,
+            UnwrapConfig(texture_size=config.texture.texture_size),
+            irises=pick_irises(seen_photo),
         )
         content = make_content(photo_fit, unwrapped.texture, models.head)
 

@@ -10,78 +10,34 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import scipy.sparse as sp
 from jaxtyping import Bool, Float
-from scipy.sparse.linalg import splu
 
 from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.membrane import Membrane, build_membrane
 from portraitist.reconstruction.observation import (
     DARKEST,
     HairColours,
     SkinColours,
     TexelColours,
+    log_features,
     luminance,
     mix,
     smoothstep,
 )
-from portraitist.reconstruction.surface import SURFACE_PARTS, cotangent_laplacian
+from portraitist.reconstruction.strands import draw_strands
+from portraitist.reconstruction.surface import SURFACE_PARTS
 from portraitist.reconstruction.texel_atlas import TexelAtlas
 
 PRIOR_REACH = 0.03  # metres from anything seen at which scalp counts as hair (or not) by default
 RETURN_STRENGTH = 0.3  # of the return to the median colour, against that prior
 DATA_STRENGTH = 100.0  # against membrane weights of order one
-HAIR_NOISE_LIMIT, SKIN_NOISE_LIMIT = 0.06, 0.007  # standard deviations in sRGB
-UNGUIDED_STIFFNESS = 0.05
-SHADE_STRENGTH = 0.55
+HAIR_NOISE_LIMIT, SKIN_NOISE_LIMIT = 0.035, 0.007  # standard deviations in sRGB
+DEEP_SHADE = (-1.2, -0.7)  # log brightness against the skin's
+HAIR_ZONE = (-0.04, 0.015)  # metres on the mean head, eyes at 0: no hair is invented below, it may be above
+SHADE_STRENGTH, EAR_SHADE = 0.5, 0.28
+EAR_BLUR, EAR_FOLDS = 0.003, (0.9, 0.1)  # metres; openness at which ears begin to darken and are darkest
+FRINGE = 0.06  # by how much strands move the edge of the hair
 EAR_CAUTION = 2.5  # times as much of an ear has to be seen as of other skin
-
-
-class Membrane:
-    """Smoothest field on the connected surface that meets weighted data; other vertices stay 0."""
-
-    def __init__(self, model: HeadModel) -> None:
-        ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
-        self.ids = ids
-        self.laplacian, self.areas = cotangent_laplacian(model.mean.double().numpy()[ids], faces.reshape(-1, 3))
-        edges = sp.coo_matrix(sp.triu(self.laplacian, 1))
-        self.edges, self.stiffness = np.stack([edges.row, edges.col], axis=1), -np.asarray(edges.data, np.float64)
-
-    def solve(self, data: Float[np.ndarray, "n c"], weights: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n c"]:
-        """Minimise ``sum w |x - data|² + x' L x``."""
-        return self._minimise(self.laplacian, data, weights, 0.0)
-
-    def solve_guided(
-        self,
-        data: Float[np.ndarray, "n c"],
-        weights: Float[np.ndarray, "n"],
-        guide: Float[np.ndarray, "n c"],
-        trust: Float[np.ndarray, "n"],
-    ) -> Float[np.ndarray, "n c"]:
-        """The same, but differences along edges are drawn to the guide's where both ends trust it, else weakly to 0."""
-        first, second = self.edges.T
-        agreed = np.minimum(trust[self.ids][first], trust[self.ids][second])
-        flow = (guide[self.ids][first] - guide[self.ids][second]) * (self.stiffness * agreed)[:, None]
-        count = len(self.ids)
-        rows, signs = np.concatenate([first, second]), np.repeat([1.0, -1.0], len(first))
-        spread = sp.csr_matrix((signs, (rows, np.tile(np.arange(len(first)), 2))), (count, len(first)))
-        laplacian = spread @ sp.diags(self.stiffness * np.maximum(agreed, UNGUIDED_STIFFNESS)) @ spread.T
-        return self._minimise(laplacian, data, weights, spread @ flow)
-
-    def _minimise(
-        self, laplacian: sp.spmatrix, data: np.ndarray, weights: np.ndarray, divergence: np.ndarray | float
-    ) -> np.ndarray:
-        own = np.maximum(weights[self.ids].astype(np.float64), 1e-7)
-        system = (laplacian + sp.diags(own)).tocsc()
-        factor = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        result = np.zeros_like(data, np.float32)
-        result[self.ids] = factor.solve(own[:, None] * data[self.ids] + divergence)
-        return result
-
-
-@functools.lru_cache(maxsize=2)
-def build_membrane(model: HeadModel) -> Membrane:
-    """Membrane of the model's mean head; remembered."""
-    return Membrane(model)
 
 
 def complete_surface(
@@ -92,29 +48,44 @@ def complete_surface(
     mirror = model.mirror.numpy()
     own_weights = seen.weights * atlas.in_parts(*SURFACE_PARTS)
     means, weights = atlas.vertex_means(seen.colours, own_weights**2)
-    base = mirror_low_frequencies(means, weights, mirror, membrane)
+    base = mirror_low_frequencies(*borrow_ears(means, weights, model), mirror, membrane)
     photo_base = mix(base, means, smoothstep(weights, 0.05, 0.4)[:, None])
     detail = (seen.colours - atlas.interpolation @ photo_base) * (own_weights > 0)[:, None]
     known = np.maximum(weights, weights[mirror])
     hair, skin_fill, hairness = spread_layers(base, known, hair_colours, skin, model, membrane)
-
-    hair_share = smoothstep(atlas.interpolation @ hairness + 0.06 * atlas.strands, 0.3, 0.7)
+    hair_share, strands = np.zeros_like(own_weights), np.zeros_like(own_weights)
     ears = smoothstep(atlas.interpolation @ vertex_share(model, "ears"), 0.2, 0.5)  # they stand out of the hair
-    hair_share *= 1 - ears
+    if hair_colours is not None:
+        hair_weights = own_weights * hair_colours.likeness(seen.colours) * atlas.in_regions("scalp")
+        strands = draw_strands(seen, hair_weights, atlas, model, membrane)
+        hair_share = smoothstep(atlas.interpolation @ hairness + FRINGE * strands, 0.3, 0.7) * (1 - ears)
     invented = mix(atlas.interpolation @ skin_fill, atlas.interpolation @ hair, hair_share[:, None])
-    shade = shade_folds(atlas.openness, vertex_share(model, "ears"))
     # Lips, lids and nostrils, sockets and mouth continue what is next to them; all else is either hair or skin.
     outer = atlas.in_regions("scalp", "neck", "ears", "brows", "skin")
     # An ear hardly seen would be continued from the hair around it.
     level = mix(1.0, EAR_CAUTION, ears)
     replaced = smoothstep(atlas.interpolation @ known / level, 0.3, 0.02) * outer
     low = mix(atlas.interpolation @ base, invented, replaced[:, None])
+    shade = shade_folds(atlas, model)
     shaded = np.maximum(replaced, ~atlas.in_parts("outer_skin"))
-    low *= mix(1.0, atlas.interpolation @ mix(shade, 1.0, known), shaded)[:, None]
+    # Light that has gone through skin has its colour twice.
+    tint = 2 - skin.median / max(float(skin.median.max()), DARKEST)
+    low *= mix(1.0, atlas.interpolation @ mix(shade, 1.0, known), shaded)[:, None] ** tint
     hair_noise, skin_noise = measure_noise(detail, own_weights, hair_share, atlas)
-    noise = mix(skin_noise * atlas.pores, hair_noise * atlas.strands, hair_share) * np.minimum(luminance(low) / 0.4, 1)
-    high = mix(noise[:, None], detail[atlas.mirror_ids], own_weights[atlas.mirror_ids][:, None])
+    noise = mix(skin_noise * atlas.pores, hair_noise * strands, hair_share) / np.maximum(luminance(low), 0.4)
+    high = mix(noise[:, None] * low, detail[atlas.mirror_ids], own_weights[atlas.mirror_ids][:, None])
     return mix((low + high).clip(0, 1), seen.colours, own_weights[:, None]).astype(np.float32)
+
+
+def borrow_ears(
+    means: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n"], model: HeadModel
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
+    """The same with a hidden ear taken from the other side as it is: differences alone would put it on the level of the
+    hair around it."""
+    mirror = model.mirror.numpy()
+    borrowed = vertex_share(model, "ears") * (weights[mirror] - weights).clip(0, 1)
+    shared = weigh(means, weights + 1e-6, means[mirror], borrowed)
+    return shared.astype(np.float32), (weights + borrowed).astype(np.float32)
 
 
 def mirror_low_frequencies(
@@ -141,17 +112,26 @@ def spread_layers(
     prior[membrane.ids] = membrane.areas / PRIOR_REACH**2
     # The last that is seen of hair and skin is often a darkened or blurred edge: far from it, return to the median.
     back = RETURN_STRENGTH * prior
-    own = data * skin.likeness(base)
+    # Dark shade is not continued, least of all in black and white, where it might be hair.
+    shade = smoothstep(log_features(base)[:, 2] - skin.centre[2], *DEEP_SHADE)
+    own = data * skin.likeness(base) * shade
     if hair is None:
         return base, membrane.solve(weigh(base, own, skin.median, back), own + back), np.zeros_like(known)
     scalp = vertex_share(model, "scalp")
-    hairness = hair.likeness(base) * (1 - vertex_share(model, "neck"))
-    own *= 1 - hairness
+    hairness = hair.likeness(base) * find_hair_zone(model)
+    own *= (1 - hairness) * (1 - scalp)
     skin_fill = membrane.solve(weigh(base, own, skin.median, back), own + back)
     own = data * hairness * scalp
     hair_fill = membrane.solve(weigh(base, own, hair.median, back), own + back)
     spread = membrane.solve(weigh(hairness[:, None], data, scalp[:, None], prior), data + prior)
     return hair_fill, skin_fill, spread[:, 0]
+
+
+@functools.lru_cache(maxsize=2)
+def find_hair_zone(model: HeadModel) -> Float[np.ndarray, "n"]:
+    """1 on scalp, forehead and temples. Below, what has the hair's colour is beard or shade and not to be continued."""
+    height = model.mean.numpy()[:, 1]
+    return np.maximum(vertex_share(model, "scalp"), smoothstep(height, *HAIR_ZONE) * (1 - vertex_share(model, "neck")))
 
 
 def weigh(
@@ -169,11 +149,16 @@ def vertex_share(model: HeadModel, region: str) -> Float[np.ndarray, "n"]:
     return (inside / np.maximum(counts, 1)).astype(np.float32)
 
 
-def shade_folds(openness: Float[np.ndarray, "n"], ears: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+@functools.lru_cache(maxsize=2)
+def shade_folds(atlas: TexelAtlas, model: HeadModel) -> Float[np.ndarray, "n"]:
     """Darkening of hidden skin: folds, sockets and under the chin get less light than the open face. On ears, which
-    have no other drawing, already the shallow folds."""
-    folded = mix(smoothstep(openness, 0.7, 0.0), smoothstep(openness, 1.0, 0.15), ears)
-    return (1 - SHADE_STRENGTH * folded).astype(np.float32)
+    have no other drawing, already the shallow folds; but skin lets light through, and the bowl of an ear is no hole."""
+    ears, membrane = vertex_share(model, "ears"), build_membrane(model)
+    weights = np.zeros(len(ears))
+    weights[membrane.ids] = membrane.areas / EAR_BLUR**2
+    soft = membrane.solve(atlas.openness[:, None], weights)[:, 0]
+    folded = SHADE_STRENGTH * smoothstep(atlas.openness, 0.7, 0.0)
+    return (1 - mix(folded, EAR_SHADE * smoothstep(soft, *EAR_FOLDS), ears)).astype(np.float32)
 
 
 def measure_noise(

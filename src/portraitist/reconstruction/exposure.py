@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
-from portraitist.reconstruction.completion import build_membrane, vertex_share
+from portraitist.reconstruction.completion import vertex_share
 from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.membrane import build_membrane
 from portraitist.reconstruction.observation import DARKEST, SkinColours, TexelColours, luminance, mix, smoothstep
 from portraitist.reconstruction.texel_atlas import TexelAtlas, vertex_normals
 
@@ -26,6 +27,7 @@ HAIR_REACH = 0.012  # the same in hair
 SLIGHT, CLEAR = 0.04, 0.20  # log brightness: less difference than the first is left, more than the second taken out
 LIFTED_SHARE = 0.6  # of the difference: the shaded side is lifted more than the lit one is lowered
 FALL_OFF = 0.4  # share taken out of what the turned-away skin of both sides differs by from the face's median
+NECK_FALL_OFF = 0.55  # the same on the neck: the chin's shadow would end where the picture of the neck ends
 TURNED_AWAY = (0.75, 1.0)  # sideways part of the unit normal at which that begins and is full
 LARGEST_GAIN = 0.9  # log brightness: more would only lift noise
 HIGHEST = 0.97  # sRGB to which a gain may lift
@@ -61,17 +63,16 @@ def estimate_gains(
     side = (solved[:, 0] - solved[mirror, 0]) / 2
     side = side * smoothstep(np.abs(side), SLIGHT, CLEAR)
     gains = -side * np.where(side < 0, LIFTED_SHARE, 1 - LIFTED_SHARE)
-    gains = gains - FALL_OFF * solved[:, 1] * find_turned_away(model)
+    share = mix(FALL_OFF * find_turned_away(model), NECK_FALL_OFF, vertex_share(model, "neck"))
+    gains = gains - share * solved[:, 1]
     return gains[find_carriers(model)].clip(-LARGEST_GAIN, LARGEST_GAIN).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=2)
 def find_turned_away(model: HeadModel) -> Float[np.ndarray, "n"]:
-    """1 on the sides of the face and the neck, 0 on the front of the face."""
+    """1 on the sides of the face, 0 on its front."""
     sideways = np.abs(vertex_normals(model.mean.numpy(), model.faces.numpy())[:, 0])
-    return np.maximum(
-        smoothstep(sideways, *TURNED_AWAY) * (1 - vertex_share(model, "nose")), vertex_share(model, "neck")
-    )
+    return smoothstep(sideways, *TURNED_AWAY) * (1 - vertex_share(model, "nose"))
 
 
 @functools.lru_cache(maxsize=2)

@@ -2,77 +2,32 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
+from portraitist.reconstruction.gaze import Eyeball, Iris, find_gazes, locate_eyeballs, unit
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.observation import SkinColours, TexelColours, luminance, mix, smoothstep
 from portraitist.reconstruction.texel_atlas import TexelAtlas
 from portraitist.reconstruction.texel_patch import TexelPatch
 
-SIDES = {"right": slice(468, 473), "left": slice(473, 478)}  # iris points: centre, then four on the rim
 IRIS_BINS = 8
 DEFAULT_IRIS = np.array([0.23, 0.15, 0.10], np.float32)
 PUPIL = np.array([0.04, 0.03, 0.03], np.float32)
 PUPIL_RADIUS = 0.36  # of the iris
 BACK_OF_WHITE = np.array([0.92, 0.82, 0.80], np.float32)
-GAZE_SEARCH_DEG, GAZE_STEP_DEG = 12.0, 1.0
-EACH_EYE_DEG = 3.0  # that one eye may differ from both eyes' common turn
 BORDER = 2.0  # texels of 1024 over which the photo fades towards the lids
 SOFTNESS = 2.0  # texels of 1024, of every change of trust
 SPREAD_RADII = (4.0, 9.0, 24.0)  # texels of 1024: how far the photo's own light is continued under the lids
 GLARE_WIDTH = 8.0  # texels of 1024; smaller spots are highlights
 LIGHT_RANGE = (0.5, 1.15)  # of the paint's brightness
 LASH, LID_SHADOW = 0.35, 0.70  # brightness against the painted eye's: that of lashes, that of a lid's shadow
+LASH_TRUST = 0.2  # in what is dark as lashes: the lid's shadow in the photo, no more than a haze on an opened eye
+WHITE_OF_SKIN = 0.4  # share of the skin's hue in the white of eyes that hardly show theirs
 HIGHLIGHT_OFFSET = (-0.30, 0.38)  # iris radii to the viewer's right, and up
 HIGHLIGHT_RADIUS, HIGHLIGHT_STRENGTH = 0.17, 0.75
-
-
-@dataclass(frozen=True)
-class Eyeball:
-    """One ball's texels, their directions from its centre, and the model's iris.
-
-    ``axis``: unit direction of the model's iris. ``iris_radius``: angle in radians at which the iris ends.
-    """
-
-    patch: TexelPatch
-    directions: Float[np.ndarray, "e 3"]
-    axis: Float[np.ndarray, "3"]
-    iris_radius: float
-
-    def turn(self, turns: Float[np.ndarray, "g 2"]) -> Float[np.ndarray, "g 3"]:
-        """The axis turned by pairs of angles in radians, towards the viewer's right and up."""
-        side = unit(np.cross([0.0, 1.0, 0.0], self.axis))
-        frame = np.stack([side, np.cross(self.axis, side)])
-        return unit(self.axis + np.tan(turns) @ frame).astype(np.float32)
-
-    def angles_to(self, gaze: Float[np.ndarray, "3"]) -> Float[np.ndarray, "e"]:
-        """Angle of each texel from ``gaze``; 1 at the iris' rim."""
-        return np.arccos((self.directions @ gaze).clip(-1, 1)) / self.iris_radius
-
-
-@functools.lru_cache(maxsize=2)
-def locate_eyeballs(model: HeadModel, atlas: TexelAtlas) -> tuple[Eyeball, ...]:
-    """Both balls of the model's mean head; a ball only turns and moves, so its texels' directions are for good."""
-    vertices = model.mean.numpy()
-    iris_points = model.landmarks478.positions(model.mean, model.faces).numpy()
-    eyeballs = []
-    for side, rows in SIDES.items():
-        own = vertices[model.vertex_ids(f"eyeball_{side}").numpy()]
-        centre = (own.min(0) + own.max(0)) / 2
-        patch = TexelPatch.cut(atlas, atlas.in_parts(f"eyeball_{side}"))
-        rim = unit(iris_points[rows] - centre)
-        # The lids hide the rim above and below in most photos, so that only the points to the sides are good.
-        radius = np.arccos(rim[1] @ rim[3]) / 2
-        eyeballs.append(Eyeball(patch, unit(atlas.interpolation[patch.ids] @ vertices - centre), rim[0], float(radius)))
-    return tuple(eyeballs)
-
-
-def unit(vectors: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k 3"]:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def paint_eyeballs(
@@ -83,14 +38,20 @@ def paint_eyeballs(
     chroma: float,
     atlas: TexelAtlas,
     model: HeadModel,
+    irises: tuple[Iris, ...] | None = None,
 ) -> Float[np.ndarray, "3"]:
     """Paint both balls into ``colours``, and set their ``weights``, in place. Returns the colour of the white.
 
-    ``chroma``: 0 for a black-and-white photo, whose eyes have to stay grey, else 1.
+    ``chroma``: 0 for a black-and-white photo, whose eyes have to stay grey, else 1. ``irises``: where the detector saw
+    them, if it did; else the picture is searched.
     """
     eyeballs = locate_eyeballs(model, atlas)
     views = [look_at(eyeball, seen) for eyeball in eyeballs]
-    gazes = find_gazes(eyeballs, views)
+    if irises is None:
+        gazes = find_gazes(eyeballs, views)
+    else:
+        gazes = [iris.direction for iris in irises]
+        eyeballs = tuple(replace(ball, iris_radius=iris.radius) for ball, iris in zip(eyeballs, irises, strict=True))
     angles = [eyeball.angles_to(gaze) for eyeball, gaze in zip(eyeballs, gazes, strict=True)]
     white = find_eye_white(angles, views, skin)
     iris = measure_iris(angles, views, white, chroma)
@@ -121,12 +82,13 @@ def look_at(eyeball: Eyeball, seen: TexelColours) -> TexelColours:
 def resembles(
     photo: Float[np.ndarray, "k 3"], painted: Float[np.ndarray, "k 3"], skin: Float[np.ndarray, "3"]
 ) -> Float[np.ndarray, "k"]:
-    """1 unless the photo shows a lid over the fitted eye: as skin is and not as the eye, or dark where that is pale."""
+    """1 unless the photo shows a lid over the fitted eye: as skin is and not as the eye, or (less surely) dark
+    where that is pale."""
     own = np.linalg.norm(photo - painted, axis=1)
     foreign = np.linalg.norm(photo - skin, axis=1)
     other = np.maximum(smoothstep(foreign - own, -0.12, 0.04), smoothstep(foreign, 0.25, 0.4))
     dark = luminance(photo) / np.maximum(luminance(painted), 0.05)
-    return (other * smoothstep(dark, LASH, LID_SHADOW)).astype(np.float32)
+    return (other * mix(LASH_TRUST, 1.0, smoothstep(dark, LASH, LID_SHADOW))).astype(np.float32)
 
 
 def find_glare(
@@ -141,53 +103,23 @@ def find_glare(
     return smoothstep(patch.smooth(excess, GLARE_WIDTH), 0.20, 0.35) * smoothstep(angle, 1.2, 1.0)
 
 
-def find_gazes(eyeballs: tuple[Eyeball, ...], views: list[TexelColours]) -> list[Float[np.ndarray, "3"]]:
-    """Directions of the irises in the photo: discs that are darkest against the ring around them.
-
-    Both eyes first turn together, which an eye in shadow or behind a reflection cannot mislead, then each by a little.
-    """
-    steps = np.radians(np.arange(-GAZE_SEARCH_DEG, GAZE_SEARCH_DEG + 0.1, GAZE_STEP_DEG))
-    turns = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    scores = np.stack([score_turns(eyeball, turns, view) for eyeball, view in zip(eyeballs, views, strict=True)])
-    scores -= 0.15 * (turns**2).sum(1) / np.radians(GAZE_SEARCH_DEG) ** 2
-    common = turns[np.argmax(scores.sum(0))]
-    scores -= 0.04 * ((turns - common) ** 2).sum(1) / np.radians(EACH_EYE_DEG) ** 2
-    # The peak's centre of mass is finer than the grid.
-    peaks = np.exp((scores - scores.max(1, keepdims=True)) / 0.004)
-    return [eyeball.turn(peak @ turns / peak.sum())[0] for eyeball, peak in zip(eyeballs, peaks[:, None], strict=True)]
-
-
-def score_turns(eyeball: Eyeball, turns: Float[np.ndarray, "g 2"], view: TexelColours) -> Float[np.ndarray, "g"]:
-    """How much brighter the ring around each possible iris is than its disc; 0 where too little of either is seen."""
-    visible = view.weights > 0.1
-    weights = view.weights[visible]
-    if weights.sum() < 50:
-        return np.zeros(len(turns))
-    grey = luminance(view.colours[visible])
-    grey = grey.clip(*np.quantile(grey, [0.05, 0.9]))  # a highlight is no white, a lash no pupil
-    cosines = eyeball.directions[visible] @ eyeball.turn(turns).T
-    radius = eyeball.iris_radius
-    inside = (cosines > np.cos(0.92 * radius)) * weights[:, None]
-    ring = ((cosines < np.cos(1.08 * radius)) & (cosines > np.cos(1.7 * radius))) * weights[:, None]
-    inside_sum, ring_sum = inside.sum(0), ring.sum(0)
-    contrast = grey @ ring / np.maximum(ring_sum, 1) - grey @ inside / np.maximum(inside_sum, 1)
-    return np.where((inside_sum > 20) & (ring_sum > 20), contrast, 0.0)
-
-
 def find_eye_white(angles: list[np.ndarray], views: list[TexelColours], skin: SkinColours) -> Float[np.ndarray, "3"]:
     """Mean of the brighter half of what is visible beside the irises; a pale grey lit like the skin when nothing is."""
-    default = np.full(3, (1.15 * luminance(skin.median)).clip(0.2, 0.88), np.float32)
+    default = float((1.15 * luminance(skin.median)).clip(0.2, 0.88))
+    # A neutral grey among skin in warm light looks blue, and an eye dead.
+    hue = mix(np.ones(3, np.float32), skin.median / np.maximum(luminance(skin.median), 0.02), WHITE_OF_SKIN)
     samples = np.concatenate(
         [view.colours[(view.weights > 0.5) & (angle > 1.25)] for view, angle in zip(views, angles, strict=True)]
     )
     # Lids lie over part of a fitted eye: what is as coloured as skin is not the white.
     samples = samples[redness(samples) <= np.maximum(0.75 * redness(skin.median), 0.02)]
     if len(samples) < 40:
-        return default
+        return (default * hue).clip(0, 0.95).astype(np.float32)
     grey = luminance(samples)
     bright = samples[grey >= np.quantile(grey, 0.6)].mean(0)
-    level = luminance(bright).clip(0.75 * default[0], 0.92)
-    return mix(level, bright * level / np.maximum(luminance(bright), 0.02), 0.6).astype(np.float32)
+    level = luminance(bright).clip(0.75 * default, 0.92)
+    own = bright / np.maximum(luminance(bright), 0.02)
+    return (level * mix(hue, own, 0.6)).clip(0, 0.95).astype(np.float32)
 
 
 def redness(colours: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k"]:

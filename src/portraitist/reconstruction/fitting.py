@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from portraitist.reconstruction.detector_errors import (
     load_detector_errors,
 )
 from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.jaw_contour import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
 from portraitist.reconstruction.joint_solve import HeadPoints, read_angles, solve_jointly
 from portraitist.reconstruction.surface import HandleSystem, factor_handles, spread_displacement
 from portraitist.types import (
@@ -61,7 +63,6 @@ class FitConfig:
 class _Observation:
     points: np.ndarray  # [k, 2] px
     weights: np.ndarray  # [k]
-    embedding: LandmarkEmbedding
     errors: LandmarkErrors
     eye_distance_px: float
 
@@ -80,13 +81,16 @@ def _observe(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> _Obse
         corners = model.landmarks68.positions(model.mean, model.faces)[list(OUTER_EYE_CORNERS)]
         spread = config.noise * float((corners[1] - corners[0]).norm()) / np.sqrt(weights)
         errors = assume_independent_errors(spread)
-        return _Observation(landmarks.points.double().numpy(), weights, model.landmarks68, errors, eye_distance)
+        return _Observation(landmarks.points.double().numpy(), weights, errors, eye_distance)
     weights = np.ones(SKIN_POINTS)
     weights[list(FACE_OVAL)] = config.oval_weight
-    dense = model.landmarks478
-    embedding = LandmarkEmbedding(dense.face_ids[:SKIN_POINTS], dense.barycentrics[:SKIN_POINTS])
     points = landmarks.dense[:SKIN_POINTS].double().numpy()
-    return _Observation(points, weights, embedding, load_detector_errors(), eye_distance)
+    return _Observation(points, weights, load_detector_errors(), eye_distance)
+
+
+def _embed_skin_points(model: HeadModel) -> LandmarkEmbedding:
+    dense = model.landmarks478
+    return LandmarkEmbedding(dense.face_ids[:SKIN_POINTS], dense.barycentrics[:SKIN_POINTS])
 
 
 def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int = 6):
@@ -129,10 +133,7 @@ def _residual_system(model: HeadModel, dense: bool, stiffness: float, oval_weigh
         return factor_handles(model, model.landmarks68, torch.ones(68), stiffness)
     weights = torch.ones(SKIN_POINTS)
     weights[list(FACE_OVAL)] = oval_weight
-    embedding = LandmarkEmbedding(
-        model.landmarks478.face_ids[:SKIN_POINTS], model.landmarks478.barycentrics[:SKIN_POINTS]
-    )
-    return factor_handles(model, embedding, weights * 68 / SKIN_POINTS, stiffness)
+    return factor_handles(model, _embed_skin_points(model), weights * 68 / SKIN_POINTS, stiffness)
 
 
 def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = None) -> HeadFit:
@@ -142,40 +143,67 @@ def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = 
     """
     config = config or FitConfig()
     observation = _observe(landmarks, model, config)
-    head = _place_prior(landmarks, model, observation.embedding, config)
-    value, camera = _solve(observation, head, landmarks.size, config)
+    head = _place_prior(landmarks, model, config)
+    sections = find_jaw_sections(model) if landmarks.dense is None else None
+    value, camera = _solve(observation, head, sections, landmarks.size, config)
     return _add_residual(landmarks, model, config, observation, value, camera)
 
 
-def _place_prior(landmarks: Landmarks, model: HeadModel, embedding: LandmarkEmbedding, config: FitConfig) -> HeadPoints:
-    """Mean, basis and prior at the landmarks: a standard normal identity, and the expression that the detector saw."""
+def _place_prior(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> HeadPoints:
+    """Mean, basis and prior at the landmarks: a standard normal identity, and the expression that the detector saw.
+
+    Of 68 points, those of the jaw are followed by all the places that they may slide to."""
     identities, actions = len(model.identity_basis), len(EXPRESSION_NAMES)
-    columns = torch.cat([model.identity_basis, model.expression_deltas])
-    corners = model.faces[embedding.face_ids]
-    basis = (columns[:, corners] * embedding.barycentrics[None, :, :, None]).sum(2).double().numpy()
     prior, spread = np.zeros(identities + actions), np.ones(identities + actions)
     spread[identities:] = config.expression_spread_68
     if landmarks.expressions is not None:
         prior[identities:] = landmarks.expressions.double().numpy()
         spread[identities:] = config.expression_spread
-    mean = embedding.positions(model.mean, model.faces).double().numpy()
-    return HeadPoints(mean, basis, prior, spread, identities)
+    return HeadPoints(*_read_points(model, landmarks.dense is not None), prior, spread, identities)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_points(model: HeadModel, dense: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean ``[k, 3]`` and basis ``[c, k, 3]`` of the landmarks."""
+    embeddings = [_embed_skin_points(model)] if dense else [model.landmarks68, find_jaw_sections(model).places]
+    columns = torch.cat([model.identity_basis, model.expression_deltas])
+    means, bases = [], []
+    for embedding in embeddings:
+        corners = model.faces[embedding.face_ids]
+        bases.append((columns[:, corners] * embedding.barycentrics[None, :, :, None]).sum(2).double().numpy())
+        means.append(embedding.positions(model.mean, model.faces).double().numpy())
+    return np.concatenate(means), np.concatenate(bases, axis=1)
 
 
 def _solve(
-    observation: _Observation, head: HeadPoints, size: tuple[int, int], config: FitConfig
+    observation: _Observation,
+    head: HeadPoints,
+    sections: JawSections | None,
+    size: tuple[int, int],
+    config: FitConfig,
 ) -> tuple[np.ndarray, Camera]:
     """Coefficients and camera. The errors are known for upright heads, so the picture is turned upright meanwhile."""
-    rotation, scale_px, _ = solve_camera(head.place(head.prior), observation.points, observation.weights)
+    start = head.place(head.prior)[: len(observation.points)]
+    rotation, scale_px, _ = solve_camera(start, observation.points, observation.weights)
     roll = Rotation.from_euler("z", read_angles(rotation)[2]).as_matrix()
     flipped = observation.points * [1, -1]
     middle = flipped.mean(0)
     targets = (flipped - middle) @ roll[:2, :2] / scale_px
-    found = solve_jointly(targets, roll.T @ rotation, head, observation.errors, config.rounds)
+    find_seen = None if sections is None else functools.partial(_find_seen, sections)
+    found = solve_jointly(targets, roll.T @ rotation, head, observation.errors, config.rounds, find_seen)
     centre = (middle + scale_px * roll[:2, :2] @ found.centre) * [1, -1]
     rotation = torch.from_numpy(roll @ found.rotation).float()
     camera = Camera(rotation, float(scale_px * found.scale), (float(centre[0]), float(centre[1])), size)
     return found.coefficients, camera
+
+
+def _find_seen(sections: JawSections, points: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the points of ``_place_prior`` the 68 landmarks show in a view, see ``joint_solve.SeenPoints``."""
+    places = points[68:].reshape(JAW_POINTS, -1, 3)
+    ids, along = np.arange(68), np.zeros((68, 2))
+    picked, along[:JAW_POINTS] = sections.pick(places, rotation)
+    ids[:JAW_POINTS] = 68 + np.arange(JAW_POINTS) * places.shape[1] + picked
+    return ids, along
 
 
 def _add_residual(
@@ -194,8 +222,13 @@ def _add_residual(
     identity, expression = torch.from_numpy(value).float().split([len(model.identity_basis), len(EXPRESSION_NAMES)])
     neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
     shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
+    if landmarks.dense is None:  # what an outline point misses is missing from its jaw, wherever it slid to
+        seen_points = find_seen_points(shown, camera.rotation, model)
+        embedding, along = seen_points.embedding, seen_points.along * torch.tensor([1.0, -1.0])
+    else:
+        embedding, along = _embed_skin_points(model), torch.zeros(SKIN_POINTS, 2)
     seen = torch.from_numpy(observation.points).float() - _expected_error_px(observation, camera)
-    missing = (seen - camera.project(observation.embedding.positions(shown, model.faces))) / camera.scale_px
+    missing = _across(seen - camera.project(embedding.positions(shown, model.faces)), along) / camera.scale_px
     relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observation.eye_distance_px
     if not np.isfinite(relative) or relative > 0.5:
         raise FitError(
@@ -210,7 +243,7 @@ def _add_residual(
     system = _residual_system(model, landmarks.dense is not None, config.residual_stiffness, config.oval_weight)
     displacement = spread_displacement(model, system, shown, in_head)
     neutral, shown = neutral + displacement, shown + displacement
-    error = (camera.project(observation.embedding.positions(shown, model.faces)) - seen).norm(dim=1)
+    error = _across(camera.project(embedding.positions(shown, model.faces)) - seen, along).norm(dim=1)
     residual_px = float(error.square().mean().sqrt())
     return HeadFit(
         identity=identity,
@@ -222,6 +255,10 @@ def _add_residual(
         residual_px=residual_px,
         residual_relative=residual_px / observation.eye_distance_px,
     )
+
+
+def _across(vectors: Float[Tensor, "k 2"], along: Float[Tensor, "k 2"]) -> Float[Tensor, "k 2"]:
+    return vectors - along * (along * vectors).sum(1, keepdim=True)
 
 
 def _expected_error_px(observation: _Observation, camera: Camera) -> Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.reconstruction.eyeballs import paint_eyeballs
+from portraitist.reconstruction.gaze import Iris
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.mouth import paint_mouth
 from portraitist.reconstruction.observation import SkinColours, TexelColours, smoothstep
@@ -19,13 +20,18 @@ DEFAULT_LIPS = np.array([0.83, 0.65, 0.73], np.float32)  # of the skin's median
 
 
 def paint_inner_parts(
-    colours: Float[np.ndarray, "k 3"], seen: TexelColours, skin: SkinColours, atlas: TexelAtlas, model: HeadModel
+    colours: Float[np.ndarray, "k 3"],
+    seen: TexelColours,
+    skin: SkinColours,
+    atlas: TexelAtlas,
+    model: HeadModel,
+    irises: tuple[Iris, ...] | None = None,
 ) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k"]]:
     """The surface's ``colours`` with eyeballs, teeth, tongue, mouth and their rims painted; and the final trust in the
     photo."""
     colours, weights = colours.copy(), seen.weights.copy()
     chroma = measure_chroma(skin)
-    white = paint_eyeballs(colours, weights, seen, skin, chroma, atlas, model)
+    white = paint_eyeballs(colours, weights, seen, skin, chroma, atlas, model, irises)
     shown = atlas.in_regions("lips") & (weights > 0.3)
     lips = np.median(colours[shown], axis=0) if shown.sum() > 100 else skin.median * DEFAULT_LIPS
     paint_mouth(colours, weights, seen, white, lips, chroma, atlas, model)

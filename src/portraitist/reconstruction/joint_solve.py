@@ -6,10 +6,11 @@ decides what a displacement is put down to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from portraitist.reconstruction.detector_errors import LandmarkErrors
@@ -31,6 +32,17 @@ class HeadPoints:
 
     def place(self, coefficients: Float[np.ndarray, "c"]) -> Float[np.ndarray, "k 3"]:
         return self.mean + np.einsum("c,ckj->kj", coefficients, self.basis)
+
+    def select(self, ids: Int[np.ndarray, "s"]) -> HeadPoints:
+        """The same head at some of its points."""
+        return replace(self, mean=self.mean[ids], basis=self.basis[:, ids])
+
+
+SeenPoints = Callable[
+    [Float[np.ndarray, "k 3"], Float[np.ndarray, "3 3"]], tuple[Int[np.ndarray, "t"], Float[np.ndarray, "t 2"]]
+]
+"""From the head's points and its rotation to the ids of those that the targets show, since outlines slide as a head
+turns, and the unit vector in the picture along which each target says nothing (zero: it says all)."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +80,22 @@ def solve_jointly(
     head: HeadPoints,
     errors: LandmarkErrors,
     rounds: int,
+    find_seen: SeenPoints | None = None,
 ) -> JointSolution:
     """Most probable pose and coefficients. ``targets``: points in metres, x right and y up; ``rotation``: to start
-    from, both of a picture in which the head has (nearly) no roll."""
+    from, both of a picture in which the head has (nearly) no roll. ``find_seen``: see there; without it the targets are
+    the head's points one by one."""
     coefficients, angles, scale = head.prior.copy(), read_angles(rotation), 1.0
-    centre = (targets - head.place(coefficients) @ rotation[:2].T).mean(0)
+    seen = head if find_seen is None else head.select(find_seen(head.place(coefficients), rotation)[0])
+    centre = (targets - seen.place(coefficients) @ rotation[:2].T).mean(0)
     for _ in range(rounds):
         solution = JointSolution(coefficients, angles, scale, centre)
-        error, slopes = linearize(targets, solution, head, errors)
+        if find_seen is None:
+            error, slopes = linearize(targets, solution, head, errors)
+        else:
+            ids, along = find_seen(head.place(coefficients), solution.rotation)
+            error, slopes = linearize(targets, solution, head.select(ids), errors)
+            error, slopes = drop_along(error, along), drop_along(slopes, along)
         weighted = errors.apply_precision(slopes)
         # A picture as unlike the learnt ones as a caricature has larger errors, not a head from beyond the prior.
         trust = min(1.0, errors.tolerated / max(float(error @ errors.apply_precision(error)), 1e-12))
@@ -110,6 +130,12 @@ def linearize(
     slopes[:, 4:6] = np.tile(np.eye(2), (len(targets), 1))
     slopes[:, 6:] = scale * (head.basis @ rotation[:2].T).reshape(len(head.basis), -1).T
     return (targets - scale * expected - solution.centre).ravel(), slopes
+
+
+def drop_along(rows: Float[np.ndarray, "d *c"], along: Float[np.ndarray, "t 2"]) -> Float[np.ndarray, "d *c"]:
+    """x and y rows of each target without what lies along its vector."""
+    pairs = rows.reshape(len(along), 2, -1)
+    return (pairs - along[:, :, None] * np.einsum("td,tdc->tc", along, pairs)[:, None]).reshape(rows.shape)
 
 
 def solve_within(

@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 AVERAGE_SKIN = np.array([0.72, 0.54, 0.45], np.float32)
 HAIR_DISTANCE = 1.3  # from the skin's median, in `scaled_lab`
+DISTINCT = (1.5, 3.0)  # the same, from there and to where hair is told from skin in any light
+REFINEMENTS = 3
 BALD_SHARE = 0.3  # of the visible scalp: with less that differs from skin, a head is bald
 DARKEST = 0.03  # added before logarithms: below it, sRGB ratios are noise
 
@@ -76,7 +78,7 @@ class SkinColours:
         """1 for skin, 0 for what is surely something else. Shadow on skin is skin: darkness counts little."""
         offset = (log_features(colours) - self.centre) / self.spread
         offset[:, 2] *= np.where(offset[:, 2] < 0, 0.6, 1.0)
-        return smoothstep(np.sqrt((offset**2).sum(1)), 4.0, 2.5)
+        return smoothstep(lengths(offset), 4.0, 2.5)
 
 
 @dataclass(frozen=True)
@@ -90,23 +92,45 @@ class HairColours:
 
     @classmethod
     def learn(
-        cls, colours: Float[np.ndarray, "k 3"], weights: Float[np.ndarray, "k"], skin: SkinColours
+        cls,
+        colours: Float[np.ndarray, "k 3"],
+        weights: Float[np.ndarray, "k"],
+        skin: SkinColours,
+        stranded: bool = False,
     ) -> HairColours | None:
-        """From texels where hair grows; None when they look like skin: a bald head."""
+        """From texels where hair grows; None when they look like skin: a bald head. ``stranded``: it is no bald head,
+        whatever the colours say; then the half that differs most from skin is the hair."""
         (ids,) = np.nonzero(weights > 0.3)
-        ids = ids[:: max(len(ids) // 20000, 1)]
+        samples = colours[ids[:: max(len(ids) // 20000, 1)]]
         skin_centre = scaled_lab(skin.median[None])[0]
-        lab = scaled_lab(colours[ids])
-        unlike = np.linalg.norm(lab - skin_centre, axis=1) > HAIR_DISTANCE
+        lab = scaled_lab(samples)
+        to_skin = lengths(lab - skin_centre)
+        unlike = to_skin > HAIR_DISTANCE
         if unlike.mean() < BALD_SHARE:
-            return None
-        return cls(np.median(lab[unlike], axis=0), skin_centre, np.median(colours[ids][unlike], axis=0))
+            if not stranded:
+                return None
+            unlike = to_skin > np.median(to_skin)
+        # Along the hairline colours are mixed: what is nearer to the skin than to the hair does not count.
+        for _ in range(REFINEMENTS):
+            centre = np.median(lab[unlike], axis=0)
+            unlike = lengths(lab - centre) < to_skin
+        return cls(np.median(lab[unlike], axis=0), skin_centre, np.median(samples[unlike], axis=0))
+
+    @property
+    def distinctness(self) -> float:
+        """0 when shaded skin has this hair's colour, as that of many blonds: outside the scalp it proves nothing."""
+        return float(smoothstep(np.linalg.norm(self.centre - self.skin_centre), *DISTINCT))
 
     def likeness(self, colours: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
         """1 for what is closer to the hair than to the skin, 0 for the contrary."""
         lab = scaled_lab(colours)
-        to_hair, to_skin = (np.linalg.norm(lab - centre, axis=1) for centre in (self.centre, self.skin_centre))
+        to_hair, to_skin = (lengths(lab - centre) for centre in (self.centre, self.skin_centre))
         return smoothstep((to_skin - to_hair) / (to_skin + to_hair + 0.3), -0.3, 0.3)
+
+
+def lengths(vectors: Float[np.ndarray, "k c"]) -> Float[np.ndarray, "k"]:
+    """Euclidean norms; NumPy's own takes several times as long on short rows."""
+    return np.sqrt(np.einsum("kc,kc->k", vectors, vectors))
 
 
 def log_features(colours: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:

@@ -27,7 +27,7 @@ EYE_CONTOURS = (
 INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
 LID_TINT = np.array([1.03, 0.95, 0.94], np.float32)
 LIP_LINE = 0.7  # brightness where lips meet, of the lips'
-LASH_SOFTENING = 0.4
+LASH_SOFTENING = 0.15
 FILL_RADII = (30.0, 12.0, 6.0)  # texels of 1024, as is
 SOFTNESS = 2.0
 

@@ -17,14 +17,9 @@ from portraitist.reconstruction.head_model import PARTS, HeadModel
 from portraitist.texture.rendering import mark_texels
 from portraitist.types import REGIONS
 
-CROWN = np.array([0.0, 0.85, -0.53])  # direction from the middle of the head to its whorl, from which hair falls
 OCCLUSION_RAYS = 64
-# Strands: (around the head, from crown to neck, strength) of each octave; how far they swerve, in turns of the head.
-STRAND_OCTAVES = ((640, 14, 1.0), (320, 9, 1.0), (140, 6, 0.7), (48, 4, 0.5))
-SWERVE = 0.008
-FINEST_STRAND = (1.0, 2.0)  # texels across half a strand: finer ones would only alias
-JOINED_WIDTH = 0.0015  # metres
-PORE_GRAINS = (0.0016, 0.005)  # metres
+PORE_GRAINS, STRAND_GRAINS = (0.0016, 0.005), (0.0008, 0.002)  # metres
+FINEST_STRAND = 1.2  # texels: finer ones would only alias
 LATTICE_SIDE = 64
 
 
@@ -35,7 +30,8 @@ class TexelAtlas:
     ``texel_ids``: index into the flattened texture. ``interpolation``: barycentric weights, so that
     ``interpolation @ field`` takes vertex values to texels. ``mirror_ids``: the texel at (1 - u, v); islands are mirror
     images of each other. ``nearest``: for every texel of the texture, the nearest one inside an island.
-    ``openness``: share of sky each vertex sees, 0..1. ``strands`` and ``pores``: unit-variance noise for hair and skin,
+    ``slopes_uv``: texels per metre on the head, one matrix per face. ``openness``: share of sky each vertex sees, 0..1.
+    ``grains`` and ``pores``: unit-variance noise for hair (fine and coarse, still without direction) and for skin,
     functions of the place on the head, hence continuous across the seam.
     """
 
@@ -47,8 +43,9 @@ class TexelAtlas:
     nearest: Int[np.ndarray, "t t"]
     parts: Int[np.ndarray, "k"]
     regions: Int[np.ndarray, "k"]
+    slopes_uv: Float[np.ndarray, "f 2 3"]
     openness: Float[np.ndarray, "n"]
-    strands: Float[np.ndarray, "k"]
+    grains: Float[np.ndarray, "k 2"]
     pores: Float[np.ndarray, "k"]
 
     def in_parts(self, *names: str) -> Bool[np.ndarray, "k"]:
@@ -73,6 +70,14 @@ class TexelAtlas:
         total, count = (cv2.blur(self.to_map(x), (side, side)) for x in (values, np.ones(len(values), np.float32)))
         smoothed, share = (x.reshape(self.size**2, -1)[self.texel_ids] for x in (total, count))
         return (smoothed / share).reshape(values.shape)
+
+    def to_uv(self, directions: Float[np.ndarray, "m 3"], texels: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m 2"]:
+        """Directions on the head at the given texels, in metres, as texels of the texture."""
+        return np.einsum("kud,kd->ku", self.slopes_uv[self.face_ids[texels]], directions)
+
+    def from_uv(self, gradients: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
+        """Gradients per texel of the texture as gradients per metre on the head."""
+        return np.einsum("kud,ku->kd", self.slopes_uv[self.face_ids], gradients)
 
     def vertex_means(
         self, values: Float[np.ndarray, "k c"], weights: Float[np.ndarray, "k"]
@@ -107,8 +112,8 @@ def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
     )
     mirror_ids = nearest[:, ::-1].ravel()[texel_ids]
     places_on_head = interpolation @ template.vertices.numpy()
-    texels = texel_sides_metres(template.vertices.numpy(), template.faces.numpy(), corner_uvs, texture_size)[face_ids]
-    strands = make_strands(places_on_head - template.vertices.numpy().mean(0), texels)
+    slopes_uv = measure_slopes_uv(template.vertices.numpy()[template.faces.numpy()], corner_uvs * texture_size)
+    side = float(np.median(np.abs(np.linalg.norm(slopes_uv[face_ids], axis=2)))) ** -1
     return TexelAtlas(
         size=texture_size,
         texel_ids=texel_ids,
@@ -118,20 +123,19 @@ def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
         nearest=nearest,
         parts=model.parts.numpy()[face_ids],
         regions=template.regions.numpy()[face_ids],
+        slopes_uv=slopes_uv,
         openness=measure_openness(template.vertices.numpy(), template.faces.numpy()),
-        strands=join_sides(strands, places_on_head, mirror_ids),
+        grains=np.column_stack([make_grains(places_on_head, max(x, FINEST_STRAND * side)) for x in STRAND_GRAINS]),
         pores=make_pores(places_on_head),
     )
 
 
-def texel_sides_metres(
-    vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"], corner_uvs: Float[np.ndarray, "f 3 2"], size: int
-) -> Float[np.ndarray, "f"]:
-    """Side of a texel on the head, one per face: square root of the ratio of areas."""
-    first, second = (vertices[faces[:, k]] - vertices[faces[:, 0]] for k in (1, 2))
-    first_uv, second_uv = (size * (corner_uvs[:, k] - corner_uvs[:, 0]) for k in (1, 2))
-    area_uv = np.abs(first_uv[:, 0] * second_uv[:, 1] - first_uv[:, 1] * second_uv[:, 0])
-    return np.sqrt(np.linalg.norm(np.cross(first, second), axis=1) / np.maximum(area_uv, 1e-9))
+def measure_slopes_uv(
+    corners: Float[np.ndarray, "f 3 3"], corner_uvs: Float[np.ndarray, "f 3 2"]
+) -> Float[np.ndarray, "f 2 3"]:
+    """Derivative of UV by place on each triangle: what it maps the sides of the triangle to is exact."""
+    sides, sides_uv = (np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64) for x in (corners, corner_uvs))
+    return (sides_uv @ np.linalg.pinv(sides, rcond=1e-6)).astype(np.float32)
 
 
 def vertex_normals(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "n 3"]:
@@ -182,51 +186,17 @@ def locate_texels(
     return np.stack([1 - weight1 - weight2, weight1, weight2], axis=1).clip(0, 1)
 
 
-def make_strands(places: Float[np.ndarray, "k 3"], texels: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
-    """Noise along meridians that leave the crown, as short hair does: fine across, drawn out along them, swerving a
-    little. ``texels``: their sides in metres."""
-    pole = CROWN / np.linalg.norm(CROWN)
-    side = np.array([1.0, 0.0, 0.0])
-    along, across, ahead = (places @ axis.astype(np.float32) for axis in (pole, side, np.cross(side, pole)))
-    distance = np.hypot(across, ahead)
-    azimuth, polar = np.arctan2(across, ahead) / (2 * np.pi), np.arctan2(distance, along) / np.pi
-    generator = np.random.default_rng(7)
-    azimuth = azimuth + SWERVE * sample_around(generator.standard_normal((7, 24)), azimuth, polar)
-    total = np.zeros(len(places), np.float32)
-    for columns, rows, strength in STRAND_OCTAVES:
-        octave = strength * sample_around(generator.standard_normal((rows, columns)), azimuth, polar)
-        fineness = 2 * np.pi * distance / columns / texels
-        t = ((fineness - FINEST_STRAND[0]) / (FINEST_STRAND[1] - FINEST_STRAND[0])).clip(0, 1)
-        total += octave * t
-    return (total / total.std()).astype(np.float32)
-
-
-def join_sides(
-    noise: Float[np.ndarray, "k"], places: Float[np.ndarray, "k 3"], mirror_ids: Int[np.ndarray, "k"]
-) -> Float[np.ndarray, "k"]:
-    """Make both sides of the cut, which lies in the middle plane, agree to the last texel: strands are hardly wider."""
-    share = np.exp(-((places[:, 0] / JOINED_WIDTH) ** 2)) / 2
-    return (noise + (noise[mirror_ids] - noise) * share).astype(np.float32)
-
-
-def sample_around(
-    noise: Float[np.ndarray, "r c"], azimuth: Float[np.ndarray, "k"], polar: Float[np.ndarray, "k"]
-) -> Float[np.ndarray, "k"]:
-    """A picture wrapped around the pole: ``azimuth`` in turns from -0.5 to 0.5, ``polar`` from 0 at the pole to 1."""
-    rows, columns = noise.shape
-    wrapped = np.pad(noise.astype(np.float32), ((1, 1), (columns, columns)), mode="wrap")
-    where = np.stack([(azimuth + 1.5) * columns, polar * rows + 1], axis=-1).astype(np.float32)
-    return sample_bilinear(wrapped, where)[:, 0]
-
-
 def make_pores(places: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
-    """Isotropic noise in space with grains of two sizes: what is near on the head is alike on both sides of a cut."""
-    generator = np.random.default_rng(8)
-    total = np.zeros(len(places), np.float32)
-    for grain in PORE_GRAINS:
-        lattice = generator.standard_normal((LATTICE_SIDE,) * 3).astype(np.float32)
-        total += map_coordinates(lattice, (places / grain).T, order=1, mode="grid-wrap")
+    """Isotropic noise with grains of two sizes."""
+    total = np.sum([make_grains(places, grain) for grain in PORE_GRAINS], axis=0)
     return total / total.std()
+
+
+def make_grains(places: Float[np.ndarray, "k 3"], grain: float) -> Float[np.ndarray, "k"]:
+    """Isotropic noise in space: what is near on the head is alike on both sides of a cut. ``grain`` in metres."""
+    lattice = np.random.default_rng(8).standard_normal((LATTICE_SIDE,) * 3).astype(np.float32)
+    noise = map_coordinates(lattice, (places / grain).T, order=1, mode="grid-wrap")
+    return noise / noise.std()
 
 
 def sample_bilinear(picture: Float[np.ndarray, "h w *c"], points: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k c"]:

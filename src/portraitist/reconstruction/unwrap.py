@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.reconstruction.completion import complete_surface
-from portraitist.reconstruction.covering import keep_skin, learn_hair
+from portraitist.reconstruction.covering import keep_skin, learn_hair, measure_contrast
 from portraitist.reconstruction.exposure import even_light
+from portraitist.reconstruction.gaze import aim_irises
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.inner_parts import paint_inner_parts
 from portraitist.reconstruction.observation import SkinColours, TexelColours, smoothstep
@@ -62,10 +63,13 @@ def unwrap_photo(
     person_mask: Float[Tensor, "h w"],
     model: HeadModel,
     config: UnwrapConfig | None = None,
+    *,
+    irises: Float[Tensor, "10 2"] | None = None,
 ) -> Unwrapped:
     """Texture of the head in ``photo``. Colours are never outside 0..1 and every texel has one.
 
     ``person_mask``: 1 on the person, 0 on the background, same size as the photo; colours under 0 are never used.
+    ``irises``: the detector's points 468 to 477 in the photo; without them the eyes' gaze is sought in the picture.
     Raises InputError when photo, mask and the fit's camera differ in size.
     """
     config = config or UnwrapConfig()
@@ -78,13 +82,15 @@ def unwrap_photo(
     atlas = build_atlas(model, config.texture_size)
     seen = observe_photo(photo, fit, person_mask, atlas, config)
     skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions(*SKIN_REGIONS))
-    hair = learn_hair(seen, skin, atlas)
-    seen = keep_skin(seen, skin, hair, atlas, model)
+    contrast = measure_contrast(seen, atlas)
+    hair = learn_hair(seen, skin, contrast, atlas)
+    seen = keep_skin(seen, skin, hair, contrast, atlas, model)
     if config.even_light > 0:
         seen = even_light(seen, skin, atlas, model, config.even_light)
         skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions(*SKIN_REGIONS))
     colours = complete_surface(seen, skin, hair, atlas, model)
-    colours, weights = paint_inner_parts(colours, seen, skin, atlas, model)
+    aimed = None if irises is None else aim_irises(irises.cpu().numpy(), fit, atlas, model)
+    colours, weights = paint_inner_parts(colours, seen, skin, atlas, model, aimed)
     texture = colours.clip(0, 1)[atlas.nearest]
     return Unwrapped(
         texture=torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).to(photo),
