@@ -21,7 +21,13 @@ from pairs import DEFAULT_DATA
 from portraitist import Config, load_image, save_image
 from portraitist.files.preview import Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
-from portraitist.geometry.translation import frontal_landmarks, shape_deviation, translate_landmarks
+from portraitist.geometry.translation import (
+    DirectTranslator,
+    Exemplar,
+    mean_face,
+    measure_exemplar,
+    translate_landmarks,
+)
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
@@ -47,8 +53,8 @@ def main() -> None:
         return
     model = load_head_model()
     heads = {}
-    for (art, shape), photo in zip(find_most_exaggerated(model, len(PHOTOS)), PHOTOS, strict=True):
-        heads[f"{photo} x {art}"] = make_heads(photo, shape, model)
+    for (art, exemplar), photo in zip(find_most_exaggerated(model, len(PHOTOS)), PHOTOS, strict=True):
+        heads[f"{photo} x {art}"] = make_heads(photo, exemplar, model)
     rows = {label: measure_head(content, exaggerated, model) for label, (content, exaggerated) in heads.items()}
     for label, row in rows.items():
         print(label, *(f"  {name}: {value}" for name, value in row.items()), sep="\n")
@@ -59,27 +65,27 @@ def main() -> None:
             save_image(options.sheet / f"head{number}.png", draw_actions(exaggerated))
 
 
-def find_most_exaggerated(model: HeadModel, count: int) -> list[tuple[str, torch.Tensor]]:
-    """Names and frontal landmarks ``[68, 3]`` of the annotated artworks that deviate furthest from the mean face."""
+def find_most_exaggerated(model: HeadModel, count: int) -> list[tuple[str, Exemplar]]:
+    """Names and shapes of the annotated artworks that deviate furthest from the mean face."""
     with np.load(DEFAULT_DATA / "landmarks" / "art68.npz") as file:
         points, names = file["points"], file["image"].tolist()
     found = []
     for name, face in zip(names, points, strict=True):
         with PillowImage.open(DEFAULT_DATA / name) as picture:
             landmarks = Landmarks(torch.from_numpy(face).float(), (picture.height, picture.width))
-        shape = frontal_landmarks(landmarks, fit_head(landmarks, model), model.landmarks68)
-        found.append((float(shape_deviation(shape, model).norm()), name, shape))
-    return [(name, shape) for _, name, shape in sorted(found, key=lambda item: -item[0])[:count]]
+        exemplar = measure_exemplar(landmarks, fit_head(landmarks, model), model, DirectTranslator(mean_face(model)))
+        found.append((float(exemplar.deviation.norm()), name, exemplar))
+    return [(name, exemplar) for _, name, exemplar in sorted(found, key=lambda item: -item[0])[:count]]
 
 
-def make_heads(photo: str, art_shape: torch.Tensor, model: HeadModel) -> tuple[Head, Head]:
-    """The sitter's head and the exaggerated one, with the photo's texture."""
+def make_heads(photo: str, exemplar: Exemplar, model: HeadModel) -> tuple[Head, Head]:
+    """The sitter's head and the exaggerated one, by direct transfer, which goes furthest, with the photo's texture."""
     image = load_image(DEFAULT_DATA / "photos" / f"{photo}.jpg")
     landmarks, _ = detect_landmarks(image, LandmarkDetector(), what="photo")
     mask = segment_person(image, landmarks, PersonSegmenter())
     fit = fit_photo(landmarks, mask, model)
     content = make_content(fit, unwrap_photo(image, fit, mask, model, UnwrapConfig(texture_size=512)).texture, model)
-    targets = translate_landmarks(fit, art_shape, model, 1.0)
+    targets = translate_landmarks(fit, [exemplar], model, DirectTranslator(mean_face(model)))
     return content, deform_to_landmarks(content, targets, build_deformer(model, Config().geometry.stiffness))
 
 

@@ -13,16 +13,12 @@ import torch
 from torch import Tensor
 
 from metrics.shape import frontalize_landmarks
+from portraitist.geometry.shape_space import MIRROR_IDS
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, Landmarks
 
 _ANNOTATED_FACES = 100
-# iBUG point that mirrors each point.
-_MIRROR_IDS = (
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-    41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-)  # fmt: skip
 
 
 def frontalize_fit(landmarks: Landmarks, fit: HeadFit, model: HeadModel, keep_expression: bool = False) -> Tensor:
@@ -41,7 +37,7 @@ def measure_mean_face(data: Path, model: HeadModel, *, annotated: bool) -> Tenso
     fits = [fit_head(points, model) for points in landmarks]
     shapes = [frontalize_fit(points, fit, model) for points, fit in zip(landmarks, fits, strict=True)]
     mean = torch.stack([shape - shape.mean(0) for shape in shapes]).mean(0)  # fitted heads are all in life size
-    return (mean + mean[list(_MIRROR_IDS)] * torch.tensor([-1.0, 1.0])) / 2
+    return (mean + mean[list(MIRROR_IDS)] * torch.tensor([-1.0, 1.0])) / 2
 
 
 def _detect_photos(data: Path) -> list[Landmarks]:

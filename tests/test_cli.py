@@ -18,17 +18,9 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
 from portraitist import save_head
+from portraitist.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
 from portraitist.assets import asset_path
-from portraitist.cli import (
-    DEMO_OUTPUT,
-    PRESETS,
-    STYLES,
-    ArgumentError,
-    Request,
-    build_parser,
-    make_config,
-    make_demo_request,
-)
+from portraitist.cli import RUNS, make_config, make_demo_request
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[1] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
@@ -64,7 +56,17 @@ def test_help_is_quick(command: list[str], tmp_path: Path):
 def test_help_names_every_option(tmp_path: Path):
     help_text = portraitist("stylize", "--help", folder=tmp_path).stdout
     options = "preset geometry texture photo-landmarks art-landmarks texture-size device threads seed overwrite"
-    for option in [*options.split(), "save-all", "subdivide", "turntable", "json"]:
+    for option in [
+        *options.split(),
+        "save-all",
+        "subdivide",
+        "turntable",
+        "json",
+        "regions",
+        "mix",
+        "translator",
+        "exaggerate",
+    ]:
         assert f"--{option}" in help_text
 
 
@@ -81,6 +83,11 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast"), ("--preset", "draft", "standard", "best")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--art-landmarks", "absent.pts"), ("--art-landmarks", "absent.pts")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--threads", "0"), ("--threads", "1 to 1024")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=1,ear=2"), ("--regions", "ear=2", "outline")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=9"), ("--regions", "0 to 2", "9")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", f"{PHOTO}=0"), ("--mix", "0.01 to 100")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", "absent.jpg=1"), ("--mix", "absent.jpg")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--translator", "absent"), ("--translator", "absent")),
         (("demo", "--style", "oil"), ("--style", *STYLES)),
         (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
     ],
@@ -102,11 +109,11 @@ def test_errors_as_json(tmp_path: Path):
 
 
 def test_values_that_are_not_given_are_left_to_the_preset():
-    given = vars(build_parser().parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
+    given = vars(build_parser(RUNS).parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
     assert given.pop("run").args == (Request,)
     assert given == {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
     with pytest.raises(ArgumentError):
-        build_parser().parse_args(["stylize", str(PHOTO)])
+        build_parser(RUNS).parse_args(["stylize", str(PHOTO)])
 
 
 def test_given_values_replace_those_of_the_preset():
@@ -118,6 +125,17 @@ def test_given_values_replace_those_of_the_preset():
     config = make_config(Request(**paths, geometry=0.25, texture=0.5, texture_size=512, seed=9))
     assert (config.geometry.strength, config.texture.strength) == (0.25, 0.5)
     assert (config.texture.texture_size, config.seed) == (512, 9)
+    config = make_config(Request(**paths, regions={"nose": 0.5}, exaggerate=1.5, random_style=True))
+    assert (config.geometry.regions.nose, config.geometry.regions.eyes) == (0.5, 1.0)
+    assert (config.geometry.exaggerate, config.geometry.random_style) == (1.5, True)
+
+
+def test_mixed_artworks_may_have_weights_and_odd_names(tmp_path: Path):
+    odd = tmp_path / "a=2.jpg"
+    odd.write_bytes(PHOTO.read_bytes())
+    common = ["stylize", str(PHOTO), str(PHOTO), "-o", "out"]
+    given = build_parser(RUNS).parse_args([*common, "--mix", f"{PHOTO}=0.5", "--mix", str(odd)])
+    assert given.mix == [(PHOTO, 0.5), (odd, 1.0)]
 
 
 def test_demo_uses_the_embedded_pictures():

@@ -26,6 +26,7 @@ LEVELS = {
     "reconstruction": 2,
     "texture": 2,
     "pipeline": 3,
+    "arguments": 4,
     "terminal": 4,
     "cli": 5,
 }
@@ -135,7 +136,7 @@ def test_readme_commands_exist():
     assert targets >= {"demo", "test"}
     assert targets <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     options = set(re.findall(r"--[a-z-]+", " ".join(re.findall(r"^ *portraitist .*$", readme, re.MULTILINE))))
-    assert options <= set(re.findall(r'"(--[a-z-]+)"', (PACKAGE / "cli.py").read_text()))
+    assert options <= set(re.findall(r'"(--[a-z-]+)"', (PACKAGE / "arguments.py").read_text()))
 
 
 def test_readme_example_uses_public_names():

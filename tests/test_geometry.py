@@ -8,14 +8,16 @@ import torch
 
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.expressions import carry_expressions, find_lip_contacts, local_frames
+from portraitist.geometry.shape_space import align_to, similarity_2d
 from portraitist.geometry.translation import (
-    align_to,
-    frontal_landmarks,
-    shape_deviation,
-    similarity_2d,
+    DirectTranslator,
+    GeometryConfig,
+    mean_face,
+    measure_exemplar,
     translate_landmarks,
 )
 from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.jaw_contour import find_seen_points
 from portraitist.reconstruction.surface import TIE_WEIGHT, build_surface, cotangent_laplacian
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
 
@@ -155,25 +157,30 @@ def test_alignment_keeps_elongation(model):
 
 
 def picture_of(model, vertices, expressions=None, factor=1.0):
-    places = stretch(model.landmarks68.positions(vertices, model.faces), factor)
     camera = Camera(rotation_from_yaw_pitch(12.0, 4.0), 1400.0, (256.0, 256.0), (512, 512))
+    seen = find_seen_points(vertices, camera.rotation, model).embedding
+    places = stretch(seen.positions(vertices, model.faces), factor)
     return Landmarks(camera.project(places), camera.size, expressions=expressions)
 
 
 def test_deviation_of_a_drawing_is_added_to_the_sitter(model, content):
     art = picture_of(model, model.mean, torch.zeros(52), factor=1.3)
-    shape = frontal_landmarks(art, fit_head(art, model), model.landmarks68)
-    deviation = shape_deviation(shape, model)
+    direct = DirectTranslator(mean_face(model))
+    exemplar = measure_exemplar(art, fit_head(art, model), model, direct)
     photo = picture_of(model, content.mesh.vertices, content.expression)
     fit = fit_head(photo, model)
     own = model.landmarks68.positions(fit.mesh.vertices, model.faces)
-    moved = translate_landmarks(fit, shape, model, 1.0) - own
-    cosine = (moved[:, :2] * deviation).sum() / moved[:, :2].norm() / deviation.norm()
+
+    def translate(strength):
+        return translate_landmarks(fit, [exemplar], model, direct, GeometryConfig(strength=strength))
+
+    moved = translate(1.0) - own
+    cosine = (moved[:, :2] * exemplar.deviation).sum() / moved[:, :2].norm() / exemplar.deviation.norm()
     assert cosine > 0.98
     assert moved[8, 1] < -0.004  # the chin goes down
-    half = translate_landmarks(fit, shape, model, 0.5) - own
+    half = translate(0.5) - own
     assert torch.allclose(2 * half[:, :2], moved[:, :2], atol=1e-5)
-    assert torch.equal(translate_landmarks(fit, shape, model, 0.0), own)
+    assert torch.equal(translate(0.0), own)
 
 
 def test_an_open_mouth_in_the_artwork_does_not_open_the_sitters(model):
@@ -181,8 +188,9 @@ def test_an_open_mouth_in_the_artwork_does_not_open_the_sitters(model):
     expression[EXPRESSION_NAMES.index("jawOpen")] = 0.7
     opened = model.mean + torch.einsum("e,end->nd", expression, model.expression_deltas)
     art = picture_of(model, opened, expression)
-    shape = frontal_landmarks(art, fit_head(art, model), model.landmarks68)
+    direct = DirectTranslator(mean_face(model))
+    exemplar = measure_exemplar(art, fit_head(art, model), model, direct)
     fit = replace(fit_head(picture_of(model, model.mean, torch.zeros(52)), model))
     own = model.landmarks68.positions(fit.mesh.vertices, model.faces)
-    target = translate_landmarks(fit, shape, model, 1.0)
+    target = translate_landmarks(fit, [exemplar], model, direct)
     assert ((target[66] - target[62]) - (own[66] - own[62])).norm() < 1e-3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,15 @@ from torch import Tensor
 from portraitist.files.landmark_files import check_landmarks
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.subdivision import subdivide_head
-from portraitist.geometry.translation import GeometryConfig, frontal_landmarks, translate_landmarks
+from portraitist.geometry.translation import (
+    Exemplar,
+    GeometryConfig,
+    Translator,
+    make_translator,
+    measure_exemplar,
+    measure_movement,
+    translate_landmarks,
+)
 from portraitist.reconstruction.fitting import FitConfig, fit_head
 from portraitist.reconstruction.gaze import pick_irises
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
@@ -38,6 +47,12 @@ from portraitist.types import (
     Result,
 )
 
+# Of the outer eye distance, root mean square over the landmarks.
+NEAR_NORMAL = 0.02
+NEAR_NORMAL_WARNING = (
+    "The artwork's face is shaped nearly like a normal one, so that the head's shape hardly changes "
+    "({:.1f} % of the eye distance). To exaggerate the sitter's own features instead, use --exaggerate 1."
+)
 FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
 
 
@@ -83,11 +98,14 @@ class Models:
     detector: LandmarkDetector
     segmenter: PersonSegmenter
     vgg: VGG
+    translator: Translator
     device: torch.device
 
     @classmethod
-    def load(cls, device: str = "auto", threads: int | None = None) -> Models:
+    def load(cls, device: str = "auto", threads: int | None = None, translator: str = "network") -> Models:
         """``device``: auto (CUDA when there is one), cpu or cuda. Raises InputError for a device that is not there.
+
+        ``translator``: network (that of the package), direct, or the path of a translator file; InputError if damaged.
 
         ``threads``: CPU threads of torch, for the whole process, since sums in another order differ in the last digit.
         None leaves it at what torch found: every CPU this process may use, or OMP_NUM_THREADS.
@@ -99,7 +117,11 @@ class Models:
             raise InputError(f"Unknown device {device!r}: use auto, cpu or cuda.")
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(load_head_model(), LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), torch.device(chosen))
+        head = load_head_model()
+        translating = make_translator(translator, head)
+        return cls(
+            head, LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), translating, torch.device(chosen)
+        )  # fmt: skip
 
 
 def _one_blas_thread() -> AbstractContextManager[object]:
@@ -134,12 +156,14 @@ def stylize(
     *,
     photo_landmarks: Float[Tensor, "68 2"] | None = None,
     art_landmarks: Float[Tensor, "68 2"] | None = None,
+    mix: Sequence[tuple[Image, float]] = (),
     progress: ProgressCallback | None = None,
 ) -> Result:
     """Photo and artwork in, stylised head and every intermediate out.
 
     ``photo``, ``art``: sRGB images [3,h,w] in 0..1. Given landmarks (68 points in iBUG order, pixels) replace
-    detection. Raises NoFaceError, FitError, or whatever ``progress`` raises to cancel.
+    detection. ``mix``: more artworks whose shape is mixed with that of ``art``, and their weights beside its 1.
+    Raises NoFaceError, FitError, or whatever ``progress`` raises to cancel.
     """
     config = config or Config.standard()
     generator = torch.Generator().manual_seed(config.seed)
@@ -171,8 +195,12 @@ def stylize(
 
         # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
         stages.start("geometry")
-        art_shape = frontal_landmarks(seen_art, art_fit, models.head.landmarks68)
-        targets = translate_landmarks(photo_fit, art_shape, models.head, config.geometry.strength)
+        exemplars = [measure_exemplar(seen_art, art_fit, models.head, models.translator)]
+        exemplars += [_measure_other(image, weight, models, config, warnings) for image, weight in mix]
+        targets = translate_landmarks(photo_fit, exemplars, models.head, models.translator, config.geometry, generator)
+        movement = measure_movement(photo_fit, targets, models.head)
+        if movement < NEAR_NORMAL and config.geometry.strength >= 1:
+            warnings.append(NEAR_NORMAL_WARNING.format(100 * movement))
         deformed = deform_to_landmarks(content, targets, build_deformer(models.head, config.geometry.stiffness))
 
     # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
@@ -200,6 +228,7 @@ def stylize(
         quality={
             "photo_fit_error_percent": 100 * photo_fit.residual_relative,
             "art_fit_error_percent": 100 * art_fit.residual_relative,
+            "shape_movement_percent": 100 * movement,
             "texels_from_photo": float((unwrapped.seen > 0.5).float().mean()),
         },
         warnings=tuple(warnings),
@@ -213,6 +242,13 @@ def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: st
     landmarks, said = detect_landmarks(image, models.detector, what=what)
     warnings += said
     return landmarks
+
+
+def _measure_other(image: Image, weight: float, models: Models, config: Config, warnings: list[str]) -> Exemplar:
+    landmarks = _find_landmarks(image, None, models, "mixed artwork", warnings)
+    return measure_exemplar(
+        landmarks, fit_head(landmarks, models.head, config.fit), models.head, models.translator, weight
+    )
 
 
 def fit_photo(

@@ -1,106 +1,221 @@
 """Landmark translation (paper Sec. 4.1): which 68 landmarks the sitter would have if drawn like the artwork.
 
-This is the training-free choice: the artwork's deviation from the mean normal face is added to the sitter's shape.
-Both are compared in a frontal frame, since most of the difference between raw landmarks is pose, and aligned by a
-similarity: the paper's affine map through three points swallows elongation.
+Two translators, the trained network and the training-free transfer of the artwork's deviation from the mean normal
+face, on frontal shapes without expression (``shape_space.py``). What they say moves the sitter's landmarks by strength
+and region; depth follows (``depth.py``), and what would fold is held back (``unfolding.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.assets import asset_path
+from portraitist.geometry.curvature import weigh_by_curvature
+from portraitist.geometry.depth import predict_depth, scale_depth
+from portraitist.geometry.landmark_network import TrainedTranslator, load_translator
+from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation, outer_eye_distance
+from portraitist.geometry.unfolding import hold_back_folds
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import HeadFit, LandmarkEmbedding, Landmarks
+from portraitist.reconstruction.jaw_contour import find_seen_points
+from portraitist.types import HeadFit, InputError, Landmarks
 
-# Alignment leaves out the inner lips: they open and close.
-ALIGNMENT_POINTS = tuple(range(60))
-# (upper, lower) inner lip points, and inner lip corners with the outer corner they follow.
-LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
-LIP_CORNERS = ((60, 48), (64, 54))
+TRANSLATORS = ("network", "direct")
+REGION_POINTS = {
+    "outline": range(0, 17),
+    "brows": range(17, 27),
+    "nose": range(27, 36),
+    "eyes": range(36, 48),
+    "mouth": range(48, 68),
+}
+
+
+@dataclass(frozen=True)
+class RegionStrengths:
+    """What ``GeometryConfig.strength`` is multiplied by in each region of the face; ``outline`` is jaw and cheeks."""
+
+    eyes: float = 1.0
+    brows: float = 1.0
+    nose: float = 1.0
+    mouth: float = 1.0
+    outline: float = 1.0
 
 
 @dataclass(frozen=True)
 class GeometryConfig:
-    """``strength``: 0 leaves the shape alone, 1 is the artwork's own exaggeration, up to 2 extrapolates."""
+    """``strength``: 0 leaves the shape alone, 1 is the artwork's own exaggeration, up to 2 extrapolates.
+    ``exaggerate``: how much of the sitter's own deviation from the mean face is added, weighted by curvature; 0 for
+    none. ``random_style``: draw the style from N(0, 1) instead of taking the artwork's; network only. ``depth``:
+    ``model`` lets depth follow from the head model's covariance, ``paper`` only scales it (Sec. 4.2). ``stiffness``:
+    of the deformation.
+    """
 
     strength: float = 1.0
+    regions: RegionStrengths = field(default_factory=RegionStrengths)
+    exaggerate: float = 0.0
+    random_style: bool = False
+    depth: Literal["model", "paper"] = "model"
     stiffness: float = 1e-4
 
 
-def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, embedding: LandmarkEmbedding) -> Float[Tensor, "68 3"]:
+@dataclass(frozen=True)
+class Exemplar:
+    """An artwork's shape. ``deviation``: from the mean normal face, outer eye distances. ``weight``: in a mixture."""
+
+    deviation: Float[Tensor, "68 2"]
+    weight: float = 1.0
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """``move``: displacement of a normal face (given as its deviation) by the style of the exemplars, in the frame and
+    unit of the mean face. ``move_randomly``: by a style drawn from N(0, 1). ``annotated_mean``: the normal face that
+    artworks with hand-set points deviate from; annotators place some points elsewhere than detector and model."""
+
+    @property
+    def annotated_mean(self) -> Float[Tensor, "68 2"]: ...
+
+    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[Exemplar]) -> Float[Tensor, "68 2"]: ...
+
+    def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]: ...
+
+
+@dataclass(frozen=True)
+class DirectTranslator:
+    """Training-free: the exemplars' deviations from the mean normal face, added to whom they are given."""
+
+    annotated_mean: Float[Tensor, "68 2"]
+
+    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[Exemplar]) -> Float[Tensor, "68 2"]:
+        return torch.einsum("k,kpj->pj", _shares(exemplars), torch.stack([e.deviation for e in exemplars]))
+
+    def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]:
+        raise InputError("Direct transfer knows no styles to draw from. Use --translator network with --random-style.")
+
+
+@dataclass(frozen=True)
+class NetworkTranslator:
+    """The trained network. It moves a face by G_Y(E_X(l_x), s_y) - G_X(E_X(l_x)), so that what 32 components and the
+    auto-encoder lose of the sitter is not lost."""
+
+    trained: TrainedTranslator
+
+    @property
+    def annotated_mean(self) -> Float[Tensor, "68 2"]:
+        return self.trained.space.mean
+
+    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[Exemplar]) -> Float[Tensor, "68 2"]:
+        """Of several exemplars the style codes are mixed (Sec. 4.1: style codes are near N(0, 1))."""
+        art = self.trained.space.encode(torch.stack([exemplar.deviation for exemplar in exemplars]))
+        return self._move_by(content, _shares(exemplars) @ self.trained.network.style_code(art))
+
+    def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]:
+        return self._move_by(content, torch.randn(self.trained.network.size.style, generator=generator))
+
+    def _move_by(self, content: Float[Tensor, "68 2"], style: Float[Tensor, "s"]) -> Float[Tensor, "68 2"]:
+        space, network = self.trained.space, self.trained.network
+        code = network.encode_normal(space.encode(content[None]))
+        return close_lips(space.decode(network.combine(code, style[None]) - network.decode_normal(code))[0])
+
+
+def _shares(exemplars: Sequence[Exemplar]) -> Float[Tensor, "k"]:
+    weights = torch.tensor([exemplar.weight for exemplar in exemplars])
+    return weights / weights.sum()
+
+
+def make_translator(name: str, model: HeadModel) -> Translator:
+    """``network`` (that of the package), ``direct``, or the path of a translator file. Raises InputError."""
+    if name == "direct":
+        return DirectTranslator(mean_face(model))
+    return NetworkTranslator(load_translator(asset_path("translator.safetensors") if name == "network" else Path(name)))
+
+
+def mean_face(model: HeadModel) -> Float[Tensor, "68 2"]:
+    """The head model's mean normal face from the front, outer eye distance 1."""
+    frontal = model.landmarks68.positions(model.mean, model.faces)[:, :2]
+    return frontal / outer_eye_distance(frontal)
+
+
+def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> Float[Tensor, "68 3"]:
     """The picture's 68 landmarks on its own head without pose and expression, in head space (metres).
 
     Depth comes from the fitted head; what fitting missed in the picture's plane is put back, so a drawing no head model
-    can reach keeps its own proportions.
+    can reach keeps its own proportions. Points set by hand show the outline of a turned jaw: what they miss is measured
+    there, across the outline.
     """
     faces = fit.mesh.faces
-    on_head = embedding.positions(fit.mesh.vertices, faces)
-    missing = (landmarks.points - fit.camera.project(on_head)) / fit.camera.scale_px
+    if landmarks.dense is None:
+        seen = find_seen_points(fit.mesh.vertices, fit.camera.rotation, model)
+        along = seen.along * torch.tensor([1.0, -1.0])
+        missing = landmarks.points - fit.camera.project(seen.embedding.positions(fit.mesh.vertices, faces))
+        missing = missing - along * (along * missing).sum(1, keepdim=True)
+    else:
+        missing = landmarks.points - fit.camera.project(model.landmarks68.positions(fit.mesh.vertices, faces))
+    missing = missing / fit.camera.scale_px
     in_plane = torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(68, 1)], 1)
-    return embedding.positions(fit.neutral, faces) + in_plane @ fit.camera.rotation
+    return model.landmarks68.positions(fit.neutral, faces) + in_plane @ fit.camera.rotation
 
 
-def similarity_2d(
-    source: Float[Tensor, "k 2"], target: Float[Tensor, "k 2"]
-) -> tuple[Float[Tensor, "2 2"], Float[Tensor, "2"]]:
-    """Least-squares similarity: ``source @ linear.T + shift`` comes closest to ``target``; no reflection."""
-    middle_source, middle_target = source.mean(0), target.mean(0)
-    a, b = source - middle_source, target - middle_target
-    scale = (a * a).sum()
-    cosine = (a * b).sum() / scale
-    sine = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / scale
-    linear = torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
-    return linear, middle_target - linear @ middle_source
-
-
-def align_to(
-    shape: Float[Tensor, "68 2"], reference: Float[Tensor, "68 2"]
-) -> tuple[Float[Tensor, "68 2"], Float[Tensor, "2 2"]]:
-    """The shape moved onto the reference by a similarity, and that map's linear part."""
-    points = list(ALIGNMENT_POINTS)
-    linear, shift = similarity_2d(shape[points], reference[points])
-    return shape @ linear.T + shift, linear
-
-
-def shape_deviation(shape: Float[Tensor, "68 3"], model: HeadModel) -> Float[Tensor, "68 2"]:
-    """Frontal deviation from the mean normal face, metres in the mean face's frame, mouth opening taken out."""
-    mean = model.landmarks68.positions(model.mean, model.faces)[:, :2]
-    deviation = align_to(shape[:, :2], mean)[0] - mean
-    return _close_lips(deviation)
-
-
-def _close_lips(deviation: Float[Tensor, "68 2"]) -> Float[Tensor, "68 2"]:
-    """Upper and lower inner lip move together, so the sitter's own opening stays."""
-    closed = deviation.clone()
-    for upper, lower in LIP_PAIRS:
-        closed[[upper, lower]] = (deviation[upper] + deviation[lower]) / 2
-    for inner, outer in LIP_CORNERS:
-        closed[inner] = deviation[outer]
-    return closed
+def measure_exemplar(
+    landmarks: Landmarks, fit: HeadFit, model: HeadModel, translator: Translator, weight: float = 1.0
+) -> Exemplar:
+    """Deviation of an artwork from the mean normal face that is measured as it is: by hand, or by the detector."""
+    mean = translator.annotated_mean if landmarks.dense is None else mean_face(model)
+    return Exemplar(measure_deviation(frontal_landmarks(landmarks, fit, model)[:, :2], mean), weight)
 
 
 def translate_landmarks(
-    photo_fit: HeadFit, art_shape: Float[Tensor, "68 3"], model: HeadModel, strength: float
+    fit: HeadFit,
+    exemplars: Sequence[Exemplar],
+    model: HeadModel,
+    translator: Translator,
+    config: GeometryConfig | None = None,
+    generator: torch.Generator | None = None,
 ) -> Float[Tensor, "68 3"]:
     """Target landmarks on the sitter's head with its expression, head space (metres); l_z in the paper.
 
-    Depth as in the revised paper (Sec. 4.2): the sitter's own, scaled by the ratio of the bounding box diagonals, here
-    about the mean landmark depth, or the whole head would slide along its axis.
+    At strength 0 without exaggeration they are the sitter's own, exactly. ``generator`` draws a random style.
     """
-    own = model.landmarks68.positions(photo_fit.mesh.vertices, model.faces)
-    neutral = model.landmarks68.positions(photo_fit.neutral, model.faces)
-    mean = model.landmarks68.positions(model.mean, model.faces)[:, :2]
+    config = config or GeometryConfig()
+    own = model.landmarks68.positions(fit.mesh.vertices, model.faces)
+    neutral = model.landmarks68.positions(fit.neutral, model.faces)
+    mean = mean_face(model)
     to_mean = align_to(neutral[:, :2], mean)[1]
-    moved = strength * shape_deviation(art_shape, model) @ torch.linalg.inv(to_mean).T
-    target = own[:, :2] + moved
-    ratio = _diagonal(neutral[:, :2] + moved) / _diagonal(neutral[:, :2])
-    depth = own[:, 2] + (ratio - 1) * (own[:, 2] - own[:, 2].mean())  # exact at strength 0
-    return torch.cat([target, depth[:, None]], 1)
+    content = measure_deviation(neutral[:, :2], mean)
+    if config.random_style:
+        style = translator.move_randomly(content, generator or torch.Generator().manual_seed(0))
+    else:
+        style = translator.move(content, exemplars)
+    moved = config.strength * style
+    if config.exaggerate:
+        moved = moved + config.exaggerate * close_lips(weigh_by_curvature(fit.neutral, model) * content)
+    moved = _weigh_regions(config.regions) * moved
+    moved = hold_back_folds(mean + content, moved)
+    to_own = torch.linalg.inv(to_mean)
+    in_plane = moved @ to_own.mT
+    if config.depth == "paper":
+        added = scale_depth(neutral[:, :2], in_plane, own[:, 2])
+    else:
+        added = to_own.det().sqrt() * predict_depth(moved, model)
+    return own + torch.cat([in_plane, added[:, None]], 1)
 
 
-def _diagonal(points: Float[Tensor, "k 2"]) -> Float[Tensor, ""]:
-    return (points.amax(0) - points.amin(0)).norm()
+def measure_movement(fit: HeadFit, targets: Float[Tensor, "68 3"], model: HeadModel) -> float:
+    """How far the targets are from the sitter's landmarks, seen from the front: root mean square after alignment, in
+    outer eye distances."""
+    own = model.landmarks68.positions(fit.mesh.vertices, model.faces)[:, :2]
+    moved = align_to(targets[:, :2], own)[0] - own
+    return float(moved.square().sum(1).mean().sqrt() / outer_eye_distance(own))
+
+
+def _weigh_regions(regions: RegionStrengths) -> Float[Tensor, "68 1"]:
+    weights = torch.ones(68, 1)
+    for name, points in REGION_POINTS.items():
+        weights[list(points)] = getattr(regions, name)
+    return weights

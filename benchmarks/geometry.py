@@ -1,0 +1,213 @@
+"""Shape style alone: eight sitters by twelve artworks at five strengths.
+
+    python benchmarks/geometry.py [--translator network|direct|FILE] [--sheet FOLDER]
+
+Measures flipped triangles, how far heads go, what a photo given as the artwork does, and times; writes
+``results/geometry.json``. ``--sheet`` draws landmarks and untextured heads, from the front and from 60 degrees to
+either side, with depth as in the paper beside ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+
+from metrics.shape import measure_flipped_share
+from pairs import DEFAULT_DATA
+from portraitist import load_image, save_image
+from portraitist.files.preview import Panel, draw_sheet
+from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
+from portraitist.geometry.translation import (
+    Exemplar,
+    GeometryConfig,
+    NetworkTranslator,
+    Translator,
+    make_translator,
+    measure_exemplar,
+    measure_movement,
+    translate_landmarks,
+)
+from portraitist.pipeline import make_content
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+from portraitist.texture.rendering import rasterize, view_camera
+from portraitist.types import Head, HeadFit, Image, Landmarks
+
+PHOTOS = ("p00", "p02", "p06", "p11", "p14", "p19", "p24", "p37")
+DETECTED = ("art/a09", "art/a26", "art/a29", "art/a31", "art/a33", "art/a36")
+ANNOTATED = (
+    *(f"artistic_faces/{number}.png" for number in ("000", "040", "090")),
+    *(f"caricatures/{number}.jpg" for number in ("02", "13", "33")),
+)
+STRENGTHS, MEASURED = (0.0, 0.5, 1.0, 1.5, 2.0), (1.0, 2.0)  # drawn; measured
+RESULTS = Path(__file__).parent / "results" / "geometry.json"
+VIEW_PX, REPEATS = 256, 30
+LIGHT = torch.nn.functional.normalize(torch.tensor([-0.4, 0.5, 0.8]), dim=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure and draw the shape style alone.")
+    parser.add_argument("--translator", default="network", help="network, direct or a file (default: network)")
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also draw the heads there")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load_head_model()
+    translator = make_translator(options.translator, model)
+    fits = {name: fit_photo_file(DEFAULT_DATA / "photos" / f"{name}.jpg", model) for name in PHOTOS}
+    heads = {name: make_content(fit, torch.zeros(3, 4, 4), model) for name, (_, fit) in fits.items()}
+    exemplars = read_exemplars(model, translator)
+    rows = {f"strength {s:g}": measure_strength(s, fits, heads, exemplars, model, translator) for s in MEASURED}
+    photos = [measure_exemplar(landmarks, fit, model, translator) for landmarks, fit in fits.values()]
+    record = {
+        "translator": options.translator,
+        "strengths": rows,
+        "photo as artwork": measure_photos(photos, fits, model, translator),
+        "milliseconds": time_steps(fits, heads, exemplars, model, translator),
+    }
+    print(json.dumps(record, indent=1))
+    if options.translator == "network":
+        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    if options.sheet:
+        options.sheet.mkdir(parents=True, exist_ok=True)
+        draw_sheets(options.sheet, fits, heads, exemplars, model, translator)
+
+
+def fit_photo_file(path: Path, model: HeadModel) -> tuple[Landmarks, HeadFit]:
+    landmarks, _ = detect_landmarks(load_image(path), LandmarkDetector(), what="photo")
+    return landmarks, fit_head(landmarks, model)
+
+
+def read_exemplars(model: HeadModel, translator: Translator) -> dict[str, Exemplar]:
+    """Six artworks as the detector sees them, six with points set by hand."""
+    exemplars = {}
+    for name in DETECTED:
+        landmarks, _ = detect_landmarks(load_image(DEFAULT_DATA / f"{name}.jpg"), LandmarkDetector(), what="art")
+        exemplars[name] = measure_exemplar(landmarks, fit_head(landmarks, model), model, translator)
+    with np.load(DEFAULT_DATA / "landmarks" / "art68.npz") as file:
+        points, names = file["points"], file["image"].tolist()
+    for wanted in ANNOTATED:
+        row = names.index(wanted)
+        with PillowImage.open(DEFAULT_DATA / names[row]) as picture:
+            landmarks = Landmarks(torch.from_numpy(points[row]).float(), (picture.height, picture.width))
+        exemplars[wanted] = measure_exemplar(landmarks, fit_head(landmarks, model), model, translator)
+    return exemplars
+
+
+def deform(
+    fit: HeadFit, head: Head, exemplar: Exemplar, model: HeadModel, translator: Translator, config: GeometryConfig
+) -> Head:
+    targets = translate_landmarks(fit, [exemplar], model, translator, config)
+    return deform_to_landmarks(head, targets, build_deformer(model, config.stiffness))
+
+
+def measure_strength(
+    strength: float, fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator
+) -> dict[str, float]:
+    """Over all sitters and artworks: triangles turned over on the neutral head, and movement in eye distances."""
+    flips, moves = [], []
+    for (name, (_, fit)), exemplar in itertools.product(fits.items(), exemplars.values()):
+        config = GeometryConfig(strength=strength)
+        after = deform(fit, heads[name], exemplar, model, translator, config)
+        faces, regions = after.mesh.faces, after.mesh.regions
+        flips.append(100 * measure_flipped_share(heads[name].neutral, after.neutral, faces, regions))
+        moves.append(measure_movement(fit, after.landmarks68.positions(after.mesh.vertices, faces), model))
+    return {
+        "flipped % (mean)": statistics.mean(flips),
+        "flipped % (most)": max(flips),
+        "heads with a flip": float(np.mean(np.array(flips) > 0)),
+        "moved, eye distances (median)": statistics.median(moves),
+        "moved, eye distances (most)": max(moves),
+    }
+
+
+def measure_photos(photos: list[Exemplar], fits: dict, model: HeadModel, translator: Translator) -> dict[str, float]:
+    """Movement when another sitter's photo is the artwork, root mean square in eye distances; wanted below 0.03."""
+    moves = []
+    for row, (_, fit) in enumerate(fits.values()):
+        for other, exemplar in enumerate(photos):
+            if other != row:
+                targets = translate_landmarks(fit, [exemplar], model, translator)
+                moves.append(measure_movement(fit, targets, model))
+    return {"mean": statistics.mean(moves), "most": max(moves)}
+
+
+def time_steps(fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator) -> dict[str, float]:
+    """Medians on one thread, everything factored and warm."""
+    (_, fit), head, exemplar = next(iter(fits.values())), next(iter(heads.values())), list(exemplars.values())[-1]
+    config = GeometryConfig()
+    deformer = build_deformer(model, config.stiffness)
+    targets = translate_landmarks(fit, [exemplar], model, translator, config)
+    moved = targets - head.landmarks68.positions(head.mesh.vertices, head.mesh.faces)
+    steps = {
+        "translate 68 landmarks": lambda: translate_landmarks(fit, [exemplar], model, translator, config),
+        "slider step: handle matrix to vertices": lambda: deformer.displace(head.neutral, moved),
+        "deform the head, 52 expressions carried": lambda: deform_to_landmarks(head, targets, deformer),
+    }
+    if isinstance(translator, NetworkTranslator):
+        content = torch.zeros(68, 2)
+        steps["network alone"] = lambda: translator.move(content, [exemplar])
+    return {name: 1000 * statistics.median(_time(step) for _ in range(REPEATS)) for name, step in steps.items()}
+
+
+def _time(step) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+def draw_sheets(
+    folder: Path, fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator
+) -> None:
+    """Sitters by artworks at strength 1, one sitter's strengths, and both ways of lifting to depth."""
+    grid = [[Panel("unstylised", render_untextured(heads[name], 0.0)) for name in fits]]
+    for art, exemplar in exemplars.items():
+        config = GeometryConfig()
+        made = [deform(fit, heads[name], exemplar, model, translator, config) for name, (_, fit) in fits.items()]
+        grid.append([Panel(art, render_untextured(head, 0.0)) for head in made])
+    save_image(folder / "sitters.png", draw_sheet(grid))
+    name, (_, fit) = next(iter(fits.items()))
+    strengths = []
+    for art, exemplar in exemplars.items():
+        made = [
+            deform(fit, heads[name], exemplar, model, translator, GeometryConfig(strength=strength))
+            for strength in STRENGTHS
+        ]
+        labelled = zip(STRENGTHS, made, strict=True)
+        strengths.append([Panel(f"{art} {strength:g}", render_untextured(head, 0.0)) for strength, head in labelled])
+    save_image(folder / "strengths.png", draw_sheet(strengths))
+    depths = []
+    for art, exemplar in exemplars.items():
+        row = []
+        for depth, yaw in itertools.product(("paper", "model"), (-60.0, 60.0)):
+            head = deform(fit, heads[name], exemplar, model, translator, replace(GeometryConfig(), depth=depth))
+            row.append(Panel(f"{art}, {depth}", render_untextured(head, yaw)))
+        depths.append(row)
+    save_image(folder / "depth.png", draw_sheet(depths))
+
+
+def render_untextured(head: Head, yaw_deg: float) -> Image:
+    """Clay, lit from above left, on white."""
+    camera = view_camera(head.mesh.vertices, yaw_deg, 0.0, VIEW_PX)
+    seen = rasterize(head.mesh, camera)
+    faces = head.mesh.faces
+    a, b, c = head.mesh.vertices[faces].unbind(1)
+    by_corner = torch.linalg.cross(b - a, c - a).repeat_interleave(3, 0)
+    normals = torch.zeros_like(head.mesh.vertices).index_add_(0, faces.flatten(), by_corner) @ camera.rotation.T
+    ids = faces[seen.face_ids.clamp(min=0)]
+    smooth = (torch.nn.functional.normalize(normals, dim=1)[ids] * seen.barycentrics[..., None]).sum(-2)
+    shade = 0.25 + 0.7 * (torch.nn.functional.normalize(smooth, dim=-1) @ LIGHT).clamp(min=0)
+    return torch.where(seen.mask, shade, torch.ones(()))[None].expand(3, -1, -1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""Landmark translation: alignment, the network and its file, strengths, mixtures, depth, and what must not fold."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from portraitist.geometry.depth import predict_depth, scale_depth
+from portraitist.geometry.landmark_network import (
+    LandmarkNetwork,
+    NetworkSize,
+    TrainedTranslator,
+    load_translator,
+    save_translator,
+)
+from portraitist.geometry.shape_space import (
+    ShapeSpace,
+    align_to,
+    measure_deviation,
+    mirror_deviation,
+    similarity_2d,
+)
+from portraitist.geometry.translation import (
+    DirectTranslator,
+    Exemplar,
+    GeometryConfig,
+    RegionStrengths,
+    make_translator,
+    mean_face,
+    measure_movement,
+    translate_landmarks,
+)
+from portraitist.geometry.unfolding import hold_back_folds
+from portraitist.types import Camera, HeadFit, InputError
+
+SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    torch.manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(136, SIZE.coefficients))[0].T.contiguous()
+    network = LandmarkNetwork(SIZE).eval().requires_grad_(False)
+    return TrainedTranslator(ShapeSpace(torch.randn(68, 2), basis, 0.1), network, {"data": "none"})
+
+
+@pytest.fixture(scope="module")
+def shipped(model):
+    return make_translator("network", model)
+
+
+@pytest.fixture(scope="module")
+def sitter(model):
+    """A person of the head model, seen from the front, relaxed."""
+    identity = 0.7 * torch.randn(len(model.identity_basis), generator=torch.Generator().manual_seed(3))
+    vertices = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
+    camera = Camera(torch.eye(3), 2000.0, (256.0, 256.0), (512, 512))
+    expression, mesh = torch.zeros(52), model.template.with_vertices(vertices)
+    return HeadFit(identity, expression, mesh, vertices, model.expression_deltas, camera, 0.0, 0.0)
+
+
+def draw_deviation(model, seed, size=0.06):
+    """A smooth exaggeration that is its own best alignment."""
+    mean, random = mean_face(model), torch.Generator().manual_seed(seed)
+    apart = torch.cdist(mean, mean)
+    smooth = torch.exp(-0.5 * (apart / 0.4) ** 2)
+    field = smooth @ torch.randn(68, 2, generator=random)
+    return measure_deviation(mean + size * field / field.square().mean().sqrt(), mean)
+
+
+def draw_people(model, count, seed):
+    """Deviations of heads of the model."""
+    generator = torch.Generator().manual_seed(seed)
+    identities = torch.randn(count, len(model.identity_basis), generator=generator)
+    heads = model.mean + torch.einsum("pk,knd->pnd", identities, model.identity_basis)
+    shapes = torch.stack([model.landmarks68.positions(head, model.faces)[:, :2] for head in heads])
+    return measure_deviation(shapes, mean_face(model))
+
+
+def landmarks_of(fit, model):
+    return model.landmarks68.positions(fit.mesh.vertices, model.faces)
+
+
+def test_similarity_of_many_shapes_is_that_of_each():
+    shapes, target = torch.randn(5, 68, 2), torch.randn(68, 2)
+    linear, shift = similarity_2d(shapes, target)
+    for row in range(5):
+        one, by = similarity_2d(shapes[row], target)
+        torch.testing.assert_close((linear[row], shift[row]), (one, by))
+
+
+def test_deviation_holds_nothing_of_where_how_large_and_how_tilted_a_face_is(model):
+    mean, deviation = mean_face(model), draw_deviation(model, 0)
+    turn = torch.tensor([[0.8, -0.6], [0.6, 0.8]])
+    moved = 3.0 * (mean + deviation) @ turn.T + torch.tensor([4.0, -2.0])
+    torch.testing.assert_close(measure_deviation(moved, mean), deviation, atol=1e-5, rtol=0)
+
+
+def test_mirroring_twice_changes_nothing_and_the_mean_face_is_symmetric(model):
+    deviation = draw_deviation(model, 1)
+    assert torch.equal(mirror_deviation(mirror_deviation(deviation)), deviation)
+    mean = mean_face(model) - torch.tensor([1.0, 0.0]) * mean_face(model)[27:31].mean(0)
+    assert (mirror_deviation(mean) - mean).abs().max() < 0.02
+
+
+def test_shape_space_gives_back_what_lies_in_it(trained):
+    coefficients = torch.randn(3, SIZE.coefficients)
+    torch.testing.assert_close(trained.space.encode(trained.space.decode(coefficients)), coefficients)
+
+
+def test_a_saved_translator_translates_alike(trained, tmp_path):
+    path = tmp_path / "translator.safetensors"
+    save_translator(path, trained)
+    again = load_translator(path)
+    assert again.card == trained.card
+    assert again.network.size == SIZE
+    normal, style = torch.randn(4, SIZE.coefficients), torch.randn(4, SIZE.style)
+    torch.testing.assert_close(
+        again.network.translate(normal, style), trained.network.translate(normal, style), atol=2e-2, rtol=2e-2
+    )
+    save_translator(tmp_path / "again.safetensors", again)
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def rewrite(path, change):
+    """Change the JSON part of a translator's header in place."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    about = json.loads(header["__metadata__"]["portraitist_translator"])
+    change(header, about)
+    header["__metadata__"]["portraitist_translator"] = json.dumps(about)
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
+DAMAGES = {
+    "newer version": lambda header, about: about.update(version=99),
+    "no size": lambda header, about: about.pop("size"),
+    "unknown size": lambda header, about: about["size"].update(depth=3),
+    "huge": lambda header, about: about["size"].update(width=10**6),
+    "other width": lambda header, about: about["size"].update(width=32),
+    "spread": lambda header, about: about.update(spread=0),
+    "basis": lambda header, about: header.update(basis={**header["basis"], "shape": [136, 8]}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_translator_that_is_not_one_is_said_so(trained, tmp_path, damage):
+    path = tmp_path / "translator.safetensors"
+    save_translator(path, trained)
+    rewrite(path, DAMAGES[damage])
+    with pytest.raises(InputError, match=r"no translator of this version"):
+        load_translator(path)
+
+
+def test_cut_off_foreign_and_missing_files_are_said_so(trained, tmp_path):
+    path = tmp_path / "translator.safetensors"
+    save_translator(path, trained)
+    for content in (path.read_bytes()[:-1], path.read_bytes()[:100], b"", b"not a translator at all"):
+        (tmp_path / "bad").write_bytes(content)
+        with pytest.raises(InputError, match="damaged"):
+            load_translator(tmp_path / "bad")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_translator(tmp_path / "missing")
+
+
+def test_direct_transfer_reaches_the_deviation_and_strength_scales_it(model, sitter):
+    direct = DirectTranslator(mean_face(model))
+    deviation, own = draw_deviation(model, 2), landmarks_of(sitter, model)
+    to_mean = align_to(own[:, :2], mean_face(model))[1]
+    config = GeometryConfig()
+    moved = translate_landmarks(sitter, [Exemplar(deviation)], model, direct, config) - own
+    torch.testing.assert_close(moved[:, :2] @ to_mean.T, deviation, atol=1e-5, rtol=0)
+    half = translate_landmarks(sitter, [Exemplar(deviation)], model, direct, dataclasses.replace(config, strength=0.5))
+    torch.testing.assert_close(half - own, moved / 2, atol=1e-6, rtol=0)
+    none = dataclasses.replace(config, strength=0.0)
+    assert torch.equal(translate_landmarks(sitter, [Exemplar(deviation)], model, direct, none), own)
+
+
+def test_mixtures_weigh_their_exemplars(model, shipped):
+    content = draw_deviation(model, 3, 0.02)
+    first, second = draw_deviation(model, 4, 0.1), draw_deviation(model, 5, 0.1)
+    direct = DirectTranslator(mean_face(model))
+    mixed = direct.move(content, [Exemplar(first, 3.0), Exemplar(second, 1.0)])
+    torch.testing.assert_close(mixed, 0.75 * first + 0.25 * second)
+    alone = shipped.move(content, [Exemplar(first)])
+    torch.testing.assert_close(shipped.move(content, [Exemplar(first, 2.0), Exemplar(first, 5.0)]), alone)
+    nearly = shipped.move(content, [Exemplar(first, 99.0), Exemplar(second, 1.0)])
+    assert (nearly - alone).norm() < 0.1 * alone.norm()
+
+
+def test_random_styles_follow_the_seed(model, sitter, shipped):
+    config = GeometryConfig(random_style=True)
+
+    def draw(seed):
+        return translate_landmarks(sitter, [], model, shipped, config, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+    assert 0.005 < measure_movement(sitter, draw(1), model) < 0.4
+    with pytest.raises(InputError, match="--translator network"):
+        translate_landmarks(sitter, [], model, DirectTranslator(mean_face(model)), config)
+
+
+def test_a_region_of_strength_zero_stays_where_it_is(model, sitter):
+    direct, own = DirectTranslator(mean_face(model)), landmarks_of(sitter, model)
+    exemplars = [Exemplar(draw_deviation(model, 6, 0.03))]
+    config = GeometryConfig(regions=RegionStrengths(nose=0.0))
+    moved = (translate_landmarks(sitter, exemplars, model, direct, config) - own)[:, :2].norm(dim=1)
+    assert moved[27:36].max() < 1e-7
+    assert moved[36:48].min() > 1e-5
+
+
+def test_self_exaggeration_moves_along_the_sitters_own_deviation(model, sitter):
+    direct, mean, own = DirectTranslator(mean_face(model)), mean_face(model), landmarks_of(sitter, model)
+    config = GeometryConfig(strength=0.0, exaggerate=1.0)
+    moved = translate_landmarks(sitter, [Exemplar(torch.zeros(68, 2))], model, direct, config)[:, :2] - own[:, :2]
+    deviation = measure_deviation(own[:, :2], mean)
+    cosine = torch.nn.functional.cosine_similarity(moved.flatten(), deviation.flatten(), dim=0)
+    assert cosine > 0.8
+
+
+def test_the_shipped_network_keeps_the_sitter_and_follows_the_artwork(model, shipped):
+    """Gain and direction on made-up exaggerations; that of real artworks is measured by benchmarks/translation.py."""
+    content = draw_deviation(model, 7, 0.02)
+    cosines, gains = [], []
+    for seed in range(10, 20):
+        deviation = draw_deviation(model, seed, 0.12)
+        moved = shipped.move(content, [Exemplar(deviation)])
+        cosines.append(float((moved * deviation).sum() / moved.norm() / deviation.norm()))
+        gains.append(float((moved * deviation).sum() / deviation.square().sum()))
+    assert np.mean(cosines) > 0.6
+    assert 0.4 < np.mean(gains) < 1.2
+
+
+def test_content_and_style_codes_of_a_translation_are_those_that_went_in(model, shipped):
+    """Explicit disentanglement, on faces not seen in training, against how far codes of different faces are apart."""
+    space, network = shipped.trained.space, shipped.trained.network
+    people = draw_people(model, 20, 30)
+    styles = torch.stack([draw_deviation(model, seed, 0.12) for seed in range(50, 70)])
+    content, style = network.encode_normal(space.encode(people)), network.style_code(space.encode(styles))
+    translated = network.combine(content, style)
+    found = torch.cdist(network.encode_content(translated), content).argmin(1)
+    content_error = (network.encode_content(translated) - content).norm(dim=1).mean() / torch.pdist(content).mean()
+    style_error = (network.style_code(translated) - style).norm(dim=1).mean() / torch.pdist(style).mean()
+    assert (found == torch.arange(20)).float().mean() > 0.8, found
+    assert content_error < 0.75
+    assert style_error < 0.4
+
+
+def test_normal_faces_as_artworks_move_less_than_they_deviate(model, shipped):
+    """What a photo given as the artwork moves is measured by benchmarks/geometry.py."""
+    people, others = draw_people(model, 10, 31), draw_people(model, 10, 32)
+    moves = [
+        float(shipped.move(person, [Exemplar(other)]).square().sum(1).mean().sqrt())
+        for person, other in zip(people, others, strict=True)
+    ]
+    assert np.mean(moves) < 0.85 * float(others.square().sum(-1).mean(-1).sqrt().mean())
+
+
+def test_depth_follows_what_the_model_knows(model):
+    """Heads of the model: frontal deviation in, their own depth out better than the mean's."""
+    generator, mean = torch.Generator().manual_seed(1), mean_face(model)
+    guessed, plain = [], []
+    for _ in range(20):
+        identity = torch.randn(len(model.identity_basis), generator=generator)
+        vertices = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
+        points = model.landmarks68.positions(vertices, model.faces)
+        _aligned, linear = align_to(points[:, :2], mean)
+        flat = model.landmarks68.positions(model.mean, model.faces)
+        unit = (flat[45, :2] - flat[36, :2]).norm()
+        depth = linear.det().sqrt() * (points[:, 2] - points[:, 2].mean()) - (flat[:, 2] - flat[:, 2].mean()) / unit
+        guessed.append((predict_depth(measure_deviation(points[:, :2], mean), model) - depth).norm())
+        plain.append(depth.norm())
+    assert np.mean(guessed) < 0.85 * np.mean(plain)
+
+
+def test_depth_of_the_paper_scales_with_the_bounding_box():
+    points, depth = torch.randn(68, 2), torch.randn(68)
+    torch.testing.assert_close(scale_depth(points, 0.5 * points, depth), 0.5 * (depth - depth.mean()))
+
+
+def test_displacements_that_fold_nothing_are_left_alone(model):
+    mean, deviation = mean_face(model), draw_deviation(model, 8, 0.03)
+    torch.testing.assert_close(hold_back_folds(mean, deviation), deviation)
+
+
+def test_a_mouth_driven_over_the_nose_is_held_back(model):
+    mean = mean_face(model)
+    moved = torch.zeros(68, 2)
+    moved[48:68, 1] = 0.6
+    held = hold_back_folds(mean, moved)
+    assert (mean + moved)[51, 1] > (mean + moved)[33, 1]
+    assert (mean + held)[51, 1] < (mean + held)[33, 1]
+    assert held[48:68, 1].min() > 0.1
