@@ -248,6 +248,7 @@ def main() -> None:
     print_table(rows)
     if not options.only:
         record = {
+            "command": " ".join(["python benchmarks/translation.py", *sys.argv[1:]]),
             "steps": options.steps,
             "folds": options.folds,
             "rows": rows,
