@@ -54,14 +54,15 @@ either side, 20 degrees from above and below), and where a figure covers several
 - *Teeth behind lip*: by how much the lower front teeth stay behind the lower lip under `jawOpen`, of its way.
 - *Flipped triangles*: over all 52 actions, as in the quality table.""",
     "translation": """Every system is trained on each of `folds` (of eight) folds and translates 100 people by 21
-artworks that it has not seen; `steps` are those of the second stage. All but the first three rows are networks. *paper* has the
-printed losses and weights, in the residual blocks that all systems share or in plain layers; *ours* adds the two losses
-of `training/systems.py`.
+artworks that it has not seen; `steps` are those of the second stage. All but the first three rows are networks.
+*paper* has the printed losses and weights, in the residual blocks that all systems share or in plain layers; *ours*
+adds the two losses of `training/systems.py`.
 
 - *fid*: Fréchet distance in a 32-dimensional space of components between translations and the
   annotated artworks of these folds, in percent of the outer eye distance, squared; pooled over the folds, 95 %
-  intervals by redrawing artworks, `behind_ours` paired. Copying the exemplar wins it by construction, since it shows the real faces
-  themselves; with so few real faces the noise is large. The paper's figures are in other units and of other data.
+  intervals by redrawing artworks, `behind_ours` paired. Copying the exemplar wins it by construction, since it shows
+  the real faces themselves; with so few real faces the noise is large. The paper's figures are in other units and of
+  other data.
 - *style_retrieval*: share of translations whose movement is nearest in direction to their own exemplar's among 20;
   *content_retrieval*: nearest to their own content among 100. *cosine*, *gain* (median): movement against the
   exemplar's deviation. *class_accuracy*: by a classifier trained apart. *diversity*: of the styles of one content,
