@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from dataset import Faces, RealFaces, TrainingSet, encode_training_set
+from dataset import TrainingSet, encode_training_set
 from growth import REGIONS, exaggerate, mirror
 from portraitist.files.images import load_image
 from portraitist.geometry.shape_space import measure_deviation
@@ -137,20 +137,3 @@ def detect_paintings(data: Path | None, model: HeadModel, mean: np.ndarray) -> F
         deviations.append(measure_deviation(shape.double(), torch.from_numpy(mean)).numpy())
     found = np.array(deviations).reshape(-1, 68, 2)
     return np.concatenate([found, mirror(found)])
-
-
-def describe_sets(clean: TrainingSet, real: RealFaces) -> dict[str, float]:
-    """How the clean shapes compare with real ones: root mean squares of deviations, eye distances."""
-
-    def size(faces: Faces) -> float:
-        return float(np.sqrt((faces.deviations**2).sum(-1).mean()))
-
-    def size_of(coefficients: torch.Tensor) -> float:
-        return float(clean.space.decode(coefficients).square().sum(-1).mean().sqrt())
-
-    return {
-        "clean normal": size_of(clean.normal),
-        "real normal": size(real.normal),
-        "clean art": size_of(clean.art),
-        "real art": size(real.art),
-    }

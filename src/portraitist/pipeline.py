@@ -198,9 +198,7 @@ def stylize(
         exemplars = [measure_exemplar(seen_art, art_fit, models.head, models.translator)]
         exemplars += [_measure_other(image, weight, models, config, warnings) for image, weight in mix]
         targets = translate_landmarks(photo_fit, exemplars, models.head, models.translator, config.geometry, generator)
-        movement = measure_movement(photo_fit, targets, models.head)
-        if movement < NEAR_NORMAL and config.geometry.strength >= 1:
-            warnings.append(NEAR_NORMAL_WARNING.format(100 * movement))
+        movement = _check_movement(photo_fit, targets, models.head, config, warnings)
         deformed = deform_to_landmarks(content, targets, build_deformer(models.head, config.geometry.stiffness))
 
     # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
@@ -242,6 +240,14 @@ def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: st
     landmarks, said = detect_landmarks(image, models.detector, what=what)
     warnings += said
     return landmarks
+
+
+def _check_movement(fit: HeadFit, targets: Tensor, model: HeadModel, config: Config, warnings: list[str]) -> float:
+    """How far the shape moves, in outer eye distances; said aloud when the artwork has little to give."""
+    movement = measure_movement(fit, targets, model)
+    if movement < NEAR_NORMAL and config.geometry.strength >= 1:
+        warnings.append(NEAR_NORMAL_WARNING.format(100 * movement))
+    return movement
 
 
 def _measure_other(image: Image, weight: float, models: Models, config: Config, warnings: list[str]) -> Exemplar:
