@@ -27,7 +27,7 @@ from systems import (
 
 BATCH = 68  # Sec. 4.1
 CHECKPOINT_SECONDS = 60.0
-STAGE_1_SHARE = 0.25  # of stage 2's steps; the auto-encoder's loss is flat by then (benchmarks/translation.py)
+STAGE_1_SHARE = 0.25  # of stage 2's steps: one loss without an adversary settles sooner
 
 Report = Callable[[str, int, int, dict[str, float]], None]
 """Stage, step, steps, mean losses since the last report."""
