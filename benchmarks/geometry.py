@@ -3,8 +3,7 @@
     python benchmarks/geometry.py [--translator network|direct|FILE] [--sheet FOLDER]
 
 Measures flipped triangles, how far heads go, what a photo given as the artwork does, and times; writes
-``results/geometry.json``. ``--sheet`` draws landmarks and untextured heads, from the front and from 60 degrees to
-either side, with depth as in the paper beside ours.
+``results/geometry.json``. ``--sheet`` draws landmark sets and untextured heads (``geometry_sheets.py``).
 """
 
 from __future__ import annotations
@@ -14,17 +13,16 @@ import itertools
 import json
 import statistics
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image as PillowImage
 
+from geometry_sheets import deform, draw_sheets
 from metrics.shape import measure_flipped_share
 from pairs import DEFAULT_DATA
-from portraitist import load_image, save_image
-from portraitist.files.preview import Panel, draw_sheet
+from portraitist import load_image
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import (
     Exemplar,
@@ -40,8 +38,7 @@ from portraitist.pipeline import make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.texture.rendering import rasterize, view_camera
-from portraitist.types import Head, HeadFit, Image, Landmarks
+from portraitist.types import HeadFit, Landmarks
 
 PHOTOS = ("p00", "p02", "p06", "p11", "p14", "p19", "p24", "p37")
 DETECTED = ("art/a09", "art/a26", "art/a29", "art/a31", "art/a33", "art/a36")
@@ -49,10 +46,9 @@ ANNOTATED = (
     *(f"artistic_faces/{number}.png" for number in ("000", "040", "090")),
     *(f"caricatures/{number}.jpg" for number in ("02", "13", "33")),
 )
-STRENGTHS, MEASURED = (0.0, 0.5, 1.0, 1.5, 2.0), (1.0, 2.0)  # drawn; measured
+MEASURED = (1.0, 2.0)
 RESULTS = Path(__file__).parent / "results" / "geometry.json"
-VIEW_PX, REPEATS = 256, 30
-LIGHT = torch.nn.functional.normalize(torch.tensor([-0.4, 0.5, 0.8]), dim=0)
+REPEATS = 30
 
 
 def main() -> None:
@@ -101,13 +97,6 @@ def read_exemplars(model: HeadModel, translator: Translator) -> dict[str, Exempl
             landmarks = Landmarks(torch.from_numpy(points[row]).float(), (picture.height, picture.width))
         exemplars[wanted] = measure_exemplar(landmarks, fit_head(landmarks, model), model, translator)
     return exemplars
-
-
-def deform(
-    fit: HeadFit, head: Head, exemplar: Exemplar, model: HeadModel, translator: Translator, config: GeometryConfig
-) -> Head:
-    targets = translate_landmarks(fit, [exemplar], model, translator, config)
-    return deform_to_landmarks(head, targets, build_deformer(model, config.stiffness))
 
 
 def measure_strength(
@@ -163,50 +152,6 @@ def _time(step) -> float:
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
-
-
-def draw_sheets(
-    folder: Path, fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator
-) -> None:
-    """Sitters by artworks at strength 1, one sitter's strengths, and both ways of lifting to depth."""
-    grid = [[Panel("unstylised", render_untextured(heads[name], 0.0)) for name in fits]]
-    for art, exemplar in exemplars.items():
-        config = GeometryConfig()
-        made = [deform(fit, heads[name], exemplar, model, translator, config) for name, (_, fit) in fits.items()]
-        grid.append([Panel(art, render_untextured(head, 0.0)) for head in made])
-    save_image(folder / "sitters.png", draw_sheet(grid))
-    name, (_, fit) = next(iter(fits.items()))
-    strengths = []
-    for art, exemplar in exemplars.items():
-        made = [
-            deform(fit, heads[name], exemplar, model, translator, GeometryConfig(strength=strength))
-            for strength in STRENGTHS
-        ]
-        labelled = zip(STRENGTHS, made, strict=True)
-        strengths.append([Panel(f"{art} {strength:g}", render_untextured(head, 0.0)) for strength, head in labelled])
-    save_image(folder / "strengths.png", draw_sheet(strengths))
-    depths = []
-    for art, exemplar in exemplars.items():
-        row = []
-        for depth, yaw in itertools.product(("paper", "model"), (-60.0, 60.0)):
-            head = deform(fit, heads[name], exemplar, model, translator, replace(GeometryConfig(), depth=depth))
-            row.append(Panel(f"{art}, {depth}", render_untextured(head, yaw)))
-        depths.append(row)
-    save_image(folder / "depth.png", draw_sheet(depths))
-
-
-def render_untextured(head: Head, yaw_deg: float) -> Image:
-    """Clay, lit from above left, on white."""
-    camera = view_camera(head.mesh.vertices, yaw_deg, 0.0, VIEW_PX)
-    seen = rasterize(head.mesh, camera)
-    faces = head.mesh.faces
-    a, b, c = head.mesh.vertices[faces].unbind(1)
-    by_corner = torch.linalg.cross(b - a, c - a).repeat_interleave(3, 0)
-    normals = torch.zeros_like(head.mesh.vertices).index_add_(0, faces.flatten(), by_corner) @ camera.rotation.T
-    ids = faces[seen.face_ids.clamp(min=0)]
-    smooth = (torch.nn.functional.normalize(normals, dim=1)[ids] * seen.barycentrics[..., None]).sum(-2)
-    shade = 0.25 + 0.7 * (torch.nn.functional.normalize(smooth, dim=-1) @ LIGHT).clamp(min=0)
-    return torch.where(seen.mask, shade, torch.ones(()))[None].expand(3, -1, -1)
 
 
 if __name__ == "__main__":

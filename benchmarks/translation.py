@@ -1,8 +1,9 @@
 """The landmark translation network against its rivals (Table 1 of the paper, and more) on people and artworks held out.
 
-    python benchmarks/translation.py [--steps N] [--processes N]
+    python benchmarks/translation.py [--steps N] [--processes N] [--sheet FOLDER]
 
-Trains every system of ``training/trainer.py`` on each of eight folds and writes ``results/translation.json``. With few
+Trains every system of ``training/trainer.py`` on each of eight folds and writes ``results/translation.json``;
+``--sheet`` also draws six photos warped by every row, with held-out artworks of the first fold (Fig. 6). With few
 art faces the distances are noisy, so they are pooled over folds and compared by a paired bootstrap; and copying the
 exemplar wins the distance by construction, since it shows the real faces themselves.
 """
@@ -10,25 +11,18 @@ exemplar wins the distance by construction, since it shows the real faces themse
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-import time
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "training"))  # scripts, not a package
 
-from dataset import FOLDS, RealFaces, TrainingSet, assign_folds, build_training_set, read_real_faces  # noqa: E402
-from networks import build_judge  # noqa: E402
-from systems import Translation, adam, count_classes, step  # noqa: E402
-from trainer import SIZE, SYSTEMS, draw_batch  # noqa: E402
+from dataset import FOLDS  # noqa: E402
+from trainer import SYSTEMS  # noqa: E402
 from translation_alignment import measure_alignments  # noqa: E402
 from translation_figures import (  # noqa: E402
     PERCENT,
@@ -41,136 +35,13 @@ from translation_figures import (  # noqa: E402
     retrieve_styles,
     style_transfer,
 )
+from translation_runs import PACKAGED, UNLEARNED, load_real, run_fold  # noqa: E402
+from translation_sheets import draw_warped_photos  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
-CACHE = Path(__file__).parent / "cache"
 RESULTS = Path(__file__).parent / "results" / "translation.json"
-CONTENTS, CLASSIFIER_STEPS, DRAWS = 100, 3000, 200
+DRAWS = 200
 PAPER_FID = {"CycleGAN": 49.4, "MUNIT": 43.8, "DRIT++": 32.4, "ours without class loss": 30.8, "ours": 23.6}
-UNLEARNED = ("copy of the exemplar", "direct transfer", "linear separation")
-
-
-@cache
-def load_real(data: Path) -> RealFaces:
-    torch.set_num_threads(1)
-    return read_real_faces(data)
-
-
-@cache
-def prepare_fold(data: Path, fold: int) -> tuple[TrainingSet, RealFaces, RealFaces]:
-    """Training set, and the faces that it was made of and those that it was not."""
-    real = load_real(data)
-    normal, art = assign_folds(real.normal.groups), assign_folds(real.art.groups)
-    seen = RealFaces(real.mean, real.normal.take(normal != fold), real.art.take(art != fold))
-    held_out = RealFaces(real.mean, real.normal.take(normal == fold), real.art.take(art == fold))
-    return build_training_set(seen, data, seed=fold), seen, held_out
-
-
-def pick_contents(held_out: RealFaces, fold: int) -> np.ndarray:
-    weights = held_out.normal.weights / held_out.normal.weights.sum()
-    rows = np.random.default_rng(fold).choice(len(weights), CONTENTS, replace=False, p=weights)
-    return held_out.normal.deviations[rows].reshape(CONTENTS, -1)
-
-
-def run_fold(job: tuple[Path, str, int, int]) -> Path:
-    """Train one system on one fold, or keep what an earlier run has found; translations go to a file."""
-    data, name, fold, steps = job
-    torch.set_num_threads(1)
-    kept = CACHE / f"translation-{hash_training()}" / f"{name.replace(' ', '-')}-{fold}-{steps}.npz"
-    if kept.is_file():
-        return kept
-    training, seen, held_out = prepare_fold(data, fold)
-    contents, styles = pick_contents(held_out, fold), held_out.art.deviations.reshape(len(held_out.art.groups), -1)
-    began, extra = time.perf_counter(), {}
-    if name in UNLEARNED:
-        shapes = translate_unlearned(name, contents, styles, seen)
-    else:
-        system = SYSTEMS[name](training, steps, fold)
-        shapes, extra = translate_all(system, training, contents, styles)
-    judged = judge_classes(training, shapes, styles, fold)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    about = {"seconds": time.perf_counter() - began, "explained": training.explained, "class": judged, **extra}
-    np.savez_compressed(
-        kept, shapes=shapes.astype(np.float32), contents=contents, styles=styles, about=json.dumps(about)
-    )
-    return kept
-
-
-def translate_unlearned(name: str, contents: np.ndarray, styles: np.ndarray, seen: RealFaces) -> np.ndarray:
-    """``linear separation``: what of an artwork is style, if normal faces and styles were Gaussian and added up."""
-    if name == "copy of the exemplar":
-        return np.broadcast_to(styles[:, None], (len(styles), *contents.shape))
-    if name == "linear separation":
-        normal = seen.normal.deviations.reshape(len(seen.normal.deviations), -1)
-        art = seen.art.deviations.reshape(len(seen.art.deviations), -1)
-        both = art.T @ art / len(art)
-        of_normal = np.cov(normal.T, aweights=seen.normal.weights)
-        sizes, axes = np.linalg.eigh(both - of_normal)
-        of_style = (axes * sizes.clip(0)) @ axes.T  # no style has a negative variance
-        styles = styles @ np.linalg.solve(of_style + of_normal + 1e-6 * np.eye(len(both)), of_style)
-    return contents + styles[:, None]
-
-
-def translate_all(system, training: TrainingSet, contents: np.ndarray, styles: np.ndarray) -> tuple[np.ndarray, dict]:
-    """Every content by every style. What lies outside the components is the content's own."""
-    space = training.space
-    normal, art = (space.encode(torch.from_numpy(rows).float().view(-1, 68, 2)) for rows in (contents, styles))
-    own = torch.from_numpy(contents).float() - space.decode(normal).flatten(1)
-    coded = torch.stack([system.translate(normal, style.expand_as(normal)) for style in art])
-    shapes = space.decode(coded).flatten(2) + own
-    extra = {"photo_move": _move_by_photos(system, training, normal)}
-    if isinstance(system, Translation):
-        extra |= _compare_codes(system, normal, art, coded)
-    return shapes.numpy(), extra
-
-
-def _move_by_photos(system, training: TrainingSet, normal: torch.Tensor) -> float:
-    """Root mean square over points, in eye distances, of what a photo given as the artwork moves a face by."""
-    moves = []
-    for style in normal[:30]:
-        moved = system.translate(normal, style.expand_as(normal)) - system.translate(normal, normal)
-        moves.append(training.space.decode(moved).square().sum(-1).mean(-1).sqrt().mean())
-    return float(torch.stack(moves).mean())
-
-
-@torch.no_grad()
-def _compare_codes(system: Translation, normal: torch.Tensor, art: torch.Tensor, coded: torch.Tensor) -> dict:
-    """Distance of a translation's codes from those that went in, against the mean distance between two of these."""
-    network, flat = system.network, coded.flatten(0, 1)
-    content, style = network.encode_normal(normal), network.style_code(art)
-    contents = network.encode_content(flat).view(*coded.shape[:2], -1) - content
-    styles = network.style_code(flat).view(*coded.shape[:2], -1) - style[:, None]
-    rebuilt = network.decode_normal(content) - normal
-    return {
-        "content_code_error": float(contents.norm(dim=2).mean() / torch.pdist(content).mean()),
-        "style_code_error": float(styles.norm(dim=2).mean() / torch.pdist(style).mean()),
-        "auto_encoder_error": float(rebuilt.abs().sum() / normal.abs().sum()),
-    }
-
-
-def judge_classes(training: TrainingSet, shapes: np.ndarray, styles: np.ndarray, fold: int) -> float:
-    """Share of translations that a classifier trained apart puts into the class that it puts their exemplar into."""
-    torch.manual_seed(1000 + fold)
-    classifier = build_judge(SIZE, count_classes(training.classes))
-    optimizer, generator = adam(classifier), torch.Generator().manual_seed(1000 + fold)
-    for _ in range(CLASSIFIER_STEPS):
-        _, art, classes = draw_batch(training, generator)
-        step(optimizer, F.cross_entropy(classifier(art), classes))
-    space = training.space
-    with torch.no_grad():
-        wanted = classifier(space.encode(torch.from_numpy(styles).float().view(-1, 68, 2))).argmax(1)
-        flat = torch.from_numpy(np.ascontiguousarray(shapes)).float().view(-1, 68, 2)
-        found = classifier(space.encode(flat)).argmax(1).view(len(styles), -1)
-    return float((found == wanted[:, None]).float().mean())
-
-
-@cache
-def hash_training() -> str:
-    """Of what a trained system depends on, in code."""
-    parts = ("frontal_shapes", "dataset", "growth", "networks", "systems", "trainer")
-    sources = [Path(__file__), *(ROOT / "training" / f"{name}.py" for name in parts)]
-    sources += [ROOT / "src/portraitist/geometry" / name for name in ("shape_space.py", "landmark_network.py")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:10]
 
 
 def read_rows(files: dict[str, list[Path]]) -> dict[str, dict]:
@@ -228,16 +99,17 @@ def print_table(rows: dict[str, dict]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare landmark translation systems.")
-    parser.add_argument("--steps", type=int, default=10000, help="of the second stage (default: 10000)")
+    parser.add_argument("--steps", type=int, default=1500, help="of the second stage (default: 1500)")
     parser.add_argument("--processes", type=int, default=2, help="systems trained at a time, one thread each")
     parser.add_argument("--folds", type=int, default=FOLDS, help=f"how many of the {FOLDS} folds (default: all)")
     parser.add_argument("--only", nargs="+", help="names of rows (default: all)")
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also draw warped photos there")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the development data")
     options = parser.parse_args()
     if not options.data.is_dir():
         sys.exit(f"No development data at {options.data}; this benchmark needs its landmark files.")
     load_real(options.data)  # fitted once, before the workers ask for it
-    names = [*UNLEARNED, *SYSTEMS] if not options.only else options.only
+    names = [*UNLEARNED, *SYSTEMS, PACKAGED] if not options.only else options.only
     jobs = [(options.data, name, fold, options.steps) for fold in range(options.folds) for name in names]
     files: dict[str, list[Path]] = {name: [] for name in names}
     with get_context("spawn").Pool(options.processes) as pool:
@@ -255,6 +127,16 @@ def main() -> None:
             "alignment": measure_alignments(options.data),
         }
         RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    if options.sheet:
+        draw_fold(options.sheet, options.data, {name: paths[0] for name, paths in files.items()})
+
+
+def draw_fold(folder: Path, data: Path, files: dict[str, Path]) -> None:
+    """The picture of one fold's translations, from the files that ``run_fold`` left."""
+    opened = {name: np.load(path) for name, path in files.items()}
+    artworks = next(iter(opened.values()))["artworks"].tolist()
+    styles = next(iter(opened.values()))["styles"]
+    draw_warped_photos(folder, data, artworks, styles, {name: file["photos"] for name, file in opened.items()})
 
 
 if __name__ == "__main__":

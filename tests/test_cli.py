@@ -88,6 +88,10 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", f"{PHOTO}=0"), ("--mix", "0.01 to 100")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", "absent.jpg=1"), ("--mix", "absent.jpg")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--translator", "absent"), ("--translator", "absent")),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--random-style", "--translator", "direct"),
+            ("--random-style", "--translator direct"),
+        ),
         (("demo", "--style", "oil"), ("--style", *STYLES)),
         (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
     ],

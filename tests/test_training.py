@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))  # scr
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from dataset import Faces, RealFaces, assign_folds, build_training_set, find_mean_shape, weigh_groups
-from growth import grow_art, mirror
+from growth import distort, grow_art, mirror
 from portraitist.geometry.landmark_network import LandmarkNetwork, NetworkSize
 from portraitist.geometry.translation import mean_face
 from systems import DRIT, MUNIT, OURS, AutoEncoder, CycleGAN, Translation, count_classes
@@ -25,6 +25,7 @@ from translation_figures import (
     retrieve_styles,
     style_transfer,
 )
+from translation_sheets import MARGIN, SIDE_PX, pick_different, warp_photo
 
 SIZE = NetworkSize(content=8, style=4, width=16)
 
@@ -87,6 +88,19 @@ def test_grown_shapes_are_made_of_what_was_given(real):
     assert mirror(mirror(grown)) == pytest.approx(grown)
 
 
+def test_distortions_differ_from_face_to_face_and_their_size_can_be_chosen(real):
+    shapes = np.broadcast_to(real.mean, (400, 68, 2))
+
+    def sizes(size: float) -> np.ndarray:
+        moved = distort(shapes, real.mean, np.random.default_rng(0), size) - shapes
+        return np.sqrt((moved**2).sum(-1).mean(-1))
+
+    whole = sizes(1.0)
+    assert np.quantile(whole, 0.05) < 0.04 < 0.12 < np.quantile(whole, 0.95) < 0.3
+    assert sizes(0.0) == pytest.approx(0)
+    assert np.median(sizes(0.5)) == pytest.approx(np.median(whole) / 2, rel=0.2)
+
+
 def test_components_and_classes_of_a_training_set(training):
     assert training.art.shape == (200, 32)
     assert training.normal.shape == (80, 32)  # mirrored too
@@ -144,3 +158,28 @@ def test_rivals_train_and_only_multi_modal_ones_follow_the_exemplar(training, sy
     assert len(moved) > 0.9 * len(before)
     one, other = (rival.translate(training.normal[:5], art.expand(5, -1)) for art in training.art[:2])
     assert torch.equal(one, other) == (system is CycleGAN)
+
+
+def test_a_photo_is_warped_as_its_landmarks_are_moved_and_its_frame_stays():
+    random = np.random.default_rng(0)
+    points = 100 + 100 * random.random((68, 2))
+    points[:60:59] = [[100, 100], [200, 200]]  # the box that the picture is cut by
+    image = torch.zeros(3, 300, 300)
+    image[:, 148:153, 148:153] = 1.0
+    moved = np.tile([20.0, -10.0], (68, 1))
+    centre = torch.stack(torch.meshgrid(*2 * [torch.arange(SIDE_PX) + 0.5], indexing="xy")) * (220 / SIDE_PX) + 40
+
+    def find_spot(picture: torch.Tensor) -> np.ndarray:
+        return ((centre * picture[0]).sum((1, 2)) / picture[0].sum()).numpy()
+
+    assert MARGIN == 0.6
+    assert find_spot(warp_photo(image, points, 0 * moved)) == pytest.approx([150.5, 150.5], abs=0.5)
+    assert find_spot(warp_photo(image, points, moved)) == pytest.approx([170.5, 140.5], abs=3)
+    image[:] = torch.linspace(0, 1, 300)
+    still, warped = warp_photo(image, points, 0 * moved), warp_photo(image, points, moved)
+    assert (still - warped)[:, :, [0, -1]].abs().max() < 0.01
+
+
+def test_pictures_are_of_artworks_that_differ():
+    shapes = np.array([[3.0, 0.0], [0.1, 0.0], [3.1, 0.0], [0.0, -2.0]])
+    assert pick_different(shapes, 3).tolist() == [1, 2, 3]

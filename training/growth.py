@@ -19,6 +19,9 @@ FIVE_POINTS = ((range(36, 42)), (range(42, 48)), (30,), (48,), (54,))  # eye cen
 MOST_OFF_CENTRE = 0.12  # of the nose tip, in distances of the eye centres: beyond it the head is turned
 RIDGE = 1e-3
 JITTER = 0.04  # of scale across, and of shear
+# Warps of the plane: size, and reach over which they stay alike, in outer eye distances.
+WARPS, DETAILS = (0.11, 0.45), (0.03, 0.12)  # of whole parts of the face, of their outlines
+DISTORTION = 0.7  # of grown artworks: real ones are distorted as they are
 IDENTITY_SHARE = 0.5  # of the difference of two normal faces that may be added to an artwork
 
 
@@ -58,7 +61,7 @@ def grow_art(
     share = IDENTITY_SHARE * random.random((count, 1, 1))
     share[: counts[0]] *= random.random((counts[0], 1, 1)) < 0.5  # half of the artworks stay who they are
     shapes = shapes + share * (_draw(normal, weights, count, random) - _draw(normal, weights, count, random))
-    return _jitter(shapes, mean, random)
+    return _jitter(distort(mean + shapes, mean, random, DISTORTION) - mean, mean, random)
 
 
 def mirror(shapes: Float[np.ndarray, "n 68 2"]) -> Float[np.ndarray, "n 68 2"]:
@@ -83,6 +86,55 @@ def exaggerate(normal: Float[np.ndarray, "n 68 2"], random: np.random.Generator)
     for region in REGIONS:
         factor[:, list(region), 0] = (overall * random.uniform(0.6, 1.4, len(normal)))[:, None]
     return factor * normal
+
+
+def distort(
+    shapes: Float[np.ndarray, "n 68 2"], mean: Float[np.ndarray, "68 2"], random: np.random.Generator, size: float = 1.0
+) -> Float[np.ndarray, "n 68 2"]:
+    """As draughtsmen do and no known artwork did: regions resized and moved, the plane warped. How much of each differs
+    from face to face, down to nearly nothing. A network that has not seen them draws new styles too weakly."""
+    shares = size * random.beta(0.8, 1.2, (3, len(shapes), 1, 1))
+    shapes = shapes + shares[0] * (resize_regions(shapes, random) - shapes)
+    for share, warps in zip(shares[1:], (WARPS, DETAILS), strict=True):
+        shapes = shapes + share * draw_warps(mean, len(shapes), *warps, random)
+    return shapes
+
+
+def resize_regions(shapes: Float[np.ndarray, "n 68 2"], random: np.random.Generator) -> Float[np.ndarray, "n 68 2"]:
+    """Each region about its own middle: wider, higher, turned (eyes and brows as mirrored pairs), and moved."""
+    changed = shapes.copy()
+    count = len(shapes)
+    jaw, brows, nose, eyes, mouth = (list(region) for region in REGIONS)
+    for region, pairs in ((nose, False), (mouth, False), (eyes, True), (brows, True)):
+        size = np.exp(random.normal(0, 0.2, (count, 1, 2)))
+        shift = random.normal(0, 0.045, (count, 1, 2))
+        angle = random.normal(0, 0.12, count)
+        halves = ((region[: len(region) // 2], 1.0), (region[len(region) // 2 :], -1.0)) if pairs else ((region, 0.0),)
+        for points, side in halves:
+            part = shapes[:, points]
+            middle = part.mean(1, keepdims=True)
+            cos, sin = np.cos(side * angle), np.sin(side * angle)
+            turn = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
+            mirrored = shift * np.array([side, 1.0])  # a lone region stays on the midline
+            changed[:, points] = middle + mirrored + ((part - middle) * size) @ turn
+    # The jaw about the height of the ears: narrower or wider, shorter or longer, more so the farther down.
+    top = shapes[:, [0, 16]].mean(1, keepdims=True)
+    arms = shapes[:, jaw] - top
+    down = (arms[..., 1:] / arms[..., 1:].min(1, keepdims=True)).clip(0, 1)
+    factor = 1 + down * (np.exp(random.normal(0, 0.16, (count, 1, 2))) - 1)
+    changed[:, jaw] = top + arms * factor * np.exp(random.normal(0, 0.05, (count, 1, 1)))
+    return changed
+
+
+def draw_warps(
+    mean: Float[np.ndarray, "68 2"], count: int, size: float, reach: float, random: np.random.Generator
+) -> Float[np.ndarray, "n 68 2"]:
+    """Gaussian displacements of the points, ``size`` eye distances large, alike within ``reach``; half of each is
+    mirror-symmetric."""
+    apart = np.linalg.norm(mean[:, None] - mean[None], axis=2)
+    factor = np.linalg.cholesky(np.exp(-0.5 * (apart / reach) ** 2) + 1e-6 * np.eye(68))
+    drawn = size * np.einsum("pq,nqj->npj", factor, random.standard_normal((count, 68, 2)))
+    return (drawn + mirror(drawn)) / 2 + (drawn - mirror(drawn)) * random.uniform(0, 0.5, (count, 1, 1))
 
 
 def _jitter(shapes: np.ndarray, mean: np.ndarray, random: np.random.Generator) -> np.ndarray:

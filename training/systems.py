@@ -91,7 +91,7 @@ class TranslationWeights:
 
 
 PAPER = TranslationWeights()
-OURS = TranslationWeights(content=2.0, kl=0.1, anchor=0.1, displacement=8.0)
+OURS = TranslationWeights(content=3.0, kl=0.1, adversarial=3.0, classes=3.0, anchor=0.1, displacement=8.0)
 
 
 class AutoEncoder(nn.Module):

@@ -47,6 +47,12 @@ class ArgumentError(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(self, args=None, namespace=None):
+        values, rest = super().parse_known_args(args, namespace)
+        if getattr(values, "random_style", False) and getattr(values, "translator", None) == "direct":
+            self.error("--random-style draws from the styles that a network has learnt; --translator direct has none")
+        return values, rest
+
     def error(self, message: str) -> NoReturn:
         raise ArgumentError(f"{message.removeprefix('argument ')}. See {self.prog} --help.")
 

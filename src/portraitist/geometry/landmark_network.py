@@ -40,7 +40,7 @@ class NetworkSize:
 
     coefficients: int = 32
     content: int = 32
-    style: int = 16
+    style: int = 32
     width: int = 64
     residual: bool = True
 
