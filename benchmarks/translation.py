@@ -66,7 +66,6 @@ def read_rows(files: dict[str, list[Path]]) -> dict[str, dict]:
             "gain": float(np.median(np.concatenate([gain.ravel() for _, gain in transfer]))),
             "diversity": float(np.mean([measure_diversity(result) for result in results])),
             "class_accuracy": float(np.mean([about["class"] for about in abouts])),
-            "seconds": float(np.mean([about["seconds"] for about in abouts])),
         }
         for key in ("photo_move", "content_code_error", "style_code_error", "auto_encoder_error"):
             if key in abouts[0]:

@@ -73,23 +73,36 @@ def run_fold(job: tuple[Path, str, int, int]) -> Path:
     if name in UNLEARNED:
         shapes = translate_unlearned(name, both, styles, seen)
     else:
-        system, space = load_packaged() if name == PACKAGED else (SYSTEMS[name](training, steps, fold), training.space)
+        system = load_packaged() if name == PACKAGED else SYSTEMS[name](training, steps, fold)
+        space = load_packaged().trained.space if name == PACKAGED else training.space
         shapes, extra = translate_all(system, space, both, styles)
+    seconds = time.perf_counter() - began
     shapes, photos = shapes[:, :CONTENTS], shapes[:, CONTENTS:]
-    judged = judge_classes(training, shapes, styles, fold)
+    judged = judge_classes(data, fold, shapes, styles)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    about = {"seconds": time.perf_counter() - began, "explained": training.explained, "class": judged, **extra}
+    about = {"seconds": seconds, "explained": training.explained, "class": judged, **extra}
     arrays = {"shapes": shapes.astype(np.float32), "photos": photos.astype(np.float32)}
     artworks = {"styles": styles, "artworks": held_out.art.groups}
     np.savez_compressed(kept, **arrays, contents=contents, **artworks, about=json.dumps(about))
     return kept
 
 
+class Packaged(Translation):
+    """A translator file in the shape of a trained system, moving faces as the product does. Its classifier and judge
+    are not used."""
+
+    def __init__(self, trained: TrainedTranslator) -> None:
+        super().__init__(trained.network, 1, OURS)
+        self.trained = trained
+
+    @torch.no_grad()
+    def translate(self, normal: torch.Tensor, art: torch.Tensor) -> torch.Tensor:
+        return normal + self.trained.move(normal, self.network.style_code(art))
+
+
 @cache
-def load_packaged() -> tuple[Translation, ShapeSpace]:
-    """The network in the package, in the shape of a trained system; its classifier and judge are not used."""
-    trained: TrainedTranslator = load_translator(asset_path("translator.safetensors"))
-    return Translation(trained.network, 1, OURS), trained.space
+def load_packaged() -> Packaged:
+    return Packaged(load_translator(asset_path("translator.safetensors")))
 
 
 def translate_unlearned(name: str, contents: np.ndarray, styles: np.ndarray, seen: RealFaces) -> np.ndarray:
@@ -144,20 +157,26 @@ def _compare_codes(system: Translation, normal: torch.Tensor, art: torch.Tensor,
     }
 
 
-def judge_classes(training: TrainingSet, shapes: np.ndarray, styles: np.ndarray, fold: int) -> float:
+def judge_classes(data: Path, fold: int, shapes: np.ndarray, styles: np.ndarray) -> float:
     """Share of translations that a classifier trained apart puts into the class that it puts their exemplar into."""
+    classifier, space = train_classifier(data, fold)
+    with torch.no_grad():
+        wanted = classifier(space.encode(torch.from_numpy(styles).float().view(-1, 68, 2))).argmax(1)
+        flat = torch.from_numpy(np.ascontiguousarray(shapes)).float().view(-1, 68, 2)
+        found = classifier(space.encode(flat)).argmax(1).view(len(styles), -1)
+    return float((found == wanted[:, None]).float().mean())
+
+
+@cache
+def train_classifier(data: Path, fold: int) -> tuple[torch.nn.Module, ShapeSpace]:
+    training, _, _ = prepare_fold(data, fold)
     torch.manual_seed(1000 + fold)
     classifier = build_judge(SIZE, count_classes(training.classes))
     optimizer, generator = adam(classifier), torch.Generator().manual_seed(1000 + fold)
     for _ in range(CLASSIFIER_STEPS):
         _, art, classes = draw_batch(training, generator)
         step(optimizer, F.cross_entropy(classifier(art), classes))
-    space = training.space
-    with torch.no_grad():
-        wanted = classifier(space.encode(torch.from_numpy(styles).float().view(-1, 68, 2))).argmax(1)
-        flat = torch.from_numpy(np.ascontiguousarray(shapes)).float().view(-1, 68, 2)
-        found = classifier(space.encode(flat)).argmax(1).view(len(styles), -1)
-    return float((found == wanted[:, None]).float().mean())
+    return classifier, training.space
 
 
 @cache

@@ -1,5 +1,6 @@
 """Training of the landmark translator and the figures of its table, on made-up shapes."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -12,9 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from dataset import Faces, RealFaces, assign_folds, build_training_set, find_mean_shape, weigh_groups
 from growth import distort, grow_art, mirror
-from portraitist.geometry.landmark_network import LandmarkNetwork, NetworkSize
+from portraitist.geometry.landmark_network import LandmarkNetwork, NetworkSize, TrainedTranslator
 from portraitist.geometry.translation import mean_face
 from systems import DRIT, MUNIT, OURS, AutoEncoder, CycleGAN, Translation, count_classes
+from train import measure_photo_share
 from trainer import train_stage
 from translation_alignment import align_by_affine, align_by_similarity
 from translation_figures import (
@@ -145,6 +147,15 @@ def test_the_first_stage_learns_and_the_second_leaves_it_alone(training):
     train_stage("stage 2", Translation(network, 25, OURS), training, 3, torch.Generator().manual_seed(0))
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith(("encode_normal", "decode_normal")), name
+
+
+def test_photo_share_of_moves_is_proportional_to_the_reach_and_follows_the_seed(training):
+    torch.manual_seed(0)
+    trained = TrainedTranslator(training.space, LandmarkNetwork(SIZE), 1.0, {})
+    share = measure_photo_share(trained, training, 0)
+    assert measure_photo_share(trained, training, 0) == share > 0
+    assert measure_photo_share(trained, training, 1) != share
+    assert measure_photo_share(dataclasses.replace(trained, reach=0.5), training, 0) == pytest.approx(share / 2)
 
 
 @pytest.mark.parametrize("system", [CycleGAN, MUNIT, DRIT])

@@ -43,7 +43,7 @@ def trained():
     torch.manual_seed(0)
     basis = torch.linalg.qr(torch.randn(136, SIZE.coefficients))[0].T.contiguous()
     network = LandmarkNetwork(SIZE).eval().requires_grad_(False)
-    return TrainedTranslator(ShapeSpace(torch.randn(68, 2), basis, 0.1), network, {"data": "none"})
+    return TrainedTranslator(ShapeSpace(torch.randn(68, 2), basis, 0.1), network, 1.5, {"data": "none"})
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,7 @@ def test_a_saved_translator_translates_alike(trained, tmp_path):
     again = load_translator(path)
     assert again.card == trained.card
     assert again.network.size == SIZE
+    assert again.reach == trained.reach
     normal, style = torch.randn(4, SIZE.coefficients), torch.randn(4, SIZE.style)
     torch.testing.assert_close(
         again.network.translate(normal, style), trained.network.translate(normal, style), atol=2e-2, rtol=2e-2
@@ -138,6 +139,9 @@ def rewrite(path, change):
 
 DAMAGES = {
     "newer version": lambda header, about: about.update(version=99),
+    "version without reach": lambda header, about: (about.update(version=1), about.pop("reach")),
+    "reach": lambda header, about: about.update(reach=-1.0),
+    "no reach": lambda header, about: about.update(reach=float("nan")),
     "no size": lambda header, about: about.pop("size"),
     "unknown size": lambda header, about: about["size"].update(depth=3),
     "huge": lambda header, about: about["size"].update(width=10**6),
@@ -190,6 +194,13 @@ def test_mixtures_weigh_their_exemplars(model, shipped):
     torch.testing.assert_close(shipped.move(content, [Exemplar(first, 2.0), Exemplar(first, 5.0)]), alone)
     nearly = shipped.move(content, [Exemplar(first, 99.0), Exemplar(second, 1.0)])
     assert (nearly - alone).norm() < 0.1 * alone.norm()
+
+
+def test_moves_are_multiplied_by_the_reach(trained):
+    normal, style = torch.randn(3, SIZE.coefficients), torch.randn(3, SIZE.style)
+    network = trained.network
+    bare = network.translate(normal, style) - network.decode_normal(network.encode_normal(normal))
+    torch.testing.assert_close(trained.move(normal, style), 1.5 * bare)
 
 
 def test_random_styles_follow_the_seed(model, sitter, shipped):

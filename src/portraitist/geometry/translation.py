@@ -101,8 +101,7 @@ class DirectTranslator:
 
 @dataclass(frozen=True)
 class NetworkTranslator:
-    """The trained network. It moves a face by G_Y(E_X(l_x), s_y) - G_X(E_X(l_x)), so that what 32 components and the
-    auto-encoder lose of the sitter is not lost."""
+    """The trained network."""
 
     trained: TrainedTranslator
 
@@ -119,9 +118,8 @@ class NetworkTranslator:
         return self._move_by(content, torch.randn(self.trained.network.size.style, generator=generator))
 
     def _move_by(self, content: Float[Tensor, "68 2"], style: Float[Tensor, "s"]) -> Float[Tensor, "68 2"]:
-        space, network = self.trained.space, self.trained.network
-        code = network.encode_normal(space.encode(content[None]))
-        return close_lips(space.decode(network.combine(code, style[None]) - network.decode_normal(code))[0])
+        space = self.trained.space
+        return close_lips(space.decode(self.trained.move(space.encode(content[None]), style[None]))[0])
 
 
 def _shares(exemplars: Sequence[Exemplar]) -> Float[Tensor, "k"]:
