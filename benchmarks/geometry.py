@@ -131,7 +131,7 @@ def measure_photos(photos: list[Exemplar], fits: dict, model: HeadModel, transla
 
 
 def time_steps(fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator) -> dict[str, float]:
-    """Medians on one thread, everything factored and warm."""
+    """Medians of processor time on one thread, everything factored and warm; other programs do not count."""
     (_, fit), head, exemplar = next(iter(fits.values())), next(iter(heads.values())), list(exemplars.values())[-1]
     config = GeometryConfig()
     deformer = build_deformer(model, config.stiffness)
@@ -149,9 +149,9 @@ def time_steps(fits: dict, heads: dict, exemplars: dict, model: HeadModel, trans
 
 
 def _time(step) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     step()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 if __name__ == "__main__":

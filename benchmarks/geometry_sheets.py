@@ -22,7 +22,7 @@ from portraitist.types import Head, HeadFit, Image
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 VIEW_PX, LANDMARKS_PX = 256, 320
-LANDMARKS_WIDTH = 3.4  # of a panel, in outer eye distances
+LANDMARKS_WIDTH = 2.4  # of a panel, in outer eye distances
 SITTER, DRAWN = (190, 190, 190), (20, 20, 20)
 LIGHT = torch.nn.functional.normalize(torch.tensor([-0.4, 0.5, 0.8]), dim=0)
 
@@ -40,9 +40,7 @@ def draw_sheets(
     """Landmark sets at every strength; heads: sitters by artworks at strength 1, one sitter's strengths, and both ways
     of lifting to depth from 60 degrees to either side."""
     for strength in STRENGTHS:
-        rows = [
-            draw_landmark_row(art, strength, fits, exemplar, model, translator) for art, exemplar in exemplars.items()
-        ]
+        rows = [_draw_row(art, strength, fits, exemplar, model, translator) for art, exemplar in exemplars.items()]
         save_image(folder / f"landmarks-{strength:g}.png", draw_sheet(rows, 2400))
     grid = [[Panel("unstylised", render_untextured(heads[name], 0.0)) for name in fits]]
     for art, exemplar in exemplars.items():

@@ -119,7 +119,7 @@ def main() -> None:
     print_table(rows)
     if not options.only:
         record = {
-            "command": " ".join(["python benchmarks/translation.py", *sys.argv[1:]]),
+            "command": f"python benchmarks/translation.py --steps {options.steps} --folds {options.folds}",
             "steps": options.steps,
             "folds": options.folds,
             "rows": rows,

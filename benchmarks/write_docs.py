@@ -54,8 +54,8 @@ either side, 20 degrees from above and below), and where a figure covers several
 - *Inside shows elsewhere*: eyeballs, sockets, teeth and mouth seen where there is no opening, over all 52 actions.
 - *Teeth behind lip*: by how much the lower front teeth stay behind the lower lip under `jawOpen`, of its way.
 - *Flipped triangles*: over all 52 actions, as in the quality table.""",
-    "translation": """Every system is trained on each of `folds` folds and translates 100 people by 21 artworks that it
-has not seen; `steps` are those of the second stage. All but the first three rows are networks. *paper* has the printed
+    "translation": """Every system is trained on each of `folds` (of eight) folds and translates 100 people by 21 artworks that
+it has not seen; `steps` are those of the second stage. All but the first three rows are networks. *paper* has the printed
 losses and weights, in the residual blocks that all systems share or in plain layers; *ours* adds the two losses of
 `training/systems.py`. *Ours, clean data* is the translator in the package, trained apart (`docs/translator.md`) and
 only evaluated here: it saw none of these people and artworks.
@@ -76,7 +76,7 @@ only evaluated here: it saw none of these people and artworks.
   variance that 32 components explain (the paper: 99.58 %).""",
     "geometry": """Eight sitters by twelve artworks, six of them with hand-set points, without texture. *Moved*:
 root mean square over the landmarks, frontal. *Photo as artwork*: each sitter with the other seven photos; wanted
-below 0.03. *Milliseconds*: medians on one thread.""",
+below 0.03. *Milliseconds*: medians of processor time on one thread.""",
     "geometry_pairs": """Shape cosine and gain of the 32 pairs as in the quality table, at strength 1 without texture.
 *detected*: every artwork as the detector reads it, as in that table; *hand-set*: the last eight by their hand-set
 points, as with `--art-landmarks`. *Photo as artwork*: mean movement of 12 sitters by each other's photos, wanted below
