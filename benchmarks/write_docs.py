@@ -54,11 +54,11 @@ either side, 20 degrees from above and below), and where a figure covers several
 - *Inside shows elsewhere*: eyeballs, sockets, teeth and mouth seen where there is no opening, over all 52 actions.
 - *Teeth behind lip*: by how much the lower front teeth stay behind the lower lip under `jawOpen`, of its way.
 - *Flipped triangles*: over all 52 actions, as in the quality table.""",
-    "translation": """Every system is trained on each of `folds` (of eight) folds and translates 100 people by 21 artworks that
-it has not seen; `steps` are those of the second stage. All but the first three rows are networks. *paper* has the printed
-losses and weights, in the residual blocks that all systems share or in plain layers; *ours* adds the two losses of
-`training/systems.py`. *Ours, clean data* is the translator in the package, trained apart (`docs/translator.md`) and
-only evaluated here: it saw none of these people and artworks.
+    "translation": """Every system is trained on each of `folds` (of eight) folds and translates 100 people by 21
+artworks that it has not seen; `steps` are those of the second stage. All but the first three rows are networks.
+*paper* has the printed losses and weights, in the residual blocks that all systems share or in plain layers; *ours*
+adds the two losses of `training/systems.py` and weighs them anew. *Ours, clean data* is the translator in the package,
+trained apart (`docs/translator.md`) and only evaluated here: it saw none of these people and artworks.
 
 - *fid*: Fréchet distance in a 32-dimensional space of components between translations and the
   annotated artworks of these folds, in percent of the outer eye distance, squared; pooled over the folds, 95 %

@@ -139,7 +139,7 @@ def rewrite(path, change):
 
 DAMAGES = {
     "newer version": lambda header, about: about.update(version=99),
-    "version without reach": lambda header, about: (about.update(version=1), about.pop("reach")),
+    "older version": lambda header, about: about.update(version=1),
     "reach": lambda header, about: about.update(reach=-1.0),
     "no reach": lambda header, about: about.update(reach=float("nan")),
     "no size": lambda header, about: about.pop("size"),
