@@ -22,7 +22,7 @@ from portraitist.types import Head, HeadFit, Image
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 VIEW_PX, LANDMARKS_PX = 256, 320
-LANDMARKS_WIDTH = 2.4  # of a panel, in outer eye distances
+LANDMARKS_WIDTH = 2.9  # of a panel, in outer eye distances
 SITTER, DRAWN = (190, 190, 190), (20, 20, 20)
 LIGHT = torch.nn.functional.normalize(torch.tensor([-0.4, 0.5, 0.8]), dim=0)
 
