@@ -12,12 +12,13 @@ from portraitist.texture import optimization
 from portraitist.texture.optimization import TextureConfig, stylize_texture
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.rendering import mark_texels
-from portraitist.texture.targets import cut_exemplar, make_view_bank, measure_roughness, sample_style
+from portraitist.texture.semantics import HAIR, NOWHERE, SKIN, label_texels
+from portraitist.texture.targets import Subject, cut_source, make_view_bank, sample_style
 from portraitist.texture.vgg import load_vgg
 from portraitist.types import REGIONS, Cancelled, Progress
 
 TINY = TextureConfig(
-    texture_size=32, scales_px=(32, 48), steps=(3, 3), samples=(96, 96), content_weights=(2.0, 2.0), views=3
+    texture_size=32, scales_px=(32, 48), steps=(3, 3), samples=(96, 96), content_scales=(0.2, 0.2), near_views=3
 )
 
 
@@ -58,11 +59,14 @@ def art():
     stripes = ((columns + rows) % 8 < 4).float()
     face = torch.stack([0.4 + 0.5 * stripes, 0.1 + 0.2 * stripes, 0.1 + 0.1 * stripes])
     green = torch.tensor([0.0, 1.0, 0.0])[:, None, None]
-    return face * mask + green * (1 - mask), mask
+    labels = torch.where(mask > 0, SKIN, NOWHERE)
+    labels[:16][mask[:16] > 0] = HAIR  # of the same stripes
+    return face * mask + green * (1 - mask), labels
 
 
 def run(mesh, content, art, vgg, config=TINY, seed=0, progress=None):
-    return stylize_texture(mesh, content, *art, vgg, config, torch.Generator().manual_seed(seed), progress)
+    sources = [cut_source(*art)]
+    return stylize_texture(mesh, content, sources, vgg, config, torch.Generator().manual_seed(seed), progress)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,7 @@ def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(styliz
 
 def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
     losses: list[Progress] = []
-    config = dataclasses.replace(TINY, scales_px=(48,), steps=(30,), samples=(128,), content_weights=(2.0,))
+    config = dataclasses.replace(TINY, scales_px=(48,), steps=(30,), samples=(128,), content_scales=(0.2,))
     run(mesh, content, art, vgg, config, progress=losses.append)
     values = torch.tensor([report.loss for report in losses])
     assert values[-10:].mean() < 0.9 * values[:5].mean()
@@ -118,44 +122,40 @@ def test_half_strength_lies_between(stylized, mesh, content, art, vgg):
     assert 0.2 * (full - content).abs().mean() < (half - content).abs().mean() < 0.8 * (full - content).abs().mean()
 
 
-def test_an_empty_face_region_is_refused(mesh, content, art, vgg):
+def test_an_empty_face_region_is_refused(art):
     with pytest.raises(ValueError, match="empty"):
-        run(mesh, content, (art[0], torch.zeros_like(art[1])), vgg)
+        cut_source(art[0], torch.full_like(art[1], NOWHERE))
 
 
-def test_exemplar_has_no_trace_of_the_background(art, vgg):
-    exemplar = cut_exemplar(*art)
-    assert exemplar.image[1].max() < 0.4
-    assert exemplar.mask.sum() < art[1].sum()
-    style = sample_style(exemplar, 30.0, vgg, torch.Generator().manual_seed(0))
+def test_source_has_no_trace_of_the_background(art, vgg):
+    source = cut_source(*art)
+    assert source.image[1].max() < 0.4
+    style = sample_style([source], 30.0, vgg, torch.Generator().manual_seed(0))
     assert style.hypercolumns[:, 1].max() < 0.4  # the second channel is green
     torch.testing.assert_close(style.units.norm(dim=1), torch.ones(len(style.units)))
+    assert set(style.parts.tolist()) == {SKIN, HAIR}
+
+
+def test_mixed_artworks_give_style_points_by_their_weights(art, vgg):
+    blue = torch.tensor([0.1, 0.1, 0.9])[:, None, None].expand_as(art[0])
+    sources = [cut_source(art[0], art[1], 0.75), cut_source(blue, art[1], 0.25)]
+    style = sample_style(sources, 90.0, vgg, torch.Generator().manual_seed(0))
+    assert (style.hypercolumns[:, 2] > 0.8).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
 def test_view_points_are_inside_the_head_and_know_the_face(mesh, content, art, vgg):
     ground = torch.tensor([0.5, 0.2, 0.2])
-    bank = make_view_bank(mesh, content, content, ground, vgg, 32, 4, torch.Generator().manual_seed(0))
+    labels = label_texels(mesh, content)
+    subject = Subject(mesh, content, content, labels)
+    bank = make_view_bank(subject, ground, vgg, 32, 4, True, torch.Generator().manual_seed(0))
     assert len(bank.near) == 4
     scalp = REGIONS.index("scalp")
     for view in bank.near + bank.wide:
         columns, rows = view.points_px.long().unbind(1)
         assert view.fragments.mask[rows, columns].all()
         assert torch.equal(view.in_face, mesh.regions[view.fragments.face_ids[rows, columns]] != scalp)
+        assert (view.parts >= 0).all()
     assert min(view.in_face.float().mean() for view in bank.wide) < 0.2  # the back of the head
-
-
-def test_roughness_tells_light_from_hue_and_smooth_from_rough():
-    inside = torch.ones(24, 24, dtype=torch.bool)
-    inside[:, :9] = inside[:, -9:] = inside[:9] = inside[-9:] = False
-    ramp = torch.linspace(0, 1, 24).expand(3, 24, 24)
-    assert measure_roughness(ramp, inside).max() < 1e-6
-    noise = torch.rand(1, 24, 24, generator=torch.Generator().manual_seed(0)).expand(3, 24, 24)
-    grey = measure_roughness(noise, inside)
-    assert grey[[0, 3]].min() > 0.2
-    assert grey[[1, 2, 4, 5]].max() < 1e-5
-    stripes = torch.zeros(3, 24, 24)
-    stripes[:, :, ::2] = 1.0  # a lit column has one lit in three around it, a dark one two: both are off by 2/3
-    assert measure_roughness(stripes, inside)[0].item() == pytest.approx(3**0.5 * 2 / 3, abs=1e-4)
 
 
 def test_pyramid_folds_back_and_its_bands_sum_to_nothing():
@@ -190,4 +190,4 @@ def test_a_texel_without_gradient_stays_put():
 )
 def test_presets_have_one_entry_per_scale(preset):
     config = preset()
-    assert len(config.scales_px) == len(config.steps) == len(config.samples) == len(config.content_weights)
+    assert len(config.scales_px) == len(config.steps) == len(config.samples) == len(config.content_scales)

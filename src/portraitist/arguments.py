@@ -11,6 +11,7 @@ from typing import NoReturn
 PRESETS = ("draft", "standard", "best")
 STYLES = ("mosaic", "brush", "ink")
 REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
+PARTS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
 DEMO_OUTPUT = Path("portraitist-demo")
 
 
@@ -29,6 +30,10 @@ class Request:
     mix: list[tuple[Path, float]] | None = None
     translator: str = "network"
     texture: float | None = None
+    parts: dict[str, float] | None = None
+    style_mask: Path | None = None
+    keep_color: bool = False
+    delight: float | None = None
     photo_landmarks: Path | None = None
     art_landmarks: Path | None = None
     texture_size: int | None = None
@@ -107,7 +112,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
     add("--geometry", type=_number(float, 0, 2), metavar="0..2", help="exaggeration: 0 none, 1 the artwork's own")
     add(
         "--regions",
-        type=_region_strengths,
+        type=_named_strengths(REGIONS, 2),
         metavar="NAME=0..2,...",
         help="exaggeration of single regions times --geometry: eyes, brows, nose, mouth, outline",
     )
@@ -118,7 +123,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
         type=_weighted_file,
         action="append",
         metavar="ART[=WEIGHT]",
-        help="mix in the shape of another artwork, whose weight is 1 beside ART's 1; may be repeated",
+        help="mix in the shape and style of another artwork, of weight 1 beside ART's 1; may be repeated",
     )
     add(
         "--translator",
@@ -127,6 +132,15 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
         help="translation of shapes (default: network)",
     )
     add("--texture", type=_number(float, 0, 1), metavar="0..1", help="style of the texture: 0 keeps the photo's")
+    add(
+        "--parts",
+        type=_named_strengths(PARTS, 1),
+        metavar="NAME=0..1,...",
+        help=f"style of single parts of the texture times --texture: {', '.join(PARTS)}",
+    )
+    add("--style-mask", type=_existing_file, metavar="FILE", help="picture over ART, white where style is taken from")
+    add("--keep-color", action="store_true", help="the artwork's strokes in the sitter's own colours")
+    add("--delight", type=_number(float, 0, 1), metavar="0..1", help="even out light and shade painted in the artwork")
     landmark_help = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
     add("--photo-landmarks", type=_existing_file, metavar="FILE", help=landmark_help.format("photo"))
     add("--art-landmarks", type=_existing_file, metavar="FILE", help=landmark_help.format("artwork"))
@@ -184,15 +198,19 @@ def _translator(text: str) -> str:
     return text if text in ("network", "direct") else str(_existing_file(text))
 
 
-def _region_strengths(text: str) -> dict[str, float]:
+def _named_strengths(names: tuple[str, ...], most: float) -> Callable[[str], dict[str, float]]:
     """eyes=0.5,nose=2 as a mapping."""
-    parse, strengths = _number(float, 0, 2), {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        if not equals or name not in REGIONS or name in strengths:
-            raise argparse.ArgumentTypeError(f"NAME=STRENGTH with each of {', '.join(REGIONS)} once, got {part!r}")
-        strengths[name] = parse(value)
-    return strengths
+
+    def parse(text: str) -> dict[str, float]:
+        parse_number, strengths = _number(float, 0, most), {}
+        for part in text.split(","):
+            name, equals, value = part.partition("=")
+            if not equals or name not in names or name in strengths:
+                raise argparse.ArgumentTypeError(f"NAME=STRENGTH with each of {', '.join(names)} once, got {part!r}")
+            strengths[name] = parse_number(value)
+        return strengths
+
+    return parse
 
 
 def _weighted_file(text: str) -> tuple[Path, float]:

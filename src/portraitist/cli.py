@@ -107,6 +107,7 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         check_output(request.output, request.overwrite)
         photo, art = load_image(request.photo), load_image(request.art)
         mix = [(load_image(path), weight) for path, weight in request.mix or ()]
+        mask = load_image(request.style_mask).mean(0) if request.style_mask else None
     landmarks = {
         "photo_landmarks": _read_points(request.photo_landmarks, request.photo, photo),
         "art_landmarks": _read_points(request.art_landmarks, request.art, art),
@@ -118,17 +119,20 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         art,
         models,
         config,
+        style_mask=mask,
         mix=mix,
         progress=_report_to(show),
         **landmarks,
     )
     show("writing files", 0, 1)
-    landmark_files = _given(photo_landmarks=request.photo_landmarks, art_landmarks=request.art_landmarks)
+    more_files = _given(
+        photo_landmarks=request.photo_landmarks, art_landmarks=request.art_landmarks, style_mask=request.style_mask
+    )
     return write_result(
         dataclasses.replace(result, warnings=(*said, *result.warnings)),
         request.output,
         config=config,
-        inputs={"photo": request.photo, "art": request.art, **landmark_files, **_name_mixed(request)},
+        inputs={"photo": request.photo, "art": request.art, **more_files, **_name_mixed(request)},
         device=str(models.device),
         overwrite=request.overwrite,
         save_all=request.save_all,
@@ -168,7 +172,10 @@ def make_config(request: Request) -> Config:
             **_given(strength=request.geometry, exaggerate=request.exaggerate),
         ),
         texture=dataclasses.replace(
-            config.texture, **_given(strength=request.texture, texture_size=request.texture_size)
+            config.texture,
+            parts=dataclasses.replace(config.texture.parts, **(request.parts or {})),
+            keep_colours=request.keep_color,
+            **_given(strength=request.texture, texture_size=request.texture_size, delight=request.delight),
         ),
         subdivide=request.subdivide,
         **_given(seed=request.seed),

@@ -16,7 +16,6 @@ from portraitist.files.landmark_files import check_landmarks
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.subdivision import subdivide_head
 from portraitist.geometry.translation import (
-    Exemplar,
     GeometryConfig,
     Translator,
     make_translator,
@@ -32,16 +31,16 @@ from portraitist.reconstruction.outline import fit_outline
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
 from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
 from portraitist.texture.optimization import TextureConfig, stylize_texture
-from portraitist.texture.rendering import rasterize
+from portraitist.texture.semantics import apply_style_mask, label_artwork
+from portraitist.texture.shading import even_shading
+from portraitist.texture.targets import StyleSource, cut_source
 from portraitist.texture.vgg import VGG, load_vgg
 from portraitist.types import (
-    REGIONS,
     Head,
     HeadFit,
     Image,
     InputError,
     Landmarks,
-    Mesh,
     Progress,
     ProgressCallback,
     Result,
@@ -53,7 +52,6 @@ NEAR_NORMAL_WARNING = (
     "The artwork's face is shaped nearly like a normal one, so that the head's shape hardly changes "
     "({:.1f} % of the eye distance). To exaggerate the sitter's own features instead, use --exaggerate 1."
 )
-FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
 
 
 @dataclass(frozen=True)
@@ -156,14 +154,17 @@ def stylize(
     *,
     photo_landmarks: Float[Tensor, "68 2"] | None = None,
     art_landmarks: Float[Tensor, "68 2"] | None = None,
+    style_mask: Float[Tensor, "h w"] | None = None,
     mix: Sequence[tuple[Image, float]] = (),
     progress: ProgressCallback | None = None,
 ) -> Result:
     """Photo and artwork in, stylised head and every intermediate out.
 
     ``photo``, ``art``: sRGB images [3,h,w] in 0..1. Given landmarks (68 points in iBUG order, pixels) replace
-    detection. ``mix``: more artworks whose shape is mixed with that of ``art``, and their weights beside its 1.
-    Raises NoFaceError, FitError, or whatever ``progress`` raises to cancel.
+    detection. ``style_mask``: the size of ``art``, 1 where the texture's style is taken from, instead of its face and
+    hair. ``mix``: more artworks whose shape and style are mixed with those of ``art``, and weights beside its 1.
+    Raises NoFaceError, FitError, InputError for a mask of another size or without anything in it, or whatever
+    ``progress`` raises to cancel.
     """
     config = config or Config.standard()
     generator = torch.Generator().manual_seed(config.seed)
@@ -180,6 +181,7 @@ def stylize(
         person = segment_person(photo, seen_photo, models.segmenter)
         photo_fit = fit_photo(seen_photo, person, models.head, config.fit)
         art_fit = fit_head(seen_art, models.head, config.fit)
+        others = [_study_artwork(image, models, config, warnings) for image, _ in mix]
 
         # 3. Canonical texture t_x.
         stages.start("unwrap")
@@ -195,17 +197,24 @@ def stylize(
 
         # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
         stages.start("geometry")
-        exemplars = [measure_exemplar(seen_art, art_fit, models.head, models.translator)]
-        exemplars += [_measure_other(image, weight, models, config, warnings) for image, weight in mix]
+        weights = [1.0, *(weight for _, weight in mix)]
+        studied = [(seen_art, art_fit), *others]
+        exemplars = [
+            measure_exemplar(seen, fit, models.head, models.translator, weight)
+            for (seen, fit), weight in zip(studied, weights, strict=True)
+        ]
         targets = translate_landmarks(photo_fit, exemplars, models.head, models.translator, config.geometry, generator)
         movement = _check_movement(photo_fit, targets, models.head, config, warnings)
         deformed = deform_to_landmarks(content, targets, build_deformer(models.head, config.geometry.stiffness))
 
     # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
     stages.start("texture")
-    face = mark_face(art_fit.mesh, art_fit)
+    sources = [
+        _cut_source(image, seen, fit, weight / sum(weights), config.texture, style_mask if image is art else None)
+        for image, (seen, fit), weight in zip([art, *(image for image, _ in mix)], studied, weights, strict=True)
+    ]
     texture = stylize_texture(
-        deformed.mesh, content.texture, art, face, models.vgg, config.texture, generator, progress
+        deformed.mesh, content.texture, sources, models.vgg, config.texture, generator, progress
     )  # fmt: skip
     stages.stop()
     stylized = replace(deformed, texture=_round_to_bytes(texture))
@@ -250,11 +259,25 @@ def _check_movement(fit: HeadFit, targets: Tensor, model: HeadModel, config: Con
     return movement
 
 
-def _measure_other(image: Image, weight: float, models: Models, config: Config, warnings: list[str]) -> Exemplar:
+def _study_artwork(image: Image, models: Models, config: Config, warnings: list[str]) -> tuple[Landmarks, HeadFit]:
     landmarks = _find_landmarks(image, None, models, "mixed artwork", warnings)
-    return measure_exemplar(
-        landmarks, fit_head(landmarks, models.head, config.fit), models.head, models.translator, weight
-    )
+    return landmarks, fit_head(landmarks, models.head, config.fit)
+
+
+def _cut_source(
+    art: Image,
+    landmarks: Landmarks,
+    fit: HeadFit,
+    weight: float,
+    config: TextureConfig,
+    mask: Float[Tensor, "h w"] | None,
+) -> StyleSource:
+    """What of an artwork the texture is painted after."""
+    labels = label_artwork(art, fit.mesh, fit.camera, landmarks.points)
+    art = even_shading(art, labels, fit.mesh, fit.camera, config.delight)
+    if mask is not None:
+        labels = apply_style_mask(labels, mask)
+    return cut_source(art, labels, weight)
 
 
 def fit_photo(
@@ -281,11 +304,3 @@ def make_content(fit: HeadFit, texture: Image, model: HeadModel) -> Head:
         landmarks68=model.landmarks68,
         original=fit.mesh.vertices,
     )
-
-
-def mark_face(mesh: Mesh, fit: HeadFit) -> Float[Tensor, "h w"]:
-    """1 where the picture shows the face (forehead to chin, ear to ear; no ears, hair or neck), else 0."""
-    seen = rasterize(mesh, fit.camera)
-    wanted = torch.tensor([name in FACE_REGIONS for name in REGIONS])
-    region = mesh.regions[seen.face_ids.clamp(min=0)]
-    return (seen.mask & wanted[region]).float()

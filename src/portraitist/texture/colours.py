@@ -10,6 +10,8 @@ from torch import Tensor
 # hue cannot hide behind a matching brightness.
 _DECORRELATE = ((0.57735, 0.57735, 0.57735), (0.70711, -0.70711, 0.0), (0.40825, 0.40825, -0.81650))
 _QUANTILES = 65
+_STEEPEST = 2.5
+_HUE_SPREADS = 1.5
 
 
 def decorrelate(rgb: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
@@ -34,6 +36,7 @@ def transfer_colours(
     ranks = torch.linspace(0, 1, _QUANTILES, device=colours.device, dtype=colours.dtype)
     source, target = decorrelate(source), decorrelate(target)
     tones_in, tones_out = (torch.quantile(x[:, 0].contiguous(), ranks) for x in (source, target))
+    tones_out = _limit_slope(tones_in, tones_out)
     hues_in, hues_out = _mean_hues(source, tones_in), _mean_hues(target, tones_out)
     spread_in, spread_out = (
         (x[:, 1:] - _interpolate(x[:, 0], tones, hues)).std(0)
@@ -47,8 +50,36 @@ def transfer_colours(
     return recorrelate(torch.cat([tone, hue + own], dim=1)).clamp(0, 1)
 
 
-def _mean_hues(colours: Float[Tensor, "n 3"], tones: Float[Tensor, "q"]) -> Float[Tensor, "q 2"]:
-    """Mean opponent colours near each tone: a Gaussian window of a twelfth of the range, plus a pinch of the whole."""
+def limit_hues(colours: Float[Tensor, "n 3"], target: Float[Tensor, "m 3"]) -> Float[Tensor, "n 3"]:
+    """Hues moved no farther from the mean hue that ``target`` has at their luminance than most of ``target`` is.
+
+    A black drawing has no coloured specks.
+    """
+    target = decorrelate(target)
+    tones = torch.quantile(target[:, 0].contiguous(), torch.linspace(0, 1, _QUANTILES, device=colours.device))
+    hues = _mean_hues(target, tones)
+    apart = (target[:, 1:] - _interpolate(target[:, 0], tones, hues)).square().sum(1, keepdim=True)
+    widths = _mean_hues(torch.cat([target[:, :1], apart], 1), tones).sqrt() * _HUE_SPREADS
+    given = decorrelate(colours)
+    middle, width = (_interpolate(given[:, 0], tones, values) for values in (hues, widths))
+    away = given[:, 1:] - middle
+    reached = away.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    # Bent rather than cut: up to the spread unchanged, then ever less.
+    kept = torch.where(reached < width, reached, width * (1 + (reached / width.clamp(min=1e-4)).clamp(min=1).log()))
+    return recorrelate(torch.cat([given[:, :1], middle + away * (kept.minimum(reached) / reached)], 1)).clamp(0, 1)
+
+
+def _limit_slope(tones_in: Float[Tensor, "q"], tones_out: Float[Tensor, "q"]) -> Float[Tensor, "q"]:
+    """Going out from the median, contrast grows no more than so far: uniform dark hair must not be torn into the black
+    and white of a drawn head of hair."""
+    rises = torch.minimum(tones_out.diff(), _STEEPEST * tones_in.diff())
+    climbed = torch.cat([rises.new_zeros(1), rises.cumsum(0)])
+    middle = len(climbed) // 2
+    return tones_out[middle] + climbed - climbed[middle]
+
+
+def _mean_hues(colours: Float[Tensor, "n c"], tones: Float[Tensor, "q"]) -> Float[Tensor, "q c-1"]:
+    """Mean of all but the luminance near each tone: a Gaussian window of a twelfth of the range, and a pinch of all."""
     width = ((tones[-1] - tones[0]) / 12).clamp(min=1e-3)
     weights = torch.exp(-0.5 * ((tones[:, None] - colours[None, :, 0]) / width).square()) + 1e-6
     return weights @ colours[:, 1:] / weights.sum(1, keepdim=True)

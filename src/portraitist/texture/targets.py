@@ -2,58 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from portraitist.texture.colours import decorrelate
+from portraitist.texture.patches import PatchSource, make_patch_source
 from portraitist.texture.rendering import rasterize, shade, view_camera
+from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, label_faces, mismatch_costs
 from portraitist.texture.strotss import sample_points, unit_rows
 from portraitist.texture.vgg import VGG, sample_hypercolumns
-from portraitist.types import REGIONS, Camera, Fragments, Image, Mesh
+from portraitist.types import REGIONS, Fragments, Image, Mesh
 
 FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
 _FEATURE_REGIONS = ("lips", "eyelids", "brows", "eyeballs", "mouth_inside", "teeth")
 _MAX_YAW_DEG, _MAX_PITCH_DEG = 30.0, 20.0
 # Beyond the paper: who turns the head round must not find a photo-like back. (yaw_deg, pitch_deg)
 _WIDE_VIEWS = ((-80.0, 0.0), (80.0, 0.0), (-140.0, 15.0), (140.0, 15.0), (180.0, -20.0), (0.0, 70.0), (0.0, -65.0))
-_STYLE_POINTS, _VIEW_POINTS = 4096, 1536
+_STYLE_POINTS, _FEATURE_BONUS, _HAIR_SHARE, _VIEW_POINTS = 3072, 192, 0.4, 1536
 
 
 @dataclass(frozen=True)
-class Exemplar:
-    """The artwork cut to its face. ``mask``: 1 inside the face. ``ground``: the face's mean colour; it stands in for
-    all that lies outside, here and around the rendered heads, so that no background gets into a hypercolumn."""
+class StyleSource:
+    """The artwork cut to its head. ``labels``: part of each pixel, see `semantics`. ``ground``: the face's mean colour;
+    it stands in for all that is `NOWHERE`, here and around the rendered heads, so that no background gets into a
+    hypercolumn. ``weight``: share in a mix of artworks."""
 
     image: Image
-    mask: Float[Tensor, "h w"]
+    labels: Int[Tensor, "h w"]
     ground: Float[Tensor, "3"]
+    weight: float
 
 
 @dataclass(frozen=True)
 class Style:
-    """Hypercolumns sampled inside the artwork's face, as they are and divided by their lengths; and how rough the
-    artwork is there, see `measure_roughness`."""
+    """Hypercolumns sampled in the artworks' faces and hair, as they are and divided by their lengths, and the ``parts``
+    they lie in; ``patches`` of each artwork; ``mismatch``, what painting one part as another costs."""
 
     hypercolumns: Float[Tensor, "n c"]
     units: Float[Tensor, "n c"]
-    roughness: Float[Tensor, "6"]
+    parts: Int[Tensor, "n"]
+    patches: list[PatchSource]
+    mismatch: Float[Tensor, "p p"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The head to be painted: stylised geometry, the texture of the photo, the one that the optimisation starts from,
+    and the part of each texel."""
+
+    mesh: Mesh
+    content: Image
+    start: Image
+    labels: Int[Tensor, "t t"]
 
 
 @dataclass(frozen=True)
 class View:
     """One camera of the bank: what it sees, and random points inside the head.
 
-    Per point: ``in_face``, whether it lies on the face; ``content_units``, the content's hypercolumn divided by its
-    length; ``start_colours``, the blurred colour before optimisation. ``face``: the pixels that show the face.
+    Per point: ``parts``, where it lies, and ``in_face``, whether on the face; ``content_units``, the content's
+    hypercolumn divided by its length; ``start_colours``, the blurred colour before optimisation. ``face``: the pixels
+    that show the face. ``pixels``: of each part, in the flattened picture.
     """
 
     fragments: Fragments
     face: Bool[Tensor, "h w"]
+    pixels: list[Int[Tensor, "_k"]]
     points_px: Float[Tensor, "p 2"]
+    parts: Int[Tensor, "p"]
     in_face: Bool[Tensor, "p"]
     content_units: Float[Tensor, "p c"]
     start_colours: Float[Tensor, "p 3"]
@@ -75,73 +95,90 @@ class ViewBank:
         return views[int(torch.randint(len(views), (), generator=generator))]
 
 
-def cut_exemplar(art: Image, mask: Float[Tensor, "h w"]) -> Exemplar:
-    """Crop the artwork to its face with an eighth of margin. Raises ValueError when the mask is empty.
-
-    The mask loses a fortieth of the face's height along its edge, where fitted heads overlap hair and background.
-    """
-    rows, columns = torch.nonzero(mask > 0.5, as_tuple=True)
+def cut_source(art: Image, labels: Int[Tensor, "h w"], weight: float = 1.0) -> StyleSource:
+    """Crop the artwork to its head with an eighth of margin. Raises ValueError when no pixel has a part."""
+    rows, columns = torch.nonzero(labels >= 0, as_tuple=True)
     if not len(rows):
         raise ValueError("the artwork's face region is empty")
-    height = int(rows.max() - rows.min()) + 1
-    margin = height // 8 + 1
+    margin = (int(rows.max() - rows.min()) + 1) // 8 + 1
     box = (
         slice(max(int(rows.min()) - margin, 0), int(rows.max()) + margin),
         slice(max(int(columns.min()) - margin, 0), int(columns.max()) + margin),
     )
-    image, inside = art[(slice(None), *box)], mask[box]
-    border = 2 * (height // 40) + 1
-    eroded = -F.max_pool2d(-F.pad(inside[None, None], [border // 2] * 4), border, stride=1)[0, 0]
-    inside = eroded if eroded.any() else inside
-    ground = (image * inside).sum((1, 2)) / inside.sum()
-    return Exemplar(image * inside + ground[:, None, None] * (1 - inside), inside, ground)
+    image, labels = art[(slice(None), *box)], labels[box]
+    face = (labels >= 0) & (labels != HAIR)
+    ground = image[:, face if face.any() else labels >= 0].mean(1)
+    return StyleSource(torch.where(labels >= 0, image, ground[:, None, None]), labels, ground, weight)
 
 
-def sample_style(exemplar: Exemplar, face_px: float, vgg: VGG, generator: torch.Generator) -> Style:
-    """Hypercolumns inside the artwork's face, drawn as large as the face in the views (``face_px``).
+def sample_style(exemplars: Sequence[StyleSource], face_px: float, vgg: VGG, generator: torch.Generator) -> Style:
+    """Hypercolumns and patches of the artworks, each face drawn as large as the face in the views (``face_px``).
 
     At equal size a brush stroke is as wide on the head as it is in the artwork. A small artwork is enlarged at most
     twice: beyond that there is nothing but blur to learn from.
     """
-    factor = min(face_px / exemplar.mask.sum().sqrt().item(), 2.0)
-    size = [max(round(side * factor), 32) for side in exemplar.mask.shape]
+    columns, parts, patches = [], [], []
+    for exemplar in exemplars:
+        image, labels = _resize_source(exemplar, face_px)
+        counts = _count_points(labels, exemplar.weight)
+        points = torch.cat([sample_points(labels == part, count, generator) for part, count in counts])
+        columns.append(sample_hypercolumns(vgg(image), points))
+        ids = points.long()
+        parts.append(labels[ids[:, 1], ids[:, 0]])
+        patches.append(make_patch_source(image, list_pixels(labels), exemplar.weight, generator))
+    hypercolumns = torch.cat(columns)
+    mismatch = mismatch_costs().to(hypercolumns)
+    return Style(hypercolumns, unit_rows(hypercolumns), torch.cat(parts), patches, mismatch)
+
+
+def _resize_source(exemplar: StyleSource, face_px: float) -> tuple[Image, Int[Tensor, "h w"]]:
+    area = ((exemplar.labels >= 0) & (exemplar.labels != HAIR)).sum().item()
+    factor = min(face_px / max(area, 1) ** 0.5, 2.0)
+    size = [max(round(side * factor), 32) for side in exemplar.labels.shape]
     image = F.interpolate(exemplar.image[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
-    inside = F.interpolate(exemplar.mask[None, None], size, mode="bilinear", antialias=True)[0, 0]
-    inside = inside >= min(0.9, inside.amax().item())
-    hypercolumns = sample_hypercolumns(vgg(image), sample_points(inside, _STYLE_POINTS, generator))
-    return Style(hypercolumns, unit_rows(hypercolumns), measure_roughness(image, inside))
+    labels = F.interpolate(exemplar.labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()
+    return image, labels
+
+
+def _count_points(labels: Int[Tensor, "h w"], weight: float) -> list[tuple[int, int]]:
+    """How many style points in each part that is there: by area in the face, a fixed share of hair, and some more in
+    the features."""
+    areas = torch.bincount(labels[labels >= 0], minlength=len(PARTS))
+    face = max(int(areas.sum() - areas[HAIR]), 1)
+    counts = []
+    for part, area in enumerate(areas.tolist()):
+        share = _HAIR_SHARE if part == HAIR else area / face
+        bonus = _FEATURE_BONUS if part in FEATURES else 0
+        if area:
+            counts.append((part, max(round(weight * (_STYLE_POINTS * share + bonus)), 1)))
+    return counts
+
+
+def list_pixels(labels: Int[Tensor, "h w"]) -> list[Int[Tensor, "_k"]]:
+    """Indices of every part's pixels in the flattened picture."""
+    flat = labels.flatten()
+    return [torch.nonzero(flat == part)[:, 0] for part in range(len(PARTS))]
 
 
 def make_view_bank(
-    mesh: Mesh,
-    content: Image,
-    start: Image,
+    subject: Subject,
     ground: Float[Tensor, "3"],
     vgg: VGG,
     size_px: int,
     near_count: int,
+    all_round: bool,
     generator: torch.Generator,
 ) -> ViewBank:
-    """The front, ``near_count`` - 1 random views within +-30 deg x +-20 deg, and the wide views."""
-    in_face = select_faces(mesh, FACE_REGIONS)
-    face_vertices = mesh.vertices[torch.unique(mesh.faces[in_face])]
+    """The front, ``near_count`` - 1 random views within +-30 deg x +-20 deg, and if ``all_round`` the wide views."""
+    mesh = subject.mesh
+    face_vertices = mesh.vertices[torch.unique(mesh.faces[select_faces(mesh, FACE_REGIONS)])]
 
-    def look(camera: Camera) -> View:
-        fragments = rasterize(mesh, camera)
-        points = _spread_points(mesh, fragments, generator)
-        columns, rows = points.long().unbind(1)
-        content_maps = vgg(shade(fragments, content, ground))
-        return View(
-            fragments=fragments,
-            face=fragments.mask & in_face[fragments.face_ids.clamp(min=0)],
-            points_px=points,
-            in_face=in_face[fragments.face_ids[rows, columns]],
-            content_units=unit_rows(sample_hypercolumns(content_maps, points)),
-            start_colours=sample_blurred(shade(fragments, start, ground), points),
-        )
+    def look(vertices: Float[Tensor, "v 3"], yaw_deg: float, pitch_deg: float) -> View:
+        fragments = rasterize(mesh, view_camera(vertices, yaw_deg, pitch_deg, size_px))
+        return observe(subject, fragments, ground, vgg, generator)
 
-    near = [look(view_camera(face_vertices, *angles, size_px)) for angles in _draw_angles(near_count, generator)]
-    wide = [look(view_camera(mesh.vertices, *angles, size_px)) for angles in _WIDE_VIEWS]
+    near = [look(face_vertices, *angles) for angles in _draw_angles(near_count, generator)]
+    wide = [look(mesh.vertices, *angles) for angles in _WIDE_VIEWS if all_round]
     front = near[0]
     return ViewBank(
         near=near,
@@ -149,6 +186,35 @@ def make_view_bank(
         face_px=front.face.sum().sqrt().item(),
         uv_per_px=front.fragments.uv_footprint[front.face].median().item(),
     )
+
+
+def observe(
+    subject: Subject, fragments: Fragments, ground: Float[Tensor, "3"], vgg: VGG, generator: torch.Generator
+) -> View:
+    """What one camera sees of the subject before optimisation."""
+    in_face = select_faces(subject.mesh, FACE_REGIONS)
+    points = _spread_points(subject.mesh, fragments, generator)
+    columns, rows = points.long().unbind(1)
+    labels = _look_up_labels(subject, fragments)
+    content_maps = vgg(shade(fragments, subject.content, ground))
+    return View(
+        fragments=fragments,
+        face=fragments.mask & in_face[fragments.face_ids.clamp(min=0)],
+        pixels=list_pixels(labels),
+        points_px=points,
+        parts=labels[rows, columns],
+        in_face=in_face[fragments.face_ids[rows, columns]],
+        content_units=unit_rows(sample_hypercolumns(content_maps, points)),
+        start_colours=sample_blurred(shade(fragments, subject.start, ground), points),
+    )
+
+
+def _look_up_labels(subject: Subject, fragments: Fragments) -> Int[Tensor, "h w"]:
+    """Part that each pixel shows: that of its nearest texel, or of its face where that texel is beside the island."""
+    side = subject.labels.shape[-1]
+    columns, rows = (fragments.uv * side).long().clamp(0, side - 1).unbind(-1)
+    labels, faces = subject.labels[rows, columns], label_faces(subject.mesh)[fragments.face_ids.clamp(min=0)]
+    return torch.where(fragments.mask, torch.where(labels >= 0, labels, faces), NOWHERE)
 
 
 def _draw_angles(count: int, generator: torch.Generator) -> list[tuple[float, float]]:
@@ -180,17 +246,7 @@ def _spread_points(mesh: Mesh, fragments: Fragments, generator: torch.Generator)
 
 def sample_blurred(image: Image, points_px: Float[Tensor, "p 2"]) -> Float[Tensor, "p 3"]:
     """Colours at the points of a picture blurred over a 24th of its width."""
-    width = image.shape[-1] // 24 | 1
+    width = image.shape[-1] // 32 | 1
     blurred = F.avg_pool2d(image[None], width, stride=1, padding=width // 2, count_include_pad=False)[0]
     columns, rows = points_px.long().unbind(1)
     return blurred[:, rows, columns].T
-
-
-def measure_roughness(image: Image, inside: Bool[Tensor, "h w"]) -> Float[Tensor, "6"]:
-    """Mean absolute difference from the picture blurred over 3 and over 9 pixels, each for luminance and two hues."""
-    colours = decorrelate(image.flatten(1).T).T.reshape(image.shape)
-    bands = []
-    for width in (3, 9):
-        blurred = F.avg_pool2d(colours[None], width, stride=1, padding=width // 2, count_include_pad=False)[0]
-        bands.append((colours - blurred)[:, inside].abs().mean(1))
-    return torch.cat(bands)

@@ -1,0 +1,237 @@
+"""The texture stage: presets, the paper's recipe and ablations on the same heads and artworks, against wall time.
+
+    python benchmarks/texture.py                             # 8 pairs; hours on a laptop
+    python benchmarks/texture.py --pairs 1 --runs standard paper
+    python benchmarks/texture.py --ablations
+
+Run it on an idle machine. Every run of a pair starts from the same head; what is measured is in `measure_objective`
+and ``metrics/``. Finished runs are kept in benchmarks/cache; results go to ``results/texture.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from pair_runs import CACHE, ROOT, hash_source
+from pairs import DEFAULT_DATA, Pair, read_annotation, spread_pairs
+from portraitist import Config, Models, Result, load_image, stylize
+from portraitist.files.images import save_image
+from portraitist.texture import targets
+from portraitist.texture.optimization import TextureConfig, stylize_texture
+from portraitist.texture.rendering import mark_texels
+from portraitist.texture.semantics import label_artwork
+from portraitist.texture.targets import StyleSource, cut_source
+from portraitist.types import Fragments
+from texture_figures import Yardstick
+
+RESULTS = ROOT / "benchmarks" / "results" / "texture.json"
+SNAPSHOTS = 8
+PRESETS = ("draft", "standard", "best", "paper")
+
+
+def main() -> None:
+    options = parse_options()
+    if not options.data.is_dir():
+        sys.exit(f"The development pictures are not at {options.data}. Give their folder with --data.")
+    torch.set_num_threads(os.cpu_count() or 1)
+    models = Models.load("cpu")
+    rows: dict[str, list[dict]] = {name: [] for name in options.runs}
+    for pair in spread_pairs(options.pairs):
+        head = None
+        for name in options.runs:
+            folder = entry_folder(pair, name)
+            if not (folder / "figures.json").is_file():
+                head = head or prepare(pair, options.data, models)
+                run(RUNS[name], head, folder, models)
+            rows[name].append(json.loads((folder / "figures.json").read_text()))
+            print(f"{pair} {name}: " + describe(rows[name][-1]), flush=True)
+    print_table(rows)
+    if options.write:
+        write_results(rows)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare presets, the paper's recipe and ablations.")
+    add = parser.add_argument
+    add("--pairs", type=int, default=8, help="how many, spread over the 32 of quality.py (default: 8)")
+    add("--runs", nargs="+", choices=RUNS, help=f"which (default: {' '.join(PRESETS)})")
+    add("--ablations", action="store_true", help="standard, and what becomes of it without its parts")
+    add("--write", action="store_true", help="keep the results for docs/benchmarks.md")
+    add("--data", type=Path, default=DEFAULT_DATA, help="folder of the development pictures")
+    options = parser.parse_args()
+    options.runs = options.runs or (["standard", *ABLATIONS] if options.ablations else list(PRESETS))
+    return options
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedHead:
+    """A pair up to the texture stage. ``yardstick`` measures textures of this head."""
+
+    result: Result
+    sources: list[StyleSource]
+    yardstick: Yardstick
+
+
+def prepare(pair: Pair, data: Path, models: Models) -> PreparedHead:
+    photo, art = load_image(data / pair.photo), load_image(data / pair.art)
+    config = Config.standard()
+    config = dataclasses.replace(config, texture=dataclasses.replace(config.texture, strength=0.0))
+    result = stylize(photo, art, models, config)
+    labels = label_artwork(art, result.art_fit.mesh, result.art_fit.camera, result.art_landmarks.points)
+    sources = [cut_source(art, labels)]
+    points = read_annotation(data, pair.art) if pair.annotated else result.art_landmarks.points
+    return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
+
+
+Paint = Callable[[PreparedHead, Models, Any], Tensor]
+"""Makes a texture; the last argument is the progress callback."""
+
+
+def optimize(config: TextureConfig) -> Paint:
+    def paint(head: PreparedHead, models: Models, progress: Any) -> Tensor:
+        mesh, content = head.result.stylized.mesh, head.result.content.texture
+        return stylize_texture(
+            mesh, content, head.sources, models.vgg, config, torch.Generator().manual_seed(0), progress
+        )
+
+    return paint
+
+
+def change(**weights: float) -> TextureConfig:
+    standard = TextureConfig.standard()
+    return dataclasses.replace(standard, weights=dataclasses.replace(standard.weights, **weights))
+
+
+def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
+    """Naive transfer: the texture itself is the only view, as if it were a photo."""
+
+    def look_flat(subject, ground, vgg, size_px, _near_count, _all_round, generator) -> targets.ViewBank:
+        centres = (torch.arange(size_px) + 0.5) / size_px
+        uv = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
+        ids = mark_texels(subject.mesh, size_px)
+        footprint = torch.full((size_px, size_px), 1 / size_px)
+        fragments = Fragments(ids, torch.zeros(size_px, size_px, 3), uv, footprint, ids >= 0)
+        view = targets.observe(subject, fragments, ground, vgg, generator)
+        return targets.ViewBank([view], [], view.face.sum().sqrt().item(), 1 / size_px)
+
+    flat = dataclasses.replace(TextureConfig.standard(), wide_share=0.0)
+    with mock.patch("portraitist.texture.optimization.make_view_bank", look_flat):
+        return optimize(flat)(head, models, progress)
+
+
+@contextmanager
+def unnormalised_network() -> Iterator[None]:
+    """Pictures in 0..1 go into the network as they are (a defect of the authors' code)."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        mean = self.get_buffer("mean_bgr")
+        return original(self, image / 255 + mean.flip(0) / 255)
+
+    from portraitist.texture.vgg import VGG
+
+    original = VGG.forward
+    with mock.patch.object(VGG, "forward", forward):
+        yield
+
+
+@contextmanager
+def leaking_samples() -> Iterator[None]:
+    """Rows and columns of the samples are drawn apart, so that they leave their region (a defect of their code)."""
+
+    def leak(mask: Tensor, count: int, generator: torch.Generator | None = None) -> Tensor:
+        points = original(mask, count, generator)
+        return torch.stack([points[:, 0], points[torch.randperm(len(points), generator=generator), 1]], 1)
+
+    original = targets.sample_points
+    with mock.patch.object(targets, "sample_points", leak):
+        yield
+
+
+def within(context: Callable, paint: Paint) -> Paint:
+    def wrapped(head: PreparedHead, models: Models, progress: Any) -> Tensor:
+        with context():
+            return paint(head, models, progress)
+
+    return wrapped
+
+
+ABLATIONS: dict[str, Paint] = {
+    "flat texture": paint_flat,
+    "single view": optimize(dataclasses.replace(TextureConfig.standard(), near_views=1, wide_share=0.0)),
+    "no content loss": optimize(change(content=0.0, likeness=0.0)),
+    "no semantics": optimize(change(guidance=0.0)),
+    "no patches": optimize(change(tone=0.0, strokes=0.0)),
+    "no likeness": optimize(change(likeness=0.0)),
+    "un-normalised network input": within(unnormalised_network, optimize(TextureConfig.standard())),
+    "leaking samples": within(leaking_samples, optimize(TextureConfig.standard())),
+}
+RUNS: dict[str, Paint] = {name: optimize(getattr(TextureConfig, name)()) for name in PRESETS}
+RUNS |= {"paper 512": optimize(TextureConfig.paper(512)), **ABLATIONS}
+
+
+def entry_folder(pair: Pair, name: str) -> Path:
+    sources = [Path(__file__), Path(__file__).with_name("texture_figures.py")]
+    source = hashlib.sha256(hash_source().encode() + b"".join(p.read_bytes() for p in sources)).hexdigest()[:10]
+    return CACHE / f"texture-{source}" / f"{pair.number:02d}-{name.replace(' ', '-')}"
+
+
+def run(paint: Paint, head: PreparedHead, folder: Path, models: Models) -> None:
+    """Time a run, measure what came out and what it had after each eighth of its steps."""
+    snapshots, began = [], time.perf_counter()
+
+    def keep(progress) -> None:
+        if progress.step * SNAPSHOTS // progress.steps > (progress.step - 1) * SNAPSHOTS // progress.steps:
+            snapshots.append((time.perf_counter() - began, progress.preview.clone()))
+
+    texture = paint(head, models, keep)
+    seconds = time.perf_counter() - began
+    texture = (texture * 255).round() / 255
+    folder.mkdir(parents=True, exist_ok=True)
+    save_image(folder / "views.png", head.yardstick.draw(texture))
+    curve = [
+        {"seconds": when, **head.yardstick.measure_objective(snapshot.clamp(0, 1))} for when, snapshot in snapshots[:-1]
+    ]
+    figures = {"seconds": seconds, **head.yardstick.measure(texture)}
+    curve.append({"seconds": seconds, "style": figures["style"], "content": figures["content"]})
+    (folder / "figures.json").write_text(json.dumps({**figures, "curve": curve}, indent=1))
+
+
+def describe(row: dict) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in row.items() if isinstance(value, float))
+
+
+def print_table(rows: dict[str, list[dict]]) -> None:
+    for name, runs in rows.items():
+        print(f"{name:28}" + describe(median_row(runs)))
+
+
+def median_row(runs: list[dict]) -> dict[str, float]:
+    return {name: statistics.median(run[name] for run in runs) for name in runs[0] if name != "curve"}
+
+
+def write_results(rows: dict[str, list[dict]]) -> None:
+    """New rows beside those of earlier commands."""
+    record = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"runs": {}}
+    command = " ".join(["python benchmarks/texture.py", *sys.argv[1:]])
+    for name, runs in rows.items():
+        record["runs"][name] = {"command": command, "median": median_row(runs), "pairs": runs}
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

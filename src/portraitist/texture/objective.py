@@ -1,0 +1,92 @@
+"""What the texture is optimised for: Eq. 13 on one view, guided by the parts of the face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from portraitist.texture.patches import patch_distances
+from portraitist.texture.semantics import HAIR, SKIN
+from portraitist.texture.strotss import (
+    colour_distances,
+    cosine_distances,
+    moment_distance,
+    self_similarity_loss,
+    unit_rows,
+)
+from portraitist.texture.targets import Style, View, sample_blurred
+from portraitist.texture.vgg import VGG, sample_hypercolumns
+from portraitist.types import Image
+
+_MOMENT_CHANNELS = 256
+_SKIN_LIKENESS = 0.3  # people are known by their features; their skin may be painted freely
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the terms of the objective beside the relaxed earth mover's distance of hypercolumns (Eq. 11), whose is 1.
+
+    ``content``: beta of Eq. 13, on self-similarity (Eq. 12). ``moments``: means and covariances, as STROTSS has them.
+    ``palette``: earth mover's distance of colours.
+
+    Beyond the paper: ``guidance``, cost of painting one part of the face as another. ``likeness``: cosine distance of
+    the face's hypercolumns to the content's, point by point; self-similarity alone lets features drift. ``tone``,
+    ``strokes``: sliced Wasserstein distances of colours and of small patches, part by part. ``hold``: of staying near
+    the start's blurred colours outside the face, and where the artwork shows nothing.
+    """
+
+    content: float = 1.0
+    moments: float = 1.0
+    palette: float = 1.0
+    guidance: float = 0.0
+    likeness: float = 0.0
+    tone: float = 0.0
+    strokes: float = 0.0
+    hold: float = 0.0
+
+
+def measure_loss(
+    image: Image, view: View, style: Style, vgg: VGG, weights: Weights, samples: int, generator: torch.Generator
+) -> Float[Tensor, ""]:
+    """Objective of ``image``, the view as it looks now, on ``samples`` random points."""
+    chosen = torch.randperm(len(view.points_px), generator=generator)[:samples]
+    compared = torch.randperm(len(style.hypercolumns), generator=generator)[:samples]
+    points, parts, in_face = view.points_px[chosen], view.parts[chosen], view.in_face[chosen]
+    theirs, their_parts = style.hypercolumns[compared], style.parts[compared]
+    columns = sample_hypercolumns(vgg(image), points)
+    units, content_units = unit_rows(columns), view.content_units[chosen]
+
+    shown = torch.isin(parts, their_parts) if weights.guidance else torch.ones_like(in_face)
+    costs = weights.guidance * style.mismatch[parts][:, their_parts]
+    answered = torch.isin(their_parts, parts) if weights.guidance else torch.ones_like(their_parts, dtype=torch.bool)
+    loss = _match(cosine_distances(units, style.units[compared]) + costs, shown, answered)
+    loss = loss + weights.content * self_similarity_loss(units, content_units)
+    if weights.palette:
+        colours = colour_distances(columns[:, :3], theirs[:, :3]) + costs
+        loss = loss + weights.palette * _match(colours, shown, answered)
+
+    ours, of_face = columns[in_face & shown], theirs[their_parts != HAIR]
+    if weights.moments and len(ours) and len(of_face):
+        channels = torch.randperm(columns.shape[1], generator=generator)[:_MOMENT_CHANNELS]
+        loss = loss + weights.moments * moment_distance(ours, of_face, channels)
+    if weights.likeness:
+        known_by = torch.where(parts == SKIN, _SKIN_LIKENESS, 1.0) * in_face
+        loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * known_by).mean()
+    if weights.tone or weights.strokes:
+        tone, strokes = patch_distances(image, view.pixels, style.patches, generator)
+        loss = loss + weights.tone * tone + weights.strokes * strokes
+    if weights.hold:
+        drift = (sample_blurred(image, points) - view.start_colours[chosen]).abs().mean(1)
+        loss = loss + weights.hold * (drift * ~(in_face & shown)).mean()
+    return loss
+
+
+def _match(distances: Float[Tensor, "n m"], shown: Bool[Tensor, "n"], answered: Bool[Tensor, "m"]) -> Float[Tensor, ""]:
+    """`relaxed_emd` in which parts that the artwork or the view does not show need not be anything's nearest."""
+    forward = (distances.amin(1) * shown).mean()
+    if not (answered.any() and shown.any()):
+        return forward
+    return torch.maximum(forward, distances[shown][:, answered].amin(0).mean())

@@ -1,0 +1,150 @@
+"""Colours of the whole texture, part by part: the start of the optimisation, and what it may not leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraitist.texture.colours import limit_hues, transfer_colours
+from portraitist.texture.rendering import mark_texels
+from portraitist.texture.semantics import (
+    BROWS,
+    EYELIDS,
+    EYES,
+    HAIR,
+    LIPS,
+    MOUTH,
+    NOSE,
+    PARTS,
+    SKIN,
+)
+from portraitist.texture.targets import FACE_REGIONS, StyleSource, select_faces
+from portraitist.types import Image, Mesh
+
+# The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may
+# show none, is dark.
+_PALETTES = ((SKIN, NOSE, EYELIDS, MOUTH), (LIPS,), (BROWS,), (EYES,), (HAIR,))
+_COLOUR_SAMPLES, _FEWEST_COLOURS = 20_000, 30
+_SOFT_BORDER, _SOFT_FACE = 64, 48  # of the texture's side: widths over which recolouring fades
+_OUTSIDE_HUE = 0.2
+
+_STRENGTH_OF = ("skin", "skin", "eyes", "lips", "brows", "eyes", "mouth", "hair")  # in the order of PARTS
+
+Recolouring = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Colours [n, 3] to recolour, those of the same part of the head, those of the same part of the artwork."""
+
+
+@dataclass(frozen=True)
+class PartStrengths:
+    """What ``TextureConfig.strength`` is multiplied by in each part of the head, 0..1. Ears and neck are skin."""
+
+    skin: float = 1.0
+    eyes: float = 1.0
+    brows: float = 1.0
+    lips: float = 1.0
+    mouth: float = 1.0
+    hair: float = 1.0
+
+
+def match_colours(
+    texture: Image, labels: Int[Tensor, "t t"], exemplars: Sequence[StyleSource], generator: torch.Generator
+) -> Image:
+    """The texture recoloured, part by part, as it takes to give each part the colours that it has in the artwork.
+
+    ``labels``: part of every texel.
+    """
+    return _recolour_parts(texture, labels, exemplars, transfer_colours, generator)
+
+
+def keep_colours(
+    exemplars: Sequence[StyleSource], texture: Image, labels: Int[Tensor, "t t"], generator: torch.Generator
+) -> list[StyleSource]:
+    """The exemplars in the sitter's own colours, part by part: their strokes without their palette."""
+    recoloured = []
+    for exemplar in exemplars:
+        sitter = replace(exemplar, image=texture, labels=labels, weight=1.0)
+        image = _recolour_parts(exemplar.image, exemplar.labels, [sitter], transfer_colours, generator)
+        ground = image[:, exemplar.labels >= 0].mean(1)
+        image = torch.where(exemplar.labels >= 0, image, ground[:, None, None])
+        recoloured.append(replace(exemplar, image=image, ground=ground))
+    return recoloured
+
+
+def spread_strengths(labels: Int[Tensor, "t t"], strengths: PartStrengths) -> Float[Tensor, "t t"]:
+    """The strength of each texel's part, with soft borders; 1 between the islands."""
+    values = labels.new_tensor(
+        [getattr(strengths, _STRENGTH_OF[part]) for part in range(len(PARTS))], dtype=torch.float
+    )
+    return _blur(torch.where(labels >= 0, values[labels.clamp(min=0)], 1.0)[None], _SOFT_BORDER)[0]
+
+
+def calm_hues(
+    mesh: Mesh,
+    texture: Image,
+    start: Image,
+    labels: Int[Tensor, "t t"],
+    exemplars: Sequence[StyleSource],
+    generator: torch.Generator,
+) -> Image:
+    """Each part's hues brought back to those that it has in the artwork; outside the face, to those of ``start``.
+
+    There, fewer views and no features hold the colours, and what the losses make up is motley: the strokes' light and
+    dark are kept, but little of the change of hue.
+    """
+    face_ids = mark_texels(mesh, texture.shape[-1])
+    face = ((face_ids >= 0) & select_faces(mesh, FACE_REGIONS)[face_ids.clamp(min=0)]).to(texture)
+    share = _blur(face[None], _SOFT_FACE)
+    change = texture - start
+    luminance = change.mean(0, keepdim=True)
+    calmed = luminance + _OUTSIDE_HUE * (change - luminance)
+    texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
+    return _recolour_parts(texture, labels, exemplars, lambda given, _, target: limit_hues(given, target), generator)
+
+
+def _recolour_parts(
+    texture: Image,
+    labels: Int[Tensor, "t t"],
+    exemplars: Sequence[StyleSource],
+    recolour: Recolouring,
+    generator: torch.Generator,
+) -> Image:
+    """Every part recoloured on its own, with soft borders; mean over the exemplars by their weights.
+
+    A part that an artwork does not show is recoloured as its skin is.
+    """
+    total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
+    for members in _PALETTES:
+        own = _is_one_of(labels, members)
+        if not own.any():
+            continue
+        share = _blur(own[None].to(texture), _SOFT_BORDER)
+        near = share[0] > 0
+        given = texture[:, near].T
+        recoloured = torch.zeros_like(given)
+        for exemplar in exemplars:
+            ours, theirs = own, _is_one_of(exemplar.labels, members)
+            if theirs.sum() < _FEWEST_COLOURS:
+                ours, theirs = (_is_one_of(x, _PALETTES[0]) for x in (labels, exemplar.labels))
+            source, target = (
+                colours[torch.randperm(len(colours), generator=generator)[:_COLOUR_SAMPLES].to(colours.device)]
+                for colours in (texture[:, ours].T, exemplar.image[:, theirs].T)
+            )
+            recoloured = recoloured + exemplar.weight * recolour(given, source, target)
+        total[:, near] += share[:, near] * recoloured.T
+        weights += share
+    return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
+
+
+def _is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
+    return torch.isin(labels, labels.new_tensor(members))
+
+
+def _blur(mask: Tensor, parts: int) -> Tensor:
+    """Box mean over one of ``parts`` of the side."""
+    width = mask.shape[-1] // parts | 1
+    return F.avg_pool2d(mask[None], width, stride=1, padding=width // 2, count_include_pad=False)[0]

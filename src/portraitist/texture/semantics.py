@@ -1,0 +1,188 @@
+"""Which part of a face each pixel shows, on the head and in the artwork, so that eyes are painted like eyes.
+
+Without it the nearest hypercolumn decides, and the artwork's lips end up on cheeks (the paper's Fig. 14).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from portraitist.texture.rendering import mark_texels, rasterize
+from portraitist.types import REGIONS, Camera, Image, InputError, Mesh
+
+PARTS = ("skin", "nose", "eyelids", "lips", "brows", "eyes", "mouth", "hair")
+"""Parts that are told apart. Ears and neck count as skin, teeth and tongue as mouth."""
+
+SKIN, NOSE, EYELIDS, LIPS, BROWS, EYES, MOUTH, HAIR = range(len(PARTS))
+FEATURES = (EYELIDS, LIPS, BROWS, EYES, MOUTH)
+"""Small, but what a person is known by."""
+
+NOWHERE = -1
+_PART_OF_REGION = {
+    "skin": SKIN,
+    "lips": LIPS,
+    "eyelids": EYELIDS,
+    "brows": BROWS,
+    "nose": NOSE,
+    "ears": SKIN,
+    "scalp": HAIR,
+    "neck": SKIN,
+    "eyeballs": EYES,
+    "mouth_inside": MOUTH,
+    "teeth": MOUTH,
+    "tongue": MOUTH,
+}
+_FACE_IDS = [i for i, name in enumerate(REGIONS) if name not in ("ears", "scalp", "neck")]
+
+# Outlines among the 68 points.
+_EYES = (range(36, 42), range(42, 48))
+_BROWS = (range(17, 22), range(22, 27))
+_OUTER_LIPS, _INNER_LIPS = range(48, 60), range(60, 68)
+_OPEN_MOUTH = 0.07  # height of an open mouth, in outer eye distances; less is a line between lips
+# Widths in outer eye distances: of a brow, whose points run along its middle; of the skin around an eye that counts as
+# its lids; and of what is left out along the edge of face and hair, where fitted heads overlap what lies behind.
+_BROW_WIDTH, _LID_WIDTH, _EDGE_WIDTH = 0.09, 0.07, 0.05
+# Hair told from skin by its looks. Windows: in outer eye distances of a picture, and in sides of a texture.
+_PIXEL_WINDOW, _TEXEL_WINDOW = 0.05, 0.008
+_FEWEST_PIXELS, _LOOKS_NOISE, _DOUBT, _HAIR_VOTES = 50, 4.0, 4.0, 0.3  # the noise in units of Lab
+
+
+def label_faces(mesh: Mesh) -> Int[Tensor, "f"]:
+    """Part of every face of the head."""
+    parts = torch.tensor([_PART_OF_REGION[name] for name in REGIONS], device=mesh.regions.device)
+    return parts[mesh.regions]
+
+
+def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:
+    """Part of every texel of a head's texture, `NOWHERE` between the UV islands.
+
+    Hair ends where it ends in the photo, not where the model's scalp does: over forehead and temples, whatever looks
+    more like the scalp's hair than like the face is hair; and a bald scalp is skin.
+    """
+    face_ids = mark_texels(mesh, texture.shape[-1])
+    labels = torch.where(face_ids >= 0, label_faces(mesh)[face_ids.clamp(min=0)], NOWHERE).cpu().numpy()
+    heights = mesh.vertices[mesh.faces].mean(1)[:, 1]
+    eyes = heights[mesh.regions == REGIONS.index("eyeballs")]
+    above = ((face_ids >= 0) & (heights[face_ids.clamp(min=0)] > eyes.mean())).cpu().numpy() if len(eyes) else None
+    if above is None or not above.any():
+        return torch.from_numpy(labels).to(face_ids)
+    looks = _measure_looks(texture.cpu().numpy(), _TEXEL_WINDOW * texture.shape[-1])
+    hair, skin = labels == HAIR, np.isin(labels, (SKIN, NOSE)) & ~above
+    if _is_bald(looks[hair], looks[skin]):
+        labels[hair] = SKIN
+    else:
+        labels[_find_hair(looks, (labels == SKIN) & above, hair, skin, _TEXEL_WINDOW * texture.shape[-1])] = HAIR
+    return torch.from_numpy(labels).to(face_ids)
+
+
+def label_artwork(art: Image, mesh: Mesh, camera: Camera, points_px: Float[Tensor, "68 2"]) -> Int[Tensor, "h w"]:
+    """Part of every pixel of an artwork, `NOWHERE` where it shows neither face nor hair.
+
+    ``mesh``, ``camera``: the head fitted to the artwork; it tells face from hair and ground. ``points_px``: the
+    artwork's own landmarks; they tell the features, since a drawn mouth need not lie where the fitted one does.
+    ``art`` itself tells which of the forehead is covered by hair.
+    """
+    seen = rasterize(mesh, camera)
+    ids = seen.face_ids.clamp(min=0)
+    labels = torch.where(seen.mask, label_faces(mesh)[ids], NOWHERE).cpu().numpy()
+    face = seen.mask.cpu().numpy() & np.isin(mesh.regions[ids].cpu().numpy(), _FACE_IDS)
+    points = points_px.cpu().numpy()
+    unit = float(np.linalg.norm(points[36] - points[45]))
+    kept = _erode(face, _EDGE_WIDTH * unit) | _erode(labels == HAIR, _EDGE_WIDTH * unit)
+    labels = np.where(kept, labels, NOWHERE)
+    labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
+    rows = np.arange(labels.shape[0])[:, None]
+    forehead = (labels == SKIN) & (rows < points[17:27, 1].min() - _BROW_WIDTH * unit)
+    skin = np.isin(labels, (SKIN, NOSE)) & (rows > points[27, 1])
+    looks = _measure_looks(art.cpu().numpy(), _PIXEL_WINDOW * unit)
+    labels[_find_hair(looks, forehead, labels == HAIR, skin, _PIXEL_WINDOW * unit)] = HAIR
+    return torch.from_numpy(_draw_features(labels, points, unit)).to(mesh.regions)
+
+
+def apply_style_mask(labels: Int[Tensor, "h w"], mask: Float[Tensor, "m n"]) -> Int[Tensor, "h w"]:
+    """``labels`` with the user's word on where style comes from: nowhere where ``mask`` is below one half, and as skin
+    is painted where it is above and no part was found. Raises InputError for a mask of another size, or all black."""
+    if mask.shape != labels.shape:
+        got, needed = (f"{size[1]} x {size[0]}" for size in (mask.shape, labels.shape))
+        raise InputError(f"The style mask is {got} pixels, the artwork {needed}: paint it over the artwork itself.")
+    inside = mask >= 0.5
+    if not inside.any():
+        raise InputError("The style mask is black all over: paint white where the style is to be taken from.")
+    return torch.where(inside, torch.where(labels >= 0, labels, SKIN), NOWHERE)
+
+
+def _measure_looks(image: Float[np.ndarray, "3 h w"], window: float) -> Float[np.ndarray, "h w 4"]:
+    """Mean Lab colour and contrast around each pixel; a drawn head of hair may be as white as skin."""
+    lab = cv2.cvtColor(np.ascontiguousarray(image.transpose(1, 2, 0), np.float32), cv2.COLOR_RGB2LAB)
+    size = (2 * max(round(window), 1) + 1,) * 2
+    mean, mean_square = (cv2.blur(x, size) for x in (lab, lab[..., 0] ** 2))
+    return np.dstack([mean, np.sqrt((mean_square - mean[..., 0] ** 2).clip(0))])
+
+
+def _find_hair(
+    looks: Float[np.ndarray, "h w 4"],
+    asked: Bool[np.ndarray, "h w"],
+    hair: Bool[np.ndarray, "h w"],
+    skin: Bool[np.ndarray, "h w"],
+    window: float,
+) -> Bool[np.ndarray, "h w"]:
+    """Which of the pixels ``asked`` look more like ``hair`` than like ``skin``, each kind a Gaussian."""
+    kinds = [looks[hair], looks[skin]]
+    if min(len(kind) for kind in kinds) < _FEWEST_PIXELS or not asked.any():
+        return np.zeros_like(asked)
+    strangeness = []
+    for kind in kinds:
+        covariance = np.cov(kind.T) + _LOOKS_NOISE**2 * np.eye(4)
+        apart = looks[asked] - kind.mean(0)
+        strangeness.append((apart @ np.linalg.inv(covariance) * apart).sum(1) + np.linalg.slogdet(covariance)[1])
+    votes = np.zeros(asked.shape, np.float32)
+    votes[asked] = strangeness[0] + _DOUBT < strangeness[1]
+    return asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > _HAIR_VOTES)
+
+
+def _is_bald(hair: Float[np.ndarray, "n 4"], skin: Float[np.ndarray, "m 4"]) -> bool:
+    """Whether the scalp looks like the face below the eyes: means less than a spread apart."""
+    if min(len(hair), len(skin)) < _FEWEST_PIXELS:
+        return False
+    spread = (np.cov(hair.T) + np.cov(skin.T)) / 2 + _LOOKS_NOISE**2 * np.eye(4)
+    apart = hair.mean(0) - skin.mean(0)
+    return float(apart @ np.linalg.solve(spread, apart)) < 1
+
+
+def _draw_features(labels: np.ndarray, points: np.ndarray, unit: float) -> np.ndarray:
+    """The features' outlines filled, wherever the artwork has them."""
+    canvas = np.ascontiguousarray(labels, np.int32)
+    for ids in _EYES:
+        outline = _to_pixels(points[list(ids)])
+        cv2.polylines(canvas, [outline], True, EYELIDS, max(round(2 * _LID_WIDTH * unit), 1))
+        cv2.fillPoly(canvas, [outline], EYES)
+    for ids in _BROWS:
+        cv2.polylines(canvas, [_to_pixels(points[list(ids)])], False, BROWS, max(round(_BROW_WIDTH * unit), 1))
+    cv2.fillPoly(canvas, [_to_pixels(points[list(_OUTER_LIPS)])], LIPS)
+    inner = points[list(_INNER_LIPS)]
+    if np.ptp(inner[:, 1]) > _OPEN_MOUTH * unit:
+        cv2.fillPoly(canvas, [_to_pixels(inner)], MOUTH)
+    return canvas.astype(np.int64)
+
+
+def _to_pixels(points: np.ndarray) -> np.ndarray:
+    return np.round(points - 0.5).astype(np.int32)
+
+
+def _erode(mask: np.ndarray, width: float) -> np.ndarray:
+    """``mask`` without ``width`` pixels along its edge; all of it when nothing would be left."""
+    size = 2 * max(round(width), 0) + 1
+    kept = cv2.erode(mask.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1) > 0
+    return kept if kept.any() else mask
+
+
+def mismatch_costs() -> Float[Tensor, "p p"]:
+    """What it costs to paint a part (row) as another one (column) is painted in the artwork, in cosine distances."""
+    costs = torch.ones(len(PARTS), len(PARTS))
+    for a, b, cost in ((SKIN, NOSE, 0.15), (SKIN, EYELIDS, 0.15), (NOSE, EYELIDS, 0.15)):
+        costs[a, b] = costs[b, a] = cost
+    return costs.fill_diagonal_(0)

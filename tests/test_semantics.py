@@ -1,0 +1,195 @@
+"""Parts of the face on heads and in artworks, colours and patches by part, and the closed seam."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from portraitist.texture.colours import limit_hues, transfer_colours
+from portraitist.texture.palettes import PartStrengths, keep_colours, spread_strengths
+from portraitist.texture.patches import make_patch_source, patch_distances
+from portraitist.texture.rendering import mark_texels, view_camera
+from portraitist.texture.seams import close_seams, find_cut, look_up
+from portraitist.texture.semantics import (
+    EYES,
+    HAIR,
+    LIPS,
+    MOUTH,
+    NOWHERE,
+    PARTS,
+    SKIN,
+    apply_style_mask,
+    label_artwork,
+    label_texels,
+    mismatch_costs,
+)
+from portraitist.texture.shading import even_shading
+from portraitist.texture.targets import StyleSource, cut_source, list_pixels
+from portraitist.types import REGIONS, InputError
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def drawn(model):
+    """The mean head seen from the front: mesh, camera, its 68 points, and a picture with dark hair and light skin."""
+    mesh = model.template
+    camera = view_camera(mesh.vertices, 0.0, 0.0, 300)
+    points = camera.project(model.landmarks68.positions(mesh.vertices, mesh.faces))
+    labels = label_artwork(torch.full((3, 300, 300), 0.6), mesh, camera, points)
+    picture = torch.where(labels == HAIR, 0.1, 0.8).expand(3, -1, -1).clone()
+    return mesh, camera, points, picture
+
+
+def test_features_are_where_the_landmarks_are(drawn):
+    mesh, camera, points, picture = drawn
+    moved = points.clone()
+    moved[48:] += torch.tensor([0.0, 8.0])  # a mouth drawn lower than the fitted head has it
+    labels = label_artwork(picture, mesh, camera, moved)
+    lips = torch.nonzero(labels == LIPS)
+    assert abs(lips[:, 0].float().mean() - moved[48:60, 1].mean()) < 3
+    eye = points[36:42].mean(0)
+    assert labels[int(eye[1]), int(eye[0])] == EYES
+    assert not (labels == MOUTH).any()  # shut
+    assert labels[0, 0] == NOWHERE
+
+
+def test_an_open_mouth_has_an_inside(drawn):
+    mesh, camera, points, picture = drawn
+    opened = points.clone()
+    opened[[65, 66, 67, 55, 56, 57, 58, 59], 1] += 15
+    assert (label_artwork(picture, mesh, camera, opened) == MOUTH).sum() > 50
+
+
+def test_a_fringe_is_hair(drawn):
+    mesh, camera, points, picture = drawn
+    before = label_artwork(picture, mesh, camera, points)
+    brows, nose = int(points[17:27, 1].min()), int(points[27, 0])
+    covered = picture.clone()
+    covered[:, : brows - 10, nose:] = 0.1
+    after = label_artwork(covered, mesh, camera, points)
+    changed = (after == HAIR) & (before != HAIR)
+    assert changed.sum() > 100
+    assert changed[:, nose - 8 :].sum() > 0.95 * changed.sum()  # the window blurs the border
+
+
+def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
+    mesh = drawn[0]
+    size = 256
+    bare = label_texels(mesh, torch.full((3, size, size), 0.7))
+    assert not (bare == HAIR).any()  # a scalp that looks like the face is bald
+    scalp = mesh.regions == REGIONS.index("scalp")
+    face_ids = mark_texels(mesh, size)
+    hairy = torch.where((face_ids >= 0) & scalp[face_ids.clamp(min=0)], 0.1, 0.7).expand(3, -1, -1)
+    hairy = hairy + 0.02 * torch.rand(3, size, size, generator=seeded())
+    labels = label_texels(mesh, hairy)
+    assert (labels == HAIR).sum() > 0.9 * ((face_ids >= 0) & scalp[face_ids.clamp(min=0)]).sum()
+
+
+def test_a_style_mask_says_where_style_is(drawn):
+    labels = torch.full((10, 10), NOWHERE)
+    labels[:5] = LIPS
+    mask = torch.zeros(10, 10)
+    mask[3:8] = 1.0
+    masked = apply_style_mask(labels, mask)
+    assert (masked[3:5] == LIPS).all()
+    assert (masked[5:8] == SKIN).all()
+    assert (masked[:3] == NOWHERE).all()
+    with pytest.raises(InputError, match="5 x 4 pixels, the artwork 10 x 10"):
+        apply_style_mask(labels, torch.ones(4, 5))
+    with pytest.raises(InputError, match="black all over"):
+        apply_style_mask(labels, torch.zeros(10, 10))
+
+
+def test_only_like_parts_are_free():
+    costs = mismatch_costs()
+    assert (costs.diagonal() == 0).all()
+    assert torch.equal(costs, costs.T)
+    assert costs[LIPS, SKIN] == 1
+    assert 0 < costs[PARTS.index("nose"), SKIN] < 0.5
+
+
+def test_hues_of_a_grey_drawing_stay_grey():
+    grey = torch.rand(500, 1, generator=seeded()).expand(500, 3)
+    specks = (grey + 0.2 * torch.randn(500, 3, generator=seeded(1))).clamp(0, 1)
+    kept = limit_hues(specks, grey)
+    assert (kept - kept.mean(1, keepdim=True)).abs().max() < 0.02
+    colourful = torch.rand(500, 3, generator=seeded(2))
+    torch.testing.assert_close(limit_hues(colourful * 0.5 + 0.25, colourful), colourful * 0.5 + 0.25, atol=0.1, rtol=0)
+
+
+def test_uniform_hair_is_not_torn_apart():
+    hair = 0.1 + 0.01 * torch.rand(1000, 1, generator=seeded()).expand(1000, 3)
+    scribbles = (torch.rand(1000, 1, generator=seeded(1)) > 0.5).float().expand(1000, 3)
+    assert transfer_colours(hair, hair, scribbles).std() < 0.1
+
+
+def striped(width: int) -> torch.Tensor:
+    return ((torch.arange(64) // width) % 2).float().expand(3, 64, 64).clone()
+
+
+def test_patches_tell_stripes_apart_that_have_the_same_colours():
+    labels = torch.full((64, 64), SKIN)
+    pixels = list_pixels(labels)
+    source = make_patch_source(striped(2), pixels, 1.0, seeded())
+    same = patch_distances(striped(2), pixels, [source], seeded(1))
+    other = patch_distances(striped(8), pixels, [source], seeded(1))
+    assert other[0] < 0.02  # the same colours, equally often
+    assert other[1] > 3 * same[1]
+    hidden = [pixel[:0] for pixel in pixels]
+    assert patch_distances(striped(8), hidden, [source], seeded(1))[1] == 0
+
+
+def test_patches_are_compared_within_their_part():
+    labels = torch.full((64, 64), SKIN)
+    labels[32:] = HAIR
+    pixels = list_pixels(labels)
+    light_skin = torch.where(labels == SKIN, 0.9, 0.1).expand(3, -1, -1)
+    source = make_patch_source(light_skin, pixels, 1.0, seeded())
+    swapped = patch_distances(1 - light_skin, pixels, [source], seeded(1))
+    assert swapped[0] > 10 * patch_distances(light_skin, pixels, [source], seeded(1))[0]
+
+
+def test_the_cut_of_the_skin_is_closed(drawn):
+    mesh = drawn[0]
+    size = 256
+    texture = 0.3 + 0.2 * torch.rand(3, size, size, generator=seeded())
+    texture[:, :, size // 2 :] += 0.3
+    first, second = find_cut(mesh, size)
+    gap = abs(look_up(texture.numpy(), first) - look_up(texture.numpy(), second)).mean()
+    closed = close_seams(mesh, texture)
+    left = abs(look_up(closed.numpy(), first) - look_up(closed.numpy(), second)).mean()
+    assert left < 0.3 * gap
+    untouched = (closed - texture).abs().amax(0) == 0
+    assert untouched.float().mean() > 0.5
+
+
+def test_part_strengths_are_soft_and_local():
+    labels = torch.full((256, 256), SKIN)
+    labels[:128] = HAIR
+    strengths = spread_strengths(labels, PartStrengths(hair=0.0))
+    assert strengths[:100].max() == 0
+    assert strengths[150:].min() == 1
+    assert 0.2 < strengths[128].mean() < 0.8
+
+
+def test_kept_colours_are_the_sitters():
+    red = torch.tensor([0.8, 0.1, 0.1])[:, None, None] * torch.rand(1, 40, 40, generator=seeded())
+    blue = torch.tensor([0.1, 0.1, 0.8])[:, None, None] * torch.rand(1, 40, 40, generator=seeded(1))
+    labels = torch.full((40, 40), SKIN)
+    (kept,) = keep_colours([cut_source(red, labels)], blue, labels, seeded())
+    assert isinstance(kept, StyleSource)
+    assert kept.image[2].mean() > 3 * kept.image[0].mean()
+
+
+def test_painted_shade_is_evened_out(drawn):
+    mesh, camera, points, _ = drawn
+    side = torch.linspace(0.2, 1.0, 300).expand(3, 300, 300)
+    labels = label_artwork(side, mesh, camera, points)
+    evened = even_shading(side, labels, mesh, camera, 1.0)
+    skin = labels == SKIN
+    assert evened[0, skin].std() < 0.6 * side[0, skin].std()
+    assert torch.equal(evened[:, labels == NOWHERE][:, :100], side[:, labels == NOWHERE][:, :100])
+    assert torch.equal(even_shading(side, labels, mesh, camera, 0.0), side)
