@@ -63,6 +63,10 @@ def test_help_names_every_option(tmp_path: Path):
         "turntable",
         "json",
         "regions",
+        "parts",
+        "style-mask",
+        "keep-color",
+        "delight",
         "mix",
         "translator",
         "exaggerate",
@@ -85,6 +89,10 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--threads", "0"), ("--threads", "1 to 1024")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=1,ear=2"), ("--regions", "ear=2", "outline")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=9"), ("--regions", "0 to 2", "9")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--parts", "nose=1"), ("--parts", "nose=1", "lips")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--parts", "lips=2"), ("--parts", "0 to 1", "2")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--delight", "2"), ("--delight", "0 to 1", "2")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--style-mask", "absent.png"), ("--style-mask", "absent.png")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", f"{PHOTO}=0"), ("--mix", "0.01 to 100")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", "absent.jpg=1"), ("--mix", "absent.jpg")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--translator", "absent"), ("--translator", "absent")),
@@ -132,6 +140,9 @@ def test_given_values_replace_those_of_the_preset():
     config = make_config(Request(**paths, regions={"nose": 0.5}, exaggerate=1.5, random_style=True))
     assert (config.geometry.regions.nose, config.geometry.regions.eyes) == (0.5, 1.0)
     assert (config.geometry.exaggerate, config.geometry.random_style) == (1.5, True)
+    config = make_config(Request(**paths, parts={"lips": 0.5}, keep_color=True, delight=0.7))
+    assert (config.texture.parts.lips, config.texture.parts.skin) == (0.5, 1.0)
+    assert (config.texture.keep_colours, config.texture.delight) == (True, 0.7)
 
 
 def test_mixed_artworks_may_have_weights_and_odd_names(tmp_path: Path):

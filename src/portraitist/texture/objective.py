@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.texture.patches import patch_distances
-from portraitist.texture.semantics import HAIR, SKIN
+from portraitist.texture.semantics import HAIR
 from portraitist.texture.strotss import (
     colour_distances,
     cosine_distances,
@@ -22,7 +22,6 @@ from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Image
 
 _MOMENT_CHANNELS = 256
-_SKIN_LIKENESS = 0.3  # people are known by their features; their skin may be painted freely
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ def measure_loss(
         channels = torch.randperm(columns.shape[1], generator=generator)[:_MOMENT_CHANNELS]
         loss = loss + weights.moments * moment_distance(ours, of_face, channels)
     if weights.likeness:
-        known_by = torch.where(parts == SKIN, _SKIN_LIKENESS, 1.0) * in_face
-        loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * known_by).mean()
+        loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * in_face).mean()
     if weights.tone or weights.strokes:
         tone, strokes = patch_distances(image, view.pixels, style.patches, generator)
         loss = loss + weights.tone * tone + weights.strokes * strokes

@@ -22,7 +22,7 @@ from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _SMOOTHING = 0.9
 _CHROMA_RATE = 0.35
-_GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=1.5, tone=10.0, strokes=10.0, hold=6.0)
+_GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TextureConfig:
     scales_px: tuple[int, ...] = (64, 128, 256)
     steps: tuple[int, ...] = (100, 80, 50)
     samples: tuple[int, ...] = (384, 512, 640)
-    content_scales: tuple[float, ...] = (1.2, 1.0, 0.6)
+    content_scales: tuple[float, ...] = (2.0, 1.6, 0.8)
     weights: Weights = field(default_factory=lambda: _GUIDED)
     near_views: int = 10
     wide_share: float = 0.25
@@ -63,7 +63,7 @@ class TextureConfig:
             scales_px=(64, 128),
             steps=(60, 50),
             samples=(384, 512),
-            content_scales=(1.2, 1.0),
+            content_scales=(2.0, 1.6),
             near_views=6,
         )
 
@@ -80,7 +80,7 @@ class TextureConfig:
             scales_px=(64, 128, 256, 448),
             steps=(150, 130, 110, 70),
             samples=(512, 768, 1024, 1024),
-            content_scales=(1.2, 1.0, 0.6, 0.6),
+            content_scales=(2.0, 1.6, 0.8, 0.8),
             near_views=16,
         )
 

@@ -108,7 +108,7 @@ def calm_hues(
 
 def _recolour_parts(
     texture: Image,
-    labels: Int[Tensor, "t t"],
+    labels: Int[Tensor, "h w"],
     exemplars: Sequence[StyleSource],
     recolour: Recolouring,
     generator: torch.Generator,

@@ -1,0 +1,82 @@
+"""The texture's options on real pictures of the package, through the whole pipeline, small."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from portraitist import Config, Models, load_image, stylize
+from portraitist.assets import asset_path
+from portraitist.cli import make_demo_request
+from portraitist.texture.optimization import TextureConfig
+from portraitist.texture.palettes import PartStrengths
+from portraitist.texture.semantics import HAIR, LIPS, label_texels
+from portraitist.types import InputError
+
+TINY = TextureConfig(texture_size=256, scales_px=(48,), steps=(8,), samples=(192,), content_scales=(1.0,), near_views=2)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return Models.load("cpu")
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    request = make_demo_request()
+    return load_image(request.photo), load_image(request.art)
+
+
+def make(pictures, models, given=None, **values):
+    config = dataclasses.replace(Config.draft(), texture=dataclasses.replace(TINY, **values))
+    return stylize(*pictures, models, config, **(given or {}))
+
+
+@pytest.fixture(scope="module")
+def plain(pictures, models):
+    return make(pictures, models)
+
+
+def hue_change(result) -> float:
+    change = result.stylized.texture - result.content.texture
+    return float((change - change.mean(0)).abs().mean())
+
+
+def test_part_strengths_leave_their_part_alone(plain, pictures, models):
+    result = make(pictures, models, parts=PartStrengths(hair=0.0))
+    labels = label_texels(result.content.mesh, result.content.texture)
+    change = (result.stylized.texture - result.content.texture).abs().mean(0)
+    inner = torch.nn.functional.avg_pool2d((labels == HAIR)[None, None].float(), 15, 1, 7)[0, 0] == 1
+    assert inner.sum() > 500
+    assert change[inner].max() < 0.01
+    assert change[labels == LIPS].mean() > 0.02
+
+
+def test_kept_colours_change_less_hue(plain, pictures, models):
+    assert hue_change(make(pictures, models, keep_colours=True)) < 0.7 * hue_change(plain)
+
+
+def test_a_mixed_texture_lies_between(plain, pictures, models):
+    other = load_image(asset_path("exemplars/ink.jpg"))
+    mixed = make(pictures, models, {"mix": [(other, 1.0)]}).stylized.texture.mean((1, 2))
+    first = plain.stylized.texture.mean((1, 2))
+    second = make((pictures[0], other), models).stylized.texture.mean((1, 2))
+    assert (first - mixed).norm() < (first - second).norm()
+    assert (second - mixed).norm() < (first - second).norm()
+
+
+def test_a_style_mask_of_another_size_is_refused(pictures, models):
+    with pytest.raises(InputError, match="style mask is 7 x 5 pixels"):
+        make(pictures, models, {"style_mask": torch.ones(5, 7)})
+
+
+def test_a_style_mask_takes_the_style_from_elsewhere(plain, pictures, models):
+    photo, art = pictures
+    corner = torch.zeros(art.shape[1:])
+    corner[: art.shape[1] // 6] = 1.0
+    painted = art.clone()
+    painted[:, corner > 0] = torch.tensor([0.1, 0.8, 0.1])[:, None]
+    green = make((photo, painted), models, {"style_mask": corner}).stylized.texture.mean((1, 2))
+    assert green[1] - green[0] > 0.2 + plain.stylized.texture.mean((1, 2))[1] - plain.stylized.texture.mean((1, 2))[0]
