@@ -45,18 +45,18 @@ class Figure:
 
 FIGURES = {
     "identity_content": Figure("identity distance, photo to unstylised front view", "id cont", most=0.33),
-    "identity_stylized": Figure("identity distance, photo to stylised front view", "id styl", most=0.58),
+    "identity_stylized": Figure("identity distance, photo to stylised front view", "id styl", most=0.50),
     "identity_pose": Figure("identity distance, photo to unstylised head in the photo's pose", "id pose"),
-    "style_vgg": Figure("style ratio on VGG16 features", "vgg", most=0.62),
-    "style_network_free": Figure("style ratio on colours and edges", "no net"),
-    "shape_cosine": Figure("shape cosine", "cosine", least=0.6),
-    "shape_gain": Figure("shape gain", "gain", least=0.6),
+    "style_vgg": Figure("style ratio on VGG16 features", "vgg", most=0.52),
+    "style_network_free": Figure("style ratio on colours and edges", "no net", most=0.36),
+    "shape_cosine": Figure("shape cosine", "cosine", least=0.7),
+    "shape_gain": Figure("shape gain", "gain", least=0.7),
     "shape_cosine_expressive": Figure("shape cosine with the artwork's expression left in", "cos+exp"),
     "flipped_percent": Figure("flipped skin triangles, %", "flip %", most=0.2),
     "seconds": Figure("seconds in stylize()", "s", digits=1, most=240),
     "peak_memory_mb": Figure("peak memory, MB", "MB", digits=0, most=3072),
 }
-"""Targets are those of the main job. Identity of a head in which no face is found is 1.0."""
+"""Targets of the main job, of shape style and of texture style. Identity of a head in which no face is found is 1.0."""
 
 
 def read_figures(pair: Pair, folder: Path, data: Path) -> dict:

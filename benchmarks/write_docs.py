@@ -24,6 +24,7 @@ TITLES = {
     "detection": "Finding faces",
     "expressions": "Expressions on the most exaggerated heads",
     "likeness": "Likeness",
+    "texture": "Texture style against time",
     "translation": "Landmark translation",
     "geometry": "Shape style alone",
     "geometry_pairs": "Shape style of the 32 pairs",
@@ -54,6 +55,11 @@ either side, 20 degrees from above and below), and where a figure covers several
 - *Inside shows elsewhere*: eyeballs, sockets, teeth and mouth seen where there is no opening, over all 52 actions.
 - *Teeth behind lip*: by how much the lower front teeth stay behind the lower lip under `jawOpen`, of its way.
 - *Flipped triangles*: over all 52 actions, as in the quality table.""",
+    "texture": """Medians over the pairs, on the same heads. *seconds*: the texture stage alone. *style*, *content*: the
+losses of STROTSS on five held-out views at 256 px, 1,024 fixed points, plain (no guidance, all channels), *objective*
+their sum. *identity*, *vgg*, *network_free* as in the quality table. *seam*: mean colour difference across the cut at
+the back. *sharpness*: finest edges in the face over the artwork's. *lips*, *eyes*, *brows colour*: distance of the
+part's mean colour from the artwork's. Colours are sRGB, 0..1.""",
     "translation": """Every system is trained on each of `folds` (of eight) folds and translates 100 people by 21
 artworks that it has not seen; `steps` are those of the second stage. All but the first three rows are networks.
 *paper* has the printed losses and weights, in the residual blocks that all systems share or in plain layers; *ours*
@@ -113,6 +119,9 @@ def describe_result(name: str, folder: Path) -> str:
     result = json.loads(path.read_text())
     if name == "likeness":  # photo by photo only in the file
         result = {key: result[key] for key in ("command", "summary", "video")}
+    if name == "texture":  # pair by pair and over time only in the file
+        runs = {label: run["median"] | {"pairs": len(run["pairs"])} for label, run in result["runs"].items()}
+        result = {"runs": runs}
     body = describe_quality(result) if name == "quality" else describe_any(result)
     parts = [title, f"Made by `{result.pop('command', command)}`.", MEANINGS.get(name, ""), body]
     return "\n\n".join(part for part in parts if part)

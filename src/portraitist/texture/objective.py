@@ -57,11 +57,14 @@ def measure_loss(
     theirs, their_parts = style.hypercolumns[compared], style.parts[compared]
     columns = sample_hypercolumns(vgg(image), points)
     units, content_units = unit_rows(columns), view.content_units[chosen]
+    # Who is nearest to whom may be found as roughly as the network computes; self-similarity may not: neighbours on
+    # smooth skin differ by less than bfloat16 can tell, and its rounding comes out as dots.
+    matches = cosine_distances(units.to(vgg.dtype), style.units[compared]).float()
 
     shown = torch.isin(parts, their_parts) if weights.guidance else torch.ones_like(in_face)
     costs = weights.guidance * style.mismatch[parts][:, their_parts]
     answered = torch.isin(their_parts, parts) if weights.guidance else torch.ones_like(their_parts, dtype=torch.bool)
-    loss = _match(cosine_distances(units, style.units[compared]) + costs, shown, answered)
+    loss = _match(matches + costs, shown, answered)
     loss = loss + weights.content * self_similarity_loss(units, content_units)
     if weights.palette:
         colours = colour_distances(columns[:, :3], theirs[:, :3]) + costs

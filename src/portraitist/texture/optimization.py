@@ -42,7 +42,7 @@ class TextureConfig:
     strength: float = 1.0
     texture_size: int = 1024
     scales_px: tuple[int, ...] = (64, 128, 256)
-    steps: tuple[int, ...] = (100, 80, 50)
+    steps: tuple[int, ...] = (80, 70, 45)
     samples: tuple[int, ...] = (384, 512, 640)
     content_scales: tuple[float, ...] = (2.0, 1.6, 0.8)
     weights: Weights = field(default_factory=lambda: _GUIDED)

@@ -18,8 +18,8 @@ from torch import Tensor
 from portraitist.types import Image
 
 PATCH = 7
-_SPACINGS = (1, 2, 4)  # of a patch's pixels: strokes from two pixels to a quarter of a face
-_DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 24, 8192, 2048, 16
+_REDUCTIONS = (1, 2, 4)  # of the picture: strokes from two pixels to a quarter of a face
+_DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 24, 8192, 1024, 16
 _FLATTENING = 0.25  # exponent on the spreads of the patches' axes: 0 leaves them as they are, 0.5 evens them out
 _FLOOR = 1e-4
 _FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colours
@@ -58,47 +58,60 @@ def patch_distances(
     filters = _FILTER_SCALE * (sources[0].shaping @ noise).T.view(_DIRECTIONS, 3, PATCH, PATCH)
     filters = filters - filters.mean((2, 3), keepdim=True)
     axes = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q.to(image)
-    ours = _respond(image, filters, axes)
+    chosen, others = _pick_pixels(pixels, sources, generator)
+    if not chosen:
+        return image.new_zeros(()), image.new_zeros(())
+    ours = _respond(image, filters, axes, torch.cat(list(chosen.values())))
     with torch.no_grad():
-        theirs = [_respond(source.image, filters, axes) for source in sources]
-    totals, weight = [image.new_zeros(()), image.new_zeros(())], 0.0
+        theirs = [
+            _respond(source.image, filters, axes, torch.cat([ids[i] for ids in others.values()]))
+            for i, source in enumerate(sources)
+        ]
+    apart, weights, starts = [], [], [0] * len(sources)
+    for (part, own), mine in zip(chosen.items(), ours.split([len(ids) for ids in chosen.values()], 1), strict=True):
+        wanted = []
+        for i, ids in enumerate(others[part]):
+            wanted.append(theirs[i][:, starts[i] : starts[i] + len(ids)])
+            starts[i] += len(ids)
+        apart.append((mine.sort(1).values - torch.cat(wanted, 1).sort(1).values).abs().mean(1))
+        weights.append(len(own) ** 0.5)
+    shares = image.new_tensor(weights) / sum(weights)
+    total = (shares[:, None] * torch.stack(apart)).sum(0)
+    return total[:3].mean(), total[3:].mean()
+
+
+def _pick_pixels(
+    pixels: list[Int[Tensor, "_k"]], sources: Sequence[PatchSource], generator: torch.Generator
+) -> tuple[dict[int, Int[Tensor, "_n"]], dict[int, list[Int[Tensor, "_m"]]]]:
+    """Random pixels of every part that both sides show: of the picture, and as many of the artworks by weight."""
+
+    def draw(ids: Int[Tensor, "_k"], count: int) -> Int[Tensor, "_n"]:
+        return ids[torch.randint(len(ids), (count,), generator=generator).to(ids.device)]
+
+    chosen, others = {}, {}
     for part, own in enumerate(pixels):
         count = min(len(own), _MOST_PIXELS)
-        others = _pick_others(part, count, sources, generator)
-        if count < _FEWEST_PIXELS or others is None:
+        weights = [s.weight if len(s.pixels[part]) >= _FEWEST_PIXELS else 0.0 for s in sources]
+        if count < _FEWEST_PIXELS or not sum(weights):
             continue
-        picked = own[torch.randint(len(own), (count,), generator=generator).to(own.device)]
-        for kind in range(2):
-            wanted = torch.cat([theirs[i][kind][:, ids] for i, ids in others], 1).sort(1).values
-            apart = (ours[kind][:, picked].sort(1).values - wanted).abs().mean()
-            totals[kind] = totals[kind] + count**0.5 * apart
-        weight += count**0.5
-    return totals[0] / max(weight, 1.0), totals[1] / max(weight, 1.0)
-
-
-def _pick_others(
-    part: int, count: int, sources: Sequence[PatchSource], generator: torch.Generator
-) -> list[tuple[int, Int[Tensor, "_k"]]] | None:
-    """``count`` random pixels of a part, out of the artworks that show it, by their weights."""
-    showing = [(i, s.pixels[part], s.weight) for i, s in enumerate(sources) if len(s.pixels[part]) >= _FEWEST_PIXELS]
-    total = sum(weight for _, _, weight in showing)
-    picked, left = [], count
-    for place, (i, ids, weight) in enumerate(showing):
-        share = left if place == len(showing) - 1 else min(round(count * weight / total), left)
-        picked.append((i, ids[torch.randint(len(ids), (share,), generator=generator).to(ids.device)]))
-        left -= share
-    return picked or None
+        ends = [round(count * sum(weights[: i + 1]) / sum(weights)) for i in range(len(sources))]
+        counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+        chosen[part] = draw(own, count)
+        others[part] = [
+            draw(s.pixels[part], n) if n else s.pixels[part][:0] for s, n in zip(sources, counts, strict=True)
+        ]
+    return chosen, others
 
 
 def _respond(
-    image: Image, filters: Float[Tensor, "k 3 p p"], axes: Float[Tensor, "3 3"]
-) -> tuple[Float[Tensor, "3 hw"], Float[Tensor, "k hw"]]:
-    """Colours along random axes, and filter responses, of every pixel."""
-    responses = []
-    for filters_, spacing in zip(filters.chunk(len(_SPACINGS)), _SPACINGS, strict=True):
-        blurred = image[None]
-        if spacing > 1:
-            blurred = F.avg_pool2d(blurred, spacing + 1, stride=1, padding=spacing // 2, count_include_pad=False)
-        padded = F.pad(blurred, [spacing * (PATCH // 2)] * 4, mode="replicate")
-        responses.append(F.conv2d(padded, filters_, dilation=spacing)[0].flatten(1))
-    return axes @ image.flatten(1), torch.cat(responses)
+    image: Image, filters: Float[Tensor, "k 3 p p"], axes: Float[Tensor, "3 3"], ids: Int[Tensor, "n"]
+) -> Float[Tensor, "_r n"]:
+    """Of pixels in the flattened picture: colours along the axes, then filter responses in the picture and in its
+    reductions, each to its share of the filters."""
+    rows, columns = ids // image.shape[-1], ids % image.shape[-1]
+    found = [axes @ image.flatten(1)[:, ids]]
+    for own, reduction in zip(filters.chunk(len(_REDUCTIONS)), _REDUCTIONS, strict=True):
+        reduced = F.avg_pool2d(image[None], reduction, ceil_mode=True) if reduction > 1 else image[None]
+        response = F.conv2d(F.pad(reduced, [PATCH // 2] * 4, mode="replicate"), own)[0]
+        found.append(response.flatten(1)[:, rows // reduction * response.shape[-1] + columns // reduction])
+    return torch.cat(found)

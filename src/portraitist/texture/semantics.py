@@ -42,7 +42,7 @@ _FACE_IDS = [i for i, name in enumerate(REGIONS) if name not in ("ears", "scalp"
 _EYES = (range(36, 42), range(42, 48))
 _BROWS = (range(17, 22), range(22, 27))
 _OUTER_LIPS, _INNER_LIPS = range(48, 60), range(60, 68)
-_OPEN_MOUTH = 0.07  # height of an open mouth, in outer eye distances; less is a line between lips
+_OPEN_MOUTH = 0.25  # share of an open mouth in all of lips and mouth; less is a dark line between lips
 # Widths in outer eye distances: of a brow, whose points run along its middle; of the skin around an eye that counts as
 # its lids; and of what is left out along the edge of face and hair, where fitted heads overlap what lies behind.
 _BROW_WIDTH, _LID_WIDTH, _EDGE_WIDTH = 0.09, 0.07, 0.05
@@ -164,8 +164,10 @@ def _draw_features(labels: np.ndarray, points: np.ndarray, unit: float) -> np.nd
         cv2.polylines(canvas, [_to_pixels(points[list(ids)])], False, BROWS, max(round(_BROW_WIDTH * unit), 1))
     cv2.fillPoly(canvas, [_to_pixels(points[list(_OUTER_LIPS)])], LIPS)
     inner = points[list(_INNER_LIPS)]
-    if np.ptp(inner[:, 1]) > _OPEN_MOUTH * unit:
-        cv2.fillPoly(canvas, [_to_pixels(inner)], MOUTH)
+    lips = canvas == LIPS
+    cv2.fillPoly(canvas, [_to_pixels(inner)], MOUTH)
+    if (canvas == MOUTH).sum() < _OPEN_MOUTH * lips.sum():
+        canvas[lips] = LIPS
     return canvas.astype(np.int64)
 
 

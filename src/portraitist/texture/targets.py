@@ -128,7 +128,7 @@ def sample_style(exemplars: Sequence[StyleSource], face_px: float, vgg: VGG, gen
         patches.append(make_patch_source(image, list_pixels(labels), exemplar.weight, generator))
     hypercolumns = torch.cat(columns)
     mismatch = mismatch_costs().to(hypercolumns)
-    return Style(hypercolumns, unit_rows(hypercolumns), torch.cat(parts), patches, mismatch)
+    return Style(hypercolumns, unit_rows(hypercolumns).to(vgg.dtype), torch.cat(parts), patches, mismatch)
 
 
 def _resize_source(exemplar: StyleSource, face_px: float) -> tuple[Image, Int[Tensor, "h w"]]:

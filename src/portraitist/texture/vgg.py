@@ -53,10 +53,15 @@ class VGG(nn.Module):
             self.register_buffer(name.replace(".", "_"), tensor.to(dtype).contiguous(**layout))
         self.register_buffer("mean_bgr", torch.tensor(_MEAN_BGR)[:, None, None])
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and maps."""
+        return self.get_buffer("conv1_1_weight").dtype
+
     def forward(self, image: Image) -> list[Float[Tensor, "1 _c _m _n"]]:
         """Maps of an sRGB picture in 0..1, finest first: 3, 64, 64, 128, 128, 256, 256, 256, 512 and 512 channels."""
         maps = [image[None]]
-        x = (image.flip(0) * 255 - self.get_buffer("mean_bgr"))[None].to(self.get_buffer("conv1_1_weight").dtype)
+        x = (image.flip(0) * 255 - self.get_buffer("mean_bgr"))[None].to(self.dtype)
         x = x.contiguous(memory_format=torch.channels_last)
         for index, block in enumerate(_BLOCKS):
             x = F.max_pool2d(x, 2, ceil_mode=True) if index else x
@@ -108,9 +113,10 @@ def _sample_map(features: Float[Tensor, "1 c m n"], relative: Float[Tensor, "k 2
     low = position.floor()
     high = (low + 1).minimum(limits)
     fraction = position - low
-    sampled = 0.0
+    ids, weights = [], []
     for y, weight_y in ((low[:, 1], 1 - fraction[:, 1]), (high[:, 1], fraction[:, 1])):
         for x, weight_x in ((low[:, 0], 1 - fraction[:, 0]), (high[:, 0], fraction[:, 0])):
-            ids = (y * width + x).long()
-            sampled = sampled + rows[ids].float() * (weight_y * weight_x)[:, None]
-    return sampled
+            ids.append((y * width + x).long())
+            weights.append(weight_y * weight_x)
+    taps = rows[torch.cat(ids)].view(4, -1, channels).float()
+    return (taps * torch.stack(weights)[..., None]).sum(0)
