@@ -132,7 +132,8 @@ def test_source_has_no_trace_of_the_background(art, vgg):
     assert source.image[1].max() < 0.4
     style = sample_style([source], 30.0, vgg, torch.Generator().manual_seed(0))
     assert style.hypercolumns[:, 1].max() < 0.4  # the second channel is green
-    torch.testing.assert_close(style.units.norm(dim=1), torch.ones(len(style.units)))
+    lengths = style.units.float().norm(dim=1)  # in the precision of the network
+    torch.testing.assert_close(lengths, torch.ones(len(lengths)), atol=3e-3, rtol=0)
     assert set(style.parts.tolist()) == {SKIN, HAIR}
 
 
@@ -180,7 +181,7 @@ def test_a_texel_without_gradient_stays_put():
     gradient = torch.zeros(3, 4, 4)
     gradient[:, 0, 0] = 1.0
     gradient[:, 3, 3] = 1e-3
-    optimization._descend([level], (gradient,), [torch.zeros(1, 4, 4)], 0.01)
+    optimization._descend([level], (gradient,), [torch.zeros(1, 4, 4)], [torch.zeros(3, 4, 4)], 0.01)
     assert level[0, 1, 1] == 0
     assert abs(level[0, 3, 3]) < 0.01 * abs(level[0, 0, 0])  # plain RMSprop would move both alike
 

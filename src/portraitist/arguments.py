@@ -198,7 +198,7 @@ def _translator(text: str) -> str:
     return text if text in ("network", "direct") else str(_existing_file(text))
 
 
-def _named_strengths(names: tuple[str, ...], most: float) -> Callable[[str], dict[str, float]]:
+def _named_strengths(names: tuple[str, ...], most: int) -> Callable[[str], dict[str, float]]:
     """eyes=0.5,nose=2 as a mapping."""
 
     def parse(text: str) -> dict[str, float]:

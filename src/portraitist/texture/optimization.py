@@ -20,7 +20,7 @@ from portraitist.texture.targets import Style, StyleSource, Subject, ViewBank, m
 from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
-_SMOOTHING = 0.9
+_SMOOTHING, _MOMENTUM = 0.9, 0.8
 _CHROMA_RATE = 0.35
 _GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
 
@@ -154,6 +154,7 @@ def _optimize_scale(
         bands = build_pyramid(texture)
         first = max(int(math.log2(max(bank.uv_per_px * texture.shape[-1], 1.0))), 0)
     fine, levels = bands[:first], [level.clone().requires_grad_() for level in bands[first:]]
+    momenta = [torch.zeros_like(level) for level in levels]
     squares = [torch.zeros_like(level[:1] if config.coarse_to_fine else level) for level in levels]
     weights, steps = config.weights, config.steps[scale]
     stay = config.content_scales[scale] / config.strength
@@ -166,7 +167,7 @@ def _optimize_scale(
         gradients = torch.autograd.grad(loss, levels)
         if config.coarse_to_fine:
             rate = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            _descend(levels, gradients, squares, rate)
+            _descend(levels, gradients, squares, momenta, rate)
         else:
             _descend_plainly(levels[0], gradients[0], squares[0], config.learning_rate)
         if progress:
@@ -178,16 +179,20 @@ def _optimize_scale(
 
 
 @torch.no_grad()
-def _descend(levels: list[Image], gradients: tuple[Image, ...], squares: list[Tensor], rate: float) -> None:
-    """One RMSprop step in place, with three departures that keep the texture from turning into coloured noise.
+def _descend(
+    levels: list[Image], gradients: tuple[Image, ...], squares: list[Tensor], momenta: list[Tensor], rate: float
+) -> None:
+    """One RMSprop step in place, with four departures that keep the texture from turning into coloured noise.
 
     The channels of a texel share one mean square, and the level's average is added to it: plain RMSprop steps as far on
     a texel that one view barely touches as on one that all views agree about. And hue moves more slowly than light:
-    it starts near its goal, while the losses, nearly colour-blind in their deep layers, push it to and fro.
+    it starts near its goal, while the losses, nearly colour-blind in their deep layers, push it to and fro. Momentum
+    averages over views, points and filters drawn at random, whose noise would otherwise stay behind as dots.
     """
-    for level, gradient, square in zip(levels, gradients, squares, strict=True):
+    for level, gradient, square, momentum in zip(levels, gradients, squares, momenta, strict=True):
         square.lerp_(gradient.square().mean(0, keepdim=True), 1 - _SMOOTHING)
-        step = gradient / (square + square.mean() + 1e-20).sqrt()
+        momentum.lerp_(gradient, 1 - _MOMENTUM)
+        step = momentum / (square + square.mean() + 1e-20).sqrt()
         luminance = step.mean(0, keepdim=True)
         level -= rate * torch.lerp(luminance, step, _CHROMA_RATE)
 

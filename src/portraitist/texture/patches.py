@@ -19,7 +19,7 @@ from portraitist.types import Image
 
 PATCH = 7
 _REDUCTIONS = (1, 2, 4)  # of the picture: strokes from two pixels to a quarter of a face
-_DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 24, 8192, 1024, 16
+_DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 48, 8192, 1024, 16
 _FLATTENING = 0.25  # exponent on the spreads of the patches' axes: 0 leaves them as they are, 0.5 evens them out
 _FLOOR = 1e-4
 _FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colours
