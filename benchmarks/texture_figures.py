@@ -57,6 +57,7 @@ class Yardstick:
     crops: tuple[FaceCrop, FaceCrop]
     person: np.ndarray | None
     art_colours: dict[str, Tensor]
+    texel_labels: Tensor
 
     @classmethod
     @torch.no_grad()
@@ -81,7 +82,8 @@ class Yardstick:
         crops = crop_face(result.photo, result.photo_landmarks.points), crop_face(result.art, art_points)
         colours = {name: result.art[:, labels == part].T for name, part in FEATURES.items()}
         person = embed_face(image_to_uint8(result.photo))
-        return cls(result, vgg, source.ground, style, views, crops, person, colours)
+        texel_labels = label_texels(result.content.mesh, result.content.texture)
+        return cls(result, vgg, source.ground, style, views, crops, person, colours, texel_labels)
 
     @torch.no_grad()
     def measure_objective(self, texture: Tensor) -> dict[str, float]:
@@ -121,8 +123,7 @@ class Yardstick:
 
     def measure_colour(self, texture: Tensor, name: str) -> float:
         """Distance of a feature's mean colour from the artwork's, in sRGB units of 0..1."""
-        labels = label_texels(self.result.content.mesh, self.result.content.texture)
-        ours = texture[:, labels == FEATURES[name]].T
+        ours = texture[:, self.texel_labels == FEATURES[name]].T
         theirs = self.art_colours[name]
         if not len(ours) or not len(theirs):
             return float("nan")

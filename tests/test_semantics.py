@@ -75,6 +75,14 @@ def test_a_fringe_is_hair(drawn):
     assert changed[:, nose - 8 :].sum() > 0.95 * changed.sum()  # the window blurs the border
 
 
+def test_a_dark_spot_on_the_forehead_is_no_hair(drawn):
+    mesh, camera, points, picture = drawn
+    row, column = int(points[17:27, 1].min()) - 22, int(points[27, 0])
+    spotted = picture.clone()
+    spotted[:, row - 6 : row + 6, column - 8 : column + 8] = 0.1
+    assert label_artwork(spotted, mesh, camera, points)[row, column] == SKIN
+
+
 def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
     mesh = drawn[0]
     size = 256

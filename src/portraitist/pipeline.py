@@ -181,7 +181,8 @@ def stylize(
         person = segment_person(photo, seen_photo, models.segmenter)
         photo_fit = fit_photo(seen_photo, person, models.head, config.fit)
         art_fit = fit_head(seen_art, models.head, config.fit)
-        others = [_study_artwork(image, models, config, warnings) for image, _ in mix]
+        artworks = [_Artwork(art, seen_art, art_fit, 1.0, style_mask)]
+        artworks += [_study_artwork(image, weight, models, config, warnings) for image, weight in mix]
 
         # 3. Canonical texture t_x.
         stages.start("unwrap")
@@ -197,11 +198,8 @@ def stylize(
 
         # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
         stages.start("geometry")
-        weights = [1.0, *(weight for _, weight in mix)]
-        studied = [(seen_art, art_fit), *others]
         exemplars = [
-            measure_exemplar(seen, fit, models.head, models.translator, weight)
-            for (seen, fit), weight in zip(studied, weights, strict=True)
+            measure_exemplar(work.landmarks, work.fit, models.head, models.translator, work.weight) for work in artworks
         ]
         targets = translate_landmarks(photo_fit, exemplars, models.head, models.translator, config.geometry, generator)
         movement = _check_movement(photo_fit, targets, models.head, config, warnings)
@@ -209,10 +207,7 @@ def stylize(
 
     # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
     stages.start("texture")
-    sources = [
-        _cut_source(image, seen, fit, weight / sum(weights), config.texture, style_mask if image is art else None)
-        for image, (seen, fit), weight in zip([art, *(image for image, _ in mix)], studied, weights, strict=True)
-    ]
+    sources = _cut_sources(artworks, config.texture)
     texture = stylize_texture(
         deformed.mesh, content.texture, sources, models.vgg, config.texture, generator, progress
     )  # fmt: skip
@@ -259,25 +254,33 @@ def _check_movement(fit: HeadFit, targets: Tensor, model: HeadModel, config: Con
     return movement
 
 
-def _study_artwork(image: Image, models: Models, config: Config, warnings: list[str]) -> tuple[Landmarks, HeadFit]:
+@dataclass(frozen=True)
+class _Artwork:
+    """What is known of one artwork; ``mask`` as ``stylize`` takes it."""
+
+    image: Image
+    landmarks: Landmarks
+    fit: HeadFit
+    weight: float
+    mask: Float[Tensor, "h w"] | None = None
+
+
+def _study_artwork(image: Image, weight: float, models: Models, config: Config, warnings: list[str]) -> _Artwork:
     landmarks = _find_landmarks(image, None, models, "mixed artwork", warnings)
-    return landmarks, fit_head(landmarks, models.head, config.fit)
+    return _Artwork(image, landmarks, fit_head(landmarks, models.head, config.fit), weight)
 
 
-def _cut_source(
-    art: Image,
-    landmarks: Landmarks,
-    fit: HeadFit,
-    weight: float,
-    config: TextureConfig,
-    mask: Float[Tensor, "h w"] | None,
-) -> StyleSource:
-    """What of an artwork the texture is painted after."""
-    labels = label_artwork(art, fit.mesh, fit.camera, landmarks.points)
-    art = even_shading(art, labels, fit.mesh, fit.camera, config.delight)
-    if mask is not None:
-        labels = apply_style_mask(labels, mask)
-    return cut_source(art, labels, weight)
+def _cut_sources(artworks: Sequence[_Artwork], config: TextureConfig) -> list[StyleSource]:
+    """What of each artwork the texture is painted after."""
+    total, sources = sum(work.weight for work in artworks), []
+    for work in artworks:
+        mesh, camera = work.fit.mesh, work.fit.camera
+        labels = label_artwork(work.image, mesh, camera, work.landmarks.points)
+        image = even_shading(work.image, labels, mesh, camera, config.delight)
+        if work.mask is not None:
+            labels = apply_style_mask(labels, work.mask)
+        sources.append(cut_source(image, labels, work.weight / total))
+    return sources
 
 
 def fit_photo(

@@ -75,7 +75,7 @@ def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:
     if _is_bald(looks[hair], looks[skin]):
         labels[hair] = SKIN
     else:
-        labels[_find_hair(looks, (labels == SKIN) & above, hair, skin, _TEXEL_WINDOW * texture.shape[-1])] = HAIR
+        labels[_find_hair(looks, (labels == SKIN) & above, hair, skin, hair, _TEXEL_WINDOW * texture.shape[-1])] = HAIR
     return torch.from_numpy(labels).to(face_ids)
 
 
@@ -99,7 +99,9 @@ def label_artwork(art: Image, mesh: Mesh, camera: Camera, points_px: Float[Tenso
     forehead = (labels == SKIN) & (rows < points[17:27, 1].min() - _BROW_WIDTH * unit)
     skin = np.isin(labels, (SKIN, NOSE)) & (rows > points[27, 1])
     looks = _measure_looks(art.cpu().numpy(), _PIXEL_WINDOW * unit)
-    labels[_find_hair(looks, forehead, labels == HAIR, skin, _PIXEL_WINDOW * unit)] = HAIR
+    labels[
+        _find_hair(looks, forehead, labels == HAIR, skin, np.isin(labels, (HAIR, NOWHERE)), _PIXEL_WINDOW * unit)
+    ] = HAIR
     return torch.from_numpy(_draw_features(labels, points, unit)).to(mesh.regions)
 
 
@@ -128,9 +130,11 @@ def _find_hair(
     asked: Bool[np.ndarray, "h w"],
     hair: Bool[np.ndarray, "h w"],
     skin: Bool[np.ndarray, "h w"],
+    beyond: Bool[np.ndarray, "h w"],
     window: float,
 ) -> Bool[np.ndarray, "h w"]:
-    """Which of the pixels ``asked`` look more like ``hair`` than like ``skin``, each kind a Gaussian."""
+    """Which of the pixels ``asked`` look more like ``hair`` than like ``skin``, each kind a Gaussian, and join what is
+    ``beyond`` the face."""
     kinds = [looks[hair], looks[skin]]
     if min(len(kind) for kind in kinds) < _FEWEST_PIXELS or not asked.any():
         return np.zeros_like(asked)
@@ -141,7 +145,10 @@ def _find_hair(
         strangeness.append((apart @ np.linalg.inv(covariance) * apart).sum(1) + np.linalg.slogdet(covariance)[1])
     votes = np.zeros(asked.shape, np.float32)
     votes[asked] = strangeness[0] + _DOUBT < strangeness[1]
-    return asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > _HAIR_VOTES)
+    found = asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > _HAIR_VOTES)
+    # Hair comes from the edge of the face: a spot within it is a shadow or a mole.
+    islands = cv2.connectedComponents((found | beyond).astype(np.uint8))[1]
+    return found & np.isin(islands, np.unique(islands[beyond]))
 
 
 def _is_bald(hair: Float[np.ndarray, "n 4"], skin: Float[np.ndarray, "m 4"]) -> bool:
