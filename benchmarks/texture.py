@@ -127,9 +127,9 @@ def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         footprint = torch.full((size_px, size_px), 1 / size_px)
         fragments = Fragments(ids, torch.zeros(size_px, size_px, 3), uv, footprint, ids >= 0)
         view = targets.observe(subject, fragments, ground, vgg, generator)
-        return targets.ViewBank([view], [], view.face.sum().sqrt().item(), 1 / size_px)
+        return targets.ViewBank([view], [], targets.measure_face(subject.mesh, fragments)[0], 1 / size_px)
 
-    flat = dataclasses.replace(TextureConfig.standard(), wide_share=0.0)
+    flat = dataclasses.replace(TextureConfig.standard(), wide_share=0.0, stroke_steps=0)
     with mock.patch("portraitist.texture.optimization.make_view_bank", look_flat):
         return optimize(flat)(head, models, progress)
 
@@ -175,7 +175,7 @@ ABLATIONS: dict[str, Paint] = {
     "single view": optimize(dataclasses.replace(TextureConfig.standard(), near_views=1, wide_share=0.0)),
     "no content loss": optimize(change(content=0.0, likeness=0.0)),
     "no semantics": optimize(change(guidance=0.0)),
-    "no patches": optimize(change(tone=0.0, strokes=0.0)),
+    "no patches": optimize(dataclasses.replace(change(tone=0.0, strokes=0.0), stroke_steps=0)),
     "no likeness": optimize(change(likeness=0.0)),
     "un-normalised network input": within(unnormalised_network, optimize(TextureConfig.standard())),
     "leaking samples": within(leaking_samples, optimize(TextureConfig.standard())),

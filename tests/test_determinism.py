@@ -69,7 +69,13 @@ def test_threads_are_set_and_left_alone(monkeypatch: pytest.MonkeyPatch):
 def test_another_seed_gives_another_texture_on_the_same_shape():
     draft = Config.draft()
     quick = dataclasses.replace(
-        draft.texture, texture_size=128, scales_px=(64,), steps=(2,), samples=(128,), content_scales=(1.0,)
+        draft.texture,
+        texture_size=128,
+        scales_px=(64,),
+        steps=(2,),
+        samples=(128,),
+        content_scales=(1.0,),
+        stroke_steps=1,
     )
     config = dataclasses.replace(draft, texture=quick)
     pictures, models = (load_image(PHOTO), load_image(asset_path("exemplars/brush.jpg"))), Models.load("cpu")

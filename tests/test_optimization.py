@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import make_head
 
-from portraitist.texture import optimization
+from portraitist.texture.descent import PyramidDescent
 from portraitist.texture.optimization import TextureConfig, stylize_texture
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.rendering import mark_texels
@@ -18,7 +18,14 @@ from portraitist.texture.vgg import load_vgg
 from portraitist.types import REGIONS, Cancelled, Progress
 
 TINY = TextureConfig(
-    texture_size=32, scales_px=(32, 48), steps=(3, 3), samples=(96, 96), content_scales=(0.2, 0.2), near_views=3
+    texture_size=32,
+    scales_px=(32, 48),
+    steps=(3, 3),
+    samples=(96, 96),
+    content_scales=(0.2, 0.2),
+    near_views=3,
+    stroke_px=64,
+    stroke_steps=2,
 )
 
 
@@ -98,7 +105,9 @@ def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(styliz
 
 def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
     losses: list[Progress] = []
-    config = dataclasses.replace(TINY, scales_px=(48,), steps=(30,), samples=(128,), content_scales=(0.2,))
+    config = dataclasses.replace(
+        TINY, scales_px=(48,), steps=(30,), samples=(128,), content_scales=(0.2,), stroke_steps=0
+    )
     run(mesh, content, art, vgg, config, progress=losses.append)
     values = torch.tensor([report.loss for report in losses])
     assert values[-10:].mean() < 0.9 * values[:5].mean()
@@ -106,8 +115,8 @@ def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
 
 def test_progress_counts_every_step_and_can_cancel(stylized, mesh, content, art, vgg):
     _, reports = stylized
-    assert [report.step for report in reports] == list(range(1, 7))
-    assert {report.steps for report in reports} == {6}
+    assert [report.step for report in reports] == list(range(1, 9))
+    assert {report.steps for report in reports} == {8}
 
     def cancel(report: Progress) -> None:
         raise Cancelled("stopped")
@@ -181,7 +190,7 @@ def test_a_texel_without_gradient_stays_put():
     gradient = torch.zeros(3, 4, 4)
     gradient[:, 0, 0] = 1.0
     gradient[:, 3, 3] = 1e-3
-    optimization._descend([level], (gradient,), [torch.zeros(1, 4, 4)], [torch.zeros(3, 4, 4)], 0.01)
+    PyramidDescent([level], 0.01, 10).step([gradient])
     assert level[0, 1, 1] == 0
     assert abs(level[0, 3, 3]) < 0.01 * abs(level[0, 0, 0])  # plain RMSprop would move both alike
 

@@ -7,7 +7,7 @@ import torch
 
 from portraitist.texture.colours import limit_hues, transfer_colours
 from portraitist.texture.palettes import PartStrengths, keep_colours, spread_strengths
-from portraitist.texture.patches import make_patch_source, patch_distances
+from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.rendering import mark_texels, view_camera
 from portraitist.texture.seams import close_seams, find_cut, look_up
 from portraitist.texture.semantics import (
@@ -24,7 +24,7 @@ from portraitist.texture.semantics import (
     mismatch_costs,
 )
 from portraitist.texture.shading import even_shading
-from portraitist.texture.targets import StyleSource, cut_source, list_pixels
+from portraitist.texture.targets import StyleSource, cut_source
 from portraitist.types import REGIONS, InputError
 
 
@@ -140,24 +140,47 @@ def striped(width: int) -> torch.Tensor:
 
 def test_patches_tell_stripes_apart_that_have_the_same_colours():
     labels = torch.full((64, 64), SKIN)
-    pixels = list_pixels(labels)
-    source = make_patch_source(striped(2), pixels, 1.0, seeded())
-    same = patch_distances(striped(2), pixels, [source], seeded(1))
-    other = patch_distances(striped(8), pixels, [source], seeded(1))
+    places = PatchPlaces.make(labels)
+    source = make_patch_source(striped(2), places, 1.0, seeded())
+    same = patch_distances(striped(2), places, [source], seeded(1))
+    other = patch_distances(striped(8), places, [source], seeded(1))
     assert other[0] < 0.02  # the same colours, equally often
     assert other[1] > 3 * same[1]
-    hidden = [pixel[:0] for pixel in pixels]
+    hidden = PatchPlaces.make(torch.full_like(labels, HAIR))
     assert patch_distances(striped(8), hidden, [source], seeded(1))[1] == 0
+
+
+def test_the_outline_of_a_head_is_no_stroke():
+    labels = torch.full((64, 64), NOWHERE)
+    labels[16:48, 16:48] = SKIN
+    places = PatchPlaces.make(labels)
+    plain = torch.full((3, 64, 64), 0.5)
+    source = make_patch_source(plain, places, 1.0, seeded())
+    for ground in (0.0, 1.0):
+        picture = torch.where(labels == SKIN, plain, ground)
+        assert patch_distances(picture, places, [source], seeded(1))[1] < 1e-6
+
+
+def test_a_part_that_the_artwork_does_not_show_is_left_alone():
+    labels = torch.full((64, 64), SKIN)
+    labels[24:40, 24:40] = MOUTH
+    picture = torch.rand(3, 64, 64, generator=seeded()).requires_grad_()
+    source = make_patch_source(striped(4), PatchPlaces.make(torch.full_like(labels, SKIN)), 1.0, seeded())
+    tone, strokes = patch_distances(picture, PatchPlaces.make(labels), [source], seeded(1))
+    (tone + strokes).backward()
+    assert picture.grad is not None
+    assert picture.grad[:, labels == MOUTH].abs().max() == 0
+    assert picture.grad[:, labels == SKIN].abs().max() > 0
 
 
 def test_patches_are_compared_within_their_part():
     labels = torch.full((64, 64), SKIN)
     labels[32:] = HAIR
-    pixels = list_pixels(labels)
+    places = PatchPlaces.make(labels)
     light_skin = torch.where(labels == SKIN, 0.9, 0.1).expand(3, -1, -1)
-    source = make_patch_source(light_skin, pixels, 1.0, seeded())
-    swapped = patch_distances(1 - light_skin, pixels, [source], seeded(1))
-    assert swapped[0] > 10 * patch_distances(light_skin, pixels, [source], seeded(1))[0]
+    source = make_patch_source(light_skin, places, 1.0, seeded())
+    swapped = patch_distances(1 - light_skin, places, [source], seeded(1))
+    assert swapped[0] > 10 * patch_distances(light_skin, places, [source], seeded(1))[0]
 
 
 def test_the_cut_of_the_skin_is_closed(drawn):

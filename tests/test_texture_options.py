@@ -15,7 +15,16 @@ from portraitist.texture.palettes import PartStrengths
 from portraitist.texture.semantics import HAIR, LIPS, label_texels
 from portraitist.types import InputError
 
-TINY = TextureConfig(texture_size=256, scales_px=(48,), steps=(8,), samples=(192,), content_scales=(1.0,), near_views=2)
+TINY = TextureConfig(
+    texture_size=256,
+    scales_px=(48,),
+    steps=(8,),
+    samples=(192,),
+    content_scales=(1.0,),
+    near_views=2,
+    stroke_px=64,
+    stroke_steps=4,
+)
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def measure_loss(
     if weights.likeness:
         loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * in_face).mean()
     if weights.tone or weights.strokes:
-        tone, strokes = patch_distances(image, view.pixels, style.patches, generator)
+        tone, strokes = patch_distances(image, view.places, style.patches, generator)
         loss = loss + weights.tone * tone + weights.strokes * strokes
     if weights.hold:
         drift = (sample_blurred(image, points) - view.start_colours[chosen]).abs().mean(1)

@@ -10,18 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.texture.descent import PlainDescent, PyramidDescent
+from portraitist.texture.finish import match_contrast, steady
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.palettes import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
 from portraitist.texture.semantics import label_texels
+from portraitist.texture.strokes import Report, paint_strokes
 from portraitist.texture.targets import Style, StyleSource, Subject, ViewBank, make_view_bank, sample_style
 from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
-_SMOOTHING, _MOMENTUM = 0.9, 0.8
-_CHROMA_RATE = 0.35
 _GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
 
 
@@ -34,6 +35,7 @@ class TextureConfig:
     ``weights``: of the objective's terms. ``near_views``: views in the bank of a scale, within the paper's range of
     angles; ``wide_share``: share of the steps that look from elsewhere. ``learning_rate``: at the start of each scale,
     falling to zero. ``detail``: how much of the photo's detail too fine for the last scale's views remains, 0..1.
+    ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
     ``coarse_to_fine``: optimise a Laplacian pyramid from a start in the artwork's colours; else texels, from the photo.
     ``parts``: strengths of single parts of the head. ``keep_colours``: take the artwork's strokes, not its palette.
     ``delight``: share of the light and shade painted into the artwork's face that is evened out first, 0..1.
@@ -42,7 +44,7 @@ class TextureConfig:
     strength: float = 1.0
     texture_size: int = 1024
     scales_px: tuple[int, ...] = (64, 128, 256)
-    steps: tuple[int, ...] = (80, 70, 45)
+    steps: tuple[int, ...] = (60, 50, 24)
     samples: tuple[int, ...] = (384, 512, 640)
     content_scales: tuple[float, ...] = (2.0, 1.6, 0.8)
     weights: Weights = field(default_factory=lambda: _GUIDED)
@@ -50,6 +52,8 @@ class TextureConfig:
     wide_share: float = 0.25
     learning_rate: float = 0.008
     detail: float = 0.4
+    stroke_px: int = 512
+    stroke_steps: int = 40
     coarse_to_fine: bool = True
     parts: PartStrengths = field(default_factory=PartStrengths)
     keep_colours: bool = False
@@ -60,11 +64,13 @@ class TextureConfig:
         """A quick look: small texture, no fine scale."""
         return cls(
             texture_size=512,
-            scales_px=(64, 128),
-            steps=(60, 50),
-            samples=(384, 512),
-            content_scales=(2.0, 1.6),
+            scales_px=(64,),
+            steps=(40,),
+            samples=(384,),
+            content_scales=(2.0,),
             near_views=6,
+            stroke_px=320,
+            stroke_steps=20,
         )
 
     @classmethod
@@ -97,8 +103,14 @@ class TextureConfig:
             wide_share=0.0,
             learning_rate=0.002,
             detail=1.0,
+            stroke_steps=0,
             coarse_to_fine=False,
         )
+
+    @property
+    def total_steps(self) -> int:
+        """Of all scales and strokes."""
+        return sum(self.steps) + self.stroke_steps
 
 
 def stylize_texture(
@@ -126,12 +138,24 @@ def stylize_texture(
     if config.coarse_to_fine:
         start = match_colours(content_texture, labels, exemplars, generator)
     texture, subject = start, Subject(mesh, content_texture, start, labels)
+
+    def tell(before: int) -> Report:
+        def report(step: int, loss: float, preview: Image) -> None:
+            if progress:
+                progress(Progress("texture", before + step, config.total_steps, loss, preview))
+
+        return report
+
     for scale, size_px in enumerate(config.scales_px):
         with torch.no_grad():
             bank = make_view_bank(subject, ground, vgg, size_px, config.near_views, config.wide_share > 0, generator)
             style = sample_style(exemplars, bank.face_px, vgg, generator)
-        texture = _optimize_scale(texture, bank, style, ground, vgg, config, scale, generator, progress)
+        report = tell(sum(config.steps[:scale]))
+        texture = _optimize_scale(texture, bank, style, ground, vgg, config, scale, generator, report)
     if config.coarse_to_fine:
+        report = tell(sum(config.steps))
+        texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
+        texture = match_contrast(steady(texture, start), subject, exemplars)
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
     strengths = config.strength * spread_strengths(labels, config.parts)
     return extend_islands(mesh, torch.lerp(content_texture, texture, strengths))
@@ -146,7 +170,7 @@ def _optimize_scale(
     config: TextureConfig,
     scale: int,
     generator: torch.Generator,
-    progress: ProgressCallback | None,
+    report: Report,
 ) -> Image:
     """The texture after the steps of one scale, 0..1. Bands finer than a pixel of its views are left as they are."""
     bands, first = [texture], 0
@@ -154,9 +178,8 @@ def _optimize_scale(
         bands = build_pyramid(texture)
         first = max(int(math.log2(max(bank.uv_per_px * texture.shape[-1], 1.0))), 0)
     fine, levels = bands[:first], [level.clone().requires_grad_() for level in bands[first:]]
-    momenta = [torch.zeros_like(level) for level in levels]
-    squares = [torch.zeros_like(level[:1] if config.coarse_to_fine else level) for level in levels]
-    weights, steps = config.weights, config.steps[scale]
+    weights, steps, rate = config.weights, config.steps[scale], config.learning_rate
+    descent = PyramidDescent(levels, rate, steps) if config.coarse_to_fine else PlainDescent(levels, rate)
     stay = config.content_scales[scale] / config.strength
     weights = replace(weights, content=stay * weights.content, likeness=stay * weights.likeness)
     for step in range(steps):
@@ -164,41 +187,8 @@ def _optimize_scale(
         current = fold_pyramid(levels)
         image = shade(view.fragments, current, ground)
         loss = measure_loss(image, view, style, vgg, weights, config.samples[scale], generator)
-        gradients = torch.autograd.grad(loss, levels)
-        if config.coarse_to_fine:
-            rate = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-            _descend(levels, gradients, squares, momenta, rate)
-        else:
-            _descend_plainly(levels[0], gradients[0], squares[0], config.learning_rate)
-        if progress:
-            done, total = sum(config.steps[:scale]) + step + 1, sum(config.steps)
-            progress(Progress("texture", done, total, loss.item(), current.detach()))
+        descent.step(torch.autograd.grad(loss, levels))
+        report(step + 1, loss.item(), current.detach())
     if scale == len(config.scales_px) - 1:
         fine = [band * config.detail for band in fine]
     return fold_pyramid([*fine, *levels]).detach().clamp(0, 1)
-
-
-@torch.no_grad()
-def _descend(
-    levels: list[Image], gradients: tuple[Image, ...], squares: list[Tensor], momenta: list[Tensor], rate: float
-) -> None:
-    """One RMSprop step in place, with four departures that keep the texture from turning into coloured noise.
-
-    The channels of a texel share one mean square, and the level's average is added to it: plain RMSprop steps as far on
-    a texel that one view barely touches as on one that all views agree about. And hue moves more slowly than light:
-    it starts near its goal, while the losses, nearly colour-blind in their deep layers, push it to and fro. Momentum
-    averages over views, points and filters drawn at random, whose noise would otherwise stay behind as dots.
-    """
-    for level, gradient, square, momentum in zip(levels, gradients, squares, momenta, strict=True):
-        square.lerp_(gradient.square().mean(0, keepdim=True), 1 - _SMOOTHING)
-        momentum.lerp_(gradient, 1 - _MOMENTUM)
-        step = momentum / (square + square.mean() + 1e-20).sqrt()
-        luminance = step.mean(0, keepdim=True)
-        level -= rate * torch.lerp(luminance, step, _CHROMA_RATE)
-
-
-@torch.no_grad()
-def _descend_plainly(texture: Image, gradient: Image, square: Image, rate: float) -> None:
-    """RMSprop as PyTorch has it by default (smoothing 0.99), in place."""
-    square.lerp_(gradient.square(), 0.01)
-    texture -= rate * gradient / (square.sqrt() + 1e-8)

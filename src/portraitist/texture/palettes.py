@@ -80,7 +80,7 @@ def spread_strengths(labels: Int[Tensor, "t t"], strengths: PartStrengths) -> Fl
     values = labels.new_tensor(
         [getattr(strengths, _STRENGTH_OF[part]) for part in range(len(PARTS))], dtype=torch.float
     )
-    return _blur(torch.where(labels >= 0, values[labels.clamp(min=0)], 1.0)[None], _SOFT_BORDER)[0]
+    return blur_mask(torch.where(labels >= 0, values[labels.clamp(min=0)], 1.0)[None], _SOFT_BORDER)[0]
 
 
 def calm_hues(
@@ -98,7 +98,7 @@ def calm_hues(
     """
     face_ids = mark_texels(mesh, texture.shape[-1])
     face = ((face_ids >= 0) & select_faces(mesh, FACE_REGIONS)[face_ids.clamp(min=0)]).to(texture)
-    share = _blur(face[None], _SOFT_FACE)
+    share = blur_mask(face[None], _SOFT_FACE)
     change = texture - start
     luminance = change.mean(0, keepdim=True)
     calmed = luminance + _OUTSIDE_HUE * (change - luminance)
@@ -122,7 +122,7 @@ def _recolour_parts(
         own = _is_one_of(labels, members)
         if not own.any():
             continue
-        share = _blur(own[None].to(texture), _SOFT_BORDER)
+        share = blur_mask(own[None].to(texture), _SOFT_BORDER)
         near = share[0] > 0
         given = texture[:, near].T
         recoloured = torch.zeros_like(given)
@@ -144,7 +144,7 @@ def _is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
     return torch.isin(labels, labels.new_tensor(members))
 
 
-def _blur(mask: Tensor, parts: int) -> Tensor:
+def blur_mask(mask: Tensor, parts: int) -> Tensor:
     """Box mean over one of ``parts`` of the side."""
     width = mask.shape[-1] // parts | 1
     return F.avg_pool2d(mask[None], width, stride=1, padding=width // 2, count_include_pad=False)[0]

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from portraitist.texture.semantics import NOWHERE, PARTS
 from portraitist.types import Image
 
 PATCH = 7
-_REDUCTIONS = (1, 2, 4)  # of the picture: strokes from two pixels to a quarter of a face
+REDUCTIONS = (1, 2, 4)
+"""Of the picture: strokes from two pixels to a quarter of a face."""
 _DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 48, 8192, 1024, 16
 _FLATTENING = 0.25  # exponent on the spreads of the patches' axes: 0 leaves them as they are, 0.5 evens them out
 _FLOOR = 1e-4
@@ -26,9 +30,32 @@ _FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colours
 
 
 @dataclass(frozen=True)
+class PatchPlaces:
+    """Where patches are taken in a picture. ``labels``: part of each pixel, `NOWHERE` where none are. ``pixels``: of
+    each part, in the flattened picture. ``nearest``: index of the head's pixel nearest to each."""
+
+    labels: Int[Tensor, "h w"]
+    pixels: list[Int[Tensor, "_k"]]
+    nearest: Int[Tensor, "_n"]
+
+    @classmethod
+    def make(cls, labels: Int[Tensor, "h w"], shown: Bool[Tensor, "h w"] | None = None) -> PatchPlaces:
+        """``shown``: the pixels that belong to the head, when some of them have no part; else those with a part."""
+        outside = ((labels == NOWHERE) if shown is None else ~shown).cpu().numpy()
+        rows, columns = np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True))
+        nearest = torch.from_numpy(rows * labels.shape[1] + columns).long().flatten().to(labels.device)
+        flat = labels.flatten()
+        return cls(labels, [torch.nonzero(flat == part)[:, 0] for part in range(len(PARTS))], nearest)
+
+    def extend(self, image: Image) -> Image:
+        """The picture with every pixel beside the head as the nearest of it, so that its outline is no stroke."""
+        return image.flatten(1)[:, self.nearest].view_as(image)
+
+
+@dataclass(frozen=True)
 class PatchSource:
-    """An artwork at the size of the views. ``pixels``: of each part, in the flattened picture. ``shaping``: turns white
-    noise into filters that respond to fine and coarse strokes alike. ``weight``: share in a mix of artworks."""
+    """An artwork at the size of the views, extended beyond its head. ``shaping``: turns white noise into filters that
+    respond to fine and coarse strokes alike. ``weight``: share in a mix of artworks."""
 
     image: Image
     pixels: list[Int[Tensor, "_k"]]
@@ -36,31 +63,31 @@ class PatchSource:
     weight: float
 
 
-def make_patch_source(
-    image: Image, pixels: list[Int[Tensor, "_k"]], weight: float, generator: torch.Generator
-) -> PatchSource:
+def make_patch_source(image: Image, places: PatchPlaces, weight: float, generator: torch.Generator) -> PatchSource:
     """Find the principal axes of the artwork's patches, each divided by a root of its spread."""
-    columns = F.unfold(F.pad(image[None], [PATCH // 2] * 4, mode="replicate"), PATCH)[0]
-    inside = torch.cat(pixels)
+    image, inside = places.extend(image), torch.cat(places.pixels)
     chosen = inside[torch.randperm(len(inside), generator=generator)[:_LEARNT_FROM].to(inside.device)]
-    patches = columns[:, chosen].T
+    patches = _cut_patches(image, *_find_rows_and_columns(image, chosen))
     patches = patches - patches.view(len(patches), 3, -1).mean(2).repeat_interleave(PATCH * PATCH, 1)
     sizes, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
-    return PatchSource(image, pixels, axes * (sizes.clamp(min=0) + _FLOOR).pow(-_FLATTENING), weight)
+    return PatchSource(image, places.pixels, axes * (sizes.clamp(min=0) + _FLOOR).pow(-_FLATTENING), weight)
 
 
 def patch_distances(
-    image: Image, pixels: list[Int[Tensor, "_k"]], sources: Sequence[PatchSource], generator: torch.Generator
+    image: Image, places: PatchPlaces, sources: Sequence[PatchSource], generator: torch.Generator
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Sliced Wasserstein distances of colours and of patches between the parts of ``image`` (``pixels``: of each part)
-    and the same parts of the artworks; mean over the parts, large ones counting more, those missing left out."""
+    """Sliced Wasserstein distances of colours and of patches between the parts of ``image`` and the same parts of the
+    artworks; mean over the parts, large ones counting more. Parts missing on either side are left out, and are not
+    changed by what lies next to them."""
     noise = torch.randn(len(sources[0].shaping), _DIRECTIONS, generator=generator).to(image)
-    filters = _FILTER_SCALE * (sources[0].shaping @ noise).T.view(_DIRECTIONS, 3, PATCH, PATCH)
-    filters = filters - filters.mean((2, 3), keepdim=True)
+    filters = (_FILTER_SCALE * (sources[0].shaping @ noise).T).view(_DIRECTIONS, 3, PATCH * PATCH)
+    filters = (filters - filters.mean(2, keepdim=True)).flatten(1)
     axes = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q.to(image)
-    chosen, others = _pick_pixels(pixels, sources, generator)
+    chosen, others = _pick_pixels(places.pixels, sources, generator)
     if not chosen:
         return image.new_zeros(()), image.new_zeros(())
+    compared = torch.isin(places.labels, places.labels.new_tensor(list(chosen)))
+    image = places.extend(torch.where(compared, image, image.detach()))
     ours = _respond(image, filters, axes, torch.cat(list(chosen.values())))
     with torch.no_grad():
         theirs = [
@@ -104,14 +131,26 @@ def _pick_pixels(
 
 
 def _respond(
-    image: Image, filters: Float[Tensor, "k 3 p p"], axes: Float[Tensor, "3 3"], ids: Int[Tensor, "n"]
+    image: Image, filters: Float[Tensor, "k d"], axes: Float[Tensor, "3 3"], ids: Int[Tensor, "n"]
 ) -> Float[Tensor, "_r n"]:
     """Of pixels in the flattened picture: colours along the axes, then filter responses in the picture and in its
     reductions, each to its share of the filters."""
-    rows, columns = ids // image.shape[-1], ids % image.shape[-1]
     found = [axes @ image.flatten(1)[:, ids]]
-    for own, reduction in zip(filters.chunk(len(_REDUCTIONS)), _REDUCTIONS, strict=True):
-        reduced = F.avg_pool2d(image[None], reduction, ceil_mode=True) if reduction > 1 else image[None]
-        response = F.conv2d(F.pad(reduced, [PATCH // 2] * 4, mode="replicate"), own)[0]
-        found.append(response.flatten(1)[:, rows // reduction * response.shape[-1] + columns // reduction])
+    rows, columns = _find_rows_and_columns(image, ids)
+    for own, reduction in zip(filters.chunk(len(REDUCTIONS)), REDUCTIONS, strict=True):
+        reduced = F.avg_pool2d(image[None], reduction, ceil_mode=True)[0] if reduction > 1 else image
+        found.append(own @ _cut_patches(reduced, rows // reduction, columns // reduction).T)
     return torch.cat(found)
+
+
+def _find_rows_and_columns(image: Image, ids: Int[Tensor, "n"]) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+    return ids // image.shape[-1], ids % image.shape[-1]
+
+
+def _cut_patches(image: Image, rows: Int[Tensor, "n"], columns: Int[Tensor, "n"]) -> Float[Tensor, "n _d"]:
+    """Patches about the pixels, channel by channel; beyond the picture its border repeats."""
+    height, width = image.shape[1:]
+    offsets = torch.arange(PATCH, device=rows.device) - PATCH // 2
+    down, across = (rows[:, None] + offsets).clamp(0, height - 1), (columns[:, None] + offsets).clamp(0, width - 1)
+    ids = (down[:, :, None] * width + across[:, None, :]).flatten(1)
+    return image.flatten(1)[:, ids].permute(1, 0, 2).flatten(1)

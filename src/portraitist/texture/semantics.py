@@ -46,6 +46,7 @@ _OPEN_MOUTH = 0.25  # share of an open mouth in all of lips and mouth; less is a
 # Widths in outer eye distances: of a brow, whose points run along its middle; of the skin around an eye that counts as
 # its lids; and of what is left out along the edge of face and hair, where fitted heads overlap what lies behind.
 _BROW_WIDTH, _LID_WIDTH, _EDGE_WIDTH = 0.09, 0.07, 0.05
+_CORE = 0.75  # of the width and height of the face
 # Hair told from skin by its looks. Windows: in outer eye distances of a picture, and in sides of a texture.
 _PIXEL_WINDOW, _TEXEL_WINDOW = 0.05, 0.008
 _FEWEST_PIXELS, _LOOKS_NOISE, _DOUBT, _HAIR_VOTES = 50, 4.0, 4.0, 0.3  # the noise in units of Lab
@@ -84,7 +85,7 @@ def label_artwork(art: Image, mesh: Mesh, camera: Camera, points_px: Float[Tenso
 
     ``mesh``, ``camera``: the head fitted to the artwork; it tells face from hair and ground. ``points_px``: the
     artwork's own landmarks; they tell the features, since a drawn mouth need not lie where the fitted one does.
-    ``art`` itself tells which of the forehead is covered by hair.
+    ``art`` itself tells how much of the face's outer parts is covered by hair.
     """
     seen = rasterize(mesh, camera)
     ids = seen.face_ids.clamp(min=0)
@@ -95,13 +96,11 @@ def label_artwork(art: Image, mesh: Mesh, camera: Camera, points_px: Float[Tenso
     kept = _erode(face, _EDGE_WIDTH * unit) | _erode(labels == HAIR, _EDGE_WIDTH * unit)
     labels = np.where(kept, labels, NOWHERE)
     labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
-    rows = np.arange(labels.shape[0])[:, None]
-    forehead = (labels == SKIN) & (rows < points[17:27, 1].min() - _BROW_WIDTH * unit)
-    skin = np.isin(labels, (SKIN, NOSE)) & (rows > points[27, 1])
+    core = _fill_core(labels.shape, points)
+    outer, skin = (labels == SKIN) & ~core, np.isin(labels, (SKIN, NOSE)) & core
     looks = _measure_looks(art.cpu().numpy(), _PIXEL_WINDOW * unit)
-    labels[
-        _find_hair(looks, forehead, labels == HAIR, skin, np.isin(labels, (HAIR, NOWHERE)), _PIXEL_WINDOW * unit)
-    ] = HAIR
+    beyond = np.isin(labels, (HAIR, NOWHERE))
+    labels[_find_hair(looks, outer, labels == HAIR, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
     return torch.from_numpy(_draw_features(labels, points, unit)).to(mesh.regions)
 
 
@@ -176,6 +175,14 @@ def _draw_features(labels: np.ndarray, points: np.ndarray, unit: float) -> np.nd
     if (canvas == MOUTH).sum() < _OPEN_MOUTH * lips.sum():
         canvas[lips] = LIPS
     return canvas.astype(np.int64)
+
+
+def _fill_core(shape: tuple[int, ...], points: np.ndarray) -> Bool[np.ndarray, "h w"]:
+    """The middle of the face, which no hair covers: the hull of jaw and brows, drawn in."""
+    outline = points[:27]
+    canvas = np.zeros(shape, np.uint8)
+    hull = cv2.convexHull((outline.mean(0) + _CORE * (outline - outline.mean(0))).astype(np.float32))
+    return cv2.fillPoly(canvas, [_to_pixels(hull)], 1) > 0
 
 
 def _to_pixels(points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from portraitist.texture.patches import PatchSource, make_patch_source
+from portraitist.texture.patches import PatchPlaces, PatchSource, make_patch_source
 from portraitist.texture.rendering import rasterize, shade, view_camera
 from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, label_faces, mismatch_costs
 from portraitist.texture.strotss import sample_points, unit_rows
@@ -22,6 +22,7 @@ _FEATURE_REGIONS = ("lips", "eyelids", "brows", "eyeballs", "mouth_inside", "tee
 _MAX_YAW_DEG, _MAX_PITCH_DEG = 30.0, 20.0
 # Beyond the paper: who turns the head round must not find a photo-like back. (yaw_deg, pitch_deg)
 _WIDE_VIEWS = ((-80.0, 0.0), (80.0, 0.0), (-140.0, 15.0), (140.0, 15.0), (180.0, -20.0), (0.0, 70.0), (0.0, -65.0))
+_MOST_ENLARGEMENT = 2.0
 _STYLE_POINTS, _FEATURE_BONUS, _HAIR_SHARE, _VIEW_POINTS = 3072, 192, 0.4, 1536
 
 
@@ -65,13 +66,12 @@ class View:
     """One camera of the bank: what it sees, and random points inside the head.
 
     Per point: ``parts``, where it lies, and ``in_face``, whether on the face; ``content_units``, the content's
-    hypercolumn divided by its length; ``start_colours``, the blurred colour before optimisation. ``face``: the pixels
-    that show the face. ``pixels``: of each part, in the flattened picture.
+    hypercolumn divided by its length; ``start_colours``, the blurred colour before optimisation. ``places``:
+    where patches are compared.
     """
 
     fragments: Fragments
-    face: Bool[Tensor, "h w"]
-    pixels: list[Int[Tensor, "_k"]]
+    places: PatchPlaces
     points_px: Float[Tensor, "p 2"]
     parts: Int[Tensor, "p"]
     in_face: Bool[Tensor, "p"]
@@ -119,25 +119,30 @@ def sample_style(exemplars: Sequence[StyleSource], face_px: float, vgg: VGG, gen
     """
     columns, parts, patches = [], [], []
     for exemplar in exemplars:
-        image, labels = _resize_source(exemplar, face_px)
+        image, labels = resize_source(exemplar, face_px)
         counts = _count_points(labels, exemplar.weight)
         points = torch.cat([sample_points(labels == part, count, generator) for part, count in counts])
         columns.append(sample_hypercolumns(vgg(image), points))
         ids = points.long()
         parts.append(labels[ids[:, 1], ids[:, 0]])
-        patches.append(make_patch_source(image, list_pixels(labels), exemplar.weight, generator))
+        patches.append(make_patch_source(image, PatchPlaces.make(labels), exemplar.weight, generator))
     hypercolumns = torch.cat(columns)
     mismatch = mismatch_costs().to(hypercolumns)
     return Style(hypercolumns, unit_rows(hypercolumns).to(vgg.dtype), torch.cat(parts), patches, mismatch)
 
 
-def _resize_source(exemplar: StyleSource, face_px: float) -> tuple[Image, Int[Tensor, "h w"]]:
-    area = ((exemplar.labels >= 0) & (exemplar.labels != HAIR)).sum().item()
-    factor = min(face_px / max(area, 1) ** 0.5, 2.0)
+def resize_source(exemplar: StyleSource, face_px: float) -> tuple[Image, Int[Tensor, "h w"]]:
+    """Picture and labels of an artwork whose face's area has the root ``face_px``; at most twice as large as it is."""
+    factor = min(face_px / max(face_size(exemplar.labels), 1.0), _MOST_ENLARGEMENT)
     size = [max(round(side * factor), 32) for side in exemplar.labels.shape]
     image = F.interpolate(exemplar.image[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)
     labels = F.interpolate(exemplar.labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()
     return image, labels
+
+
+def face_size(labels: Int[Tensor, "h w"]) -> float:
+    """Root of the area in pixels of all that is face."""
+    return ((labels >= 0) & (labels != HAIR)).sum().sqrt().item()
 
 
 def _count_points(labels: Int[Tensor, "h w"], weight: float) -> list[tuple[int, int]]:
@@ -154,12 +159,6 @@ def _count_points(labels: Int[Tensor, "h w"], weight: float) -> list[tuple[int, 
     return counts
 
 
-def list_pixels(labels: Int[Tensor, "h w"]) -> list[Int[Tensor, "_k"]]:
-    """Indices of every part's pixels in the flattened picture."""
-    flat = labels.flatten()
-    return [torch.nonzero(flat == part)[:, 0] for part in range(len(PARTS))]
-
-
 def make_view_bank(
     subject: Subject,
     ground: Float[Tensor, "3"],
@@ -169,29 +168,40 @@ def make_view_bank(
     all_round: bool,
     generator: torch.Generator,
 ) -> ViewBank:
-    """The front, ``near_count`` - 1 random views within +-30 deg x +-20 deg, and if ``all_round`` the wide views."""
+    """Observe the subject in `look_around`'s views."""
     mesh = subject.mesh
-    face_vertices = mesh.vertices[torch.unique(mesh.faces[select_faces(mesh, FACE_REGIONS)])]
-
-    def look(vertices: Float[Tensor, "v 3"], yaw_deg: float, pitch_deg: float) -> View:
-        fragments = rasterize(mesh, view_camera(vertices, yaw_deg, pitch_deg, size_px))
-        return observe(subject, fragments, ground, vgg, generator)
-
-    near = [look(face_vertices, *angles) for angles in _draw_angles(near_count, generator)]
-    wide = [look(mesh.vertices, *angles) for angles in _WIDE_VIEWS if all_round]
-    front = near[0]
+    near, wide = look_around(mesh, size_px, near_count, all_round, generator)
     return ViewBank(
-        near=near,
-        wide=wide,
-        face_px=front.face.sum().sqrt().item(),
-        uv_per_px=front.fragments.uv_footprint[front.face].median().item(),
+        [observe(subject, fragments, ground, vgg, generator) for fragments in near],
+        [observe(subject, fragments, ground, vgg, generator, all_skin=True) for fragments in wide],
+        *measure_face(mesh, near[0]),
     )
 
 
+def look_around(
+    mesh: Mesh, size_px: int, near_count: int, all_round: bool, generator: torch.Generator
+) -> tuple[list[Fragments], list[Fragments]]:
+    """The front and ``near_count`` - 1 random views within +-30 deg x +-20 deg, and if ``all_round`` the wide views."""
+    face = mesh.vertices[torch.unique(mesh.faces[select_faces(mesh, FACE_REGIONS)])]
+    near = [rasterize(mesh, view_camera(face, *angles, size_px)) for angles in _draw_angles(near_count, generator)]
+    return near, [rasterize(mesh, view_camera(mesh.vertices, *angles, size_px)) for angles in _WIDE_VIEWS if all_round]
+
+
+def measure_face(mesh: Mesh, front: Fragments) -> tuple[float, float]:
+    """Root of the face's area in pixels of a front view, and the median footprint of those pixels in UV."""
+    face = front.mask & select_faces(mesh, FACE_REGIONS)[front.face_ids.clamp(min=0)]
+    return face.sum().sqrt().item(), front.uv_footprint[face].median().item()
+
+
 def observe(
-    subject: Subject, fragments: Fragments, ground: Float[Tensor, "3"], vgg: VGG, generator: torch.Generator
+    subject: Subject,
+    fragments: Fragments,
+    ground: Float[Tensor, "3"],
+    vgg: VGG,
+    generator: torch.Generator,
+    all_skin: bool = False,
 ) -> View:
-    """What one camera sees of the subject before optimisation."""
+    """What one camera sees of the subject before optimisation. ``all_skin``: see `find_places`."""
     in_face = select_faces(subject.mesh, FACE_REGIONS)
     points = _spread_points(subject.mesh, fragments, generator)
     columns, rows = points.long().unbind(1)
@@ -199,14 +209,26 @@ def observe(
     content_maps = vgg(shade(fragments, subject.content, ground))
     return View(
         fragments=fragments,
-        face=fragments.mask & in_face[fragments.face_ids.clamp(min=0)],
-        pixels=list_pixels(labels),
+        places=find_places(subject, fragments, all_skin=all_skin),
         points_px=points,
         parts=labels[rows, columns],
         in_face=in_face[fragments.face_ids[rows, columns]],
         content_units=unit_rows(sample_hypercolumns(content_maps, points)),
         start_colours=sample_blurred(shade(fragments, subject.start, ground), points),
     )
+
+
+def find_places(
+    subject: Subject, fragments: Fragments, left_out: tuple[int, ...] = (), all_skin: bool = False
+) -> PatchPlaces:
+    """Where patches are compared in a view: parts of the face but those ``left_out``, and hair. Ears and neck are skin
+    unlike what an artwork's face shows, and are compared only if ``all_skin``."""
+    labels = _look_up_labels(subject, fragments)
+    if not all_skin:
+        face = select_faces(subject.mesh, FACE_REGIONS)[fragments.face_ids.clamp(min=0)]
+        labels = torch.where(face | (labels == HAIR), labels, NOWHERE)
+    labels = torch.where(torch.isin(labels, labels.new_tensor(left_out)), NOWHERE, labels)
+    return PatchPlaces.make(labels, fragments.mask)
 
 
 def _look_up_labels(subject: Subject, fragments: Fragments) -> Int[Tensor, "h w"]:

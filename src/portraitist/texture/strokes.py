@@ -1,0 +1,75 @@
+"""The last strokes: the finest bands of the texture painted with the artwork's own patches, without a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+
+from portraitist.texture.descent import PyramidDescent
+from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
+from portraitist.texture.pyramid import build_pyramid, fold_pyramid
+from portraitist.texture.rendering import shade
+from portraitist.texture.semantics import EYES, MOUTH
+from portraitist.texture.targets import StyleSource, Subject, find_places, look_around, measure_face, resize_source
+from portraitist.types import Fragments, Image
+
+_NEAR_VIEWS, _WIDE_SHARE = 8, 0.2
+_BANDS = 3  # the finest of the pyramid: strokes, while light and shade stay as they are
+_LEARNING_RATE = 0.006
+_HOLD, _HELD_PX = 0.15, 8
+_LEFT_OUT = (EYES, MOUTH)
+"""Looks and smiles are drawn in a few pixels, which the distribution of patches does not put in their places."""
+
+Report = Callable[[int, float, Image], None]
+"""Is told the step, the loss and the texture."""
+
+
+def paint_strokes(
+    texture: Image,
+    subject: Subject,
+    exemplars: Sequence[StyleSource],
+    view_px: int,
+    steps: int,
+    generator: torch.Generator,
+    report: Report,
+) -> Image:
+    """``texture`` with patches as the artworks have them, in views twice as fine as the network sees, same size.
+
+    Beyond the paper. There, features are too coarse to see a hair of the brush, and a network on views that large would
+    take minutes.
+    """
+    if not steps:
+        return texture
+    mesh, ground = subject.mesh, torch.stack([exemplar.weight * exemplar.ground for exemplar in exemplars]).sum(0)
+    near, wide = look_around(mesh, view_px, _NEAR_VIEWS, all_round=True, generator=generator)
+    face_px, uv_per_px = measure_face(mesh, near[0])
+    sources = []
+    for exemplar in exemplars:
+        image, labels = resize_source(exemplar, face_px)
+        sources.append(make_patch_source(image, PatchPlaces.make(labels), exemplar.weight, generator))
+
+    def blur(picture: Image) -> Image:
+        return F.avg_pool2d(picture[None], _HELD_PX)[0]
+
+    def observe(seen: Fragments, all_skin: bool) -> tuple[Fragments, PatchPlaces, Image]:
+        return seen, find_places(subject, seen, _LEFT_OUT, all_skin), blur(shade(seen, texture, ground))
+
+    views, views_wide = [observe(seen, False) for seen in near], [observe(seen, True) for seen in wide]
+    bands = build_pyramid(texture)
+    first = max(int(math.log2(max(uv_per_px * texture.shape[-1], 1.0))), 0)
+    finer, levels = bands[:first], [band.clone().requires_grad_() for band in bands[first : first + _BANDS]]
+    rest = fold_pyramid(bands[first + _BANDS :])
+    descent = PyramidDescent(levels, _LEARNING_RATE, steps)
+    for step in range(steps):
+        bank = views_wide if torch.rand((), generator=generator) < _WIDE_SHARE else views
+        seen, places, before = bank[int(torch.randint(len(bank), (), generator=generator))]
+        current = fold_pyramid([*finer, *levels, rest])
+        image = shade(seen, current, ground)
+        tone, strokes = patch_distances(image, places, sources, generator)
+        loss = tone + strokes + _HOLD * (blur(image) - before).abs().mean()
+        descent.step(torch.autograd.grad(loss, levels))
+        report(step + 1, loss.item(), current.detach())
+    return fold_pyramid([*finer, *(level.detach() for level in levels), rest]).clamp(0, 1)
