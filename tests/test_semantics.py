@@ -75,6 +75,18 @@ def test_a_fringe_is_hair(drawn):
     assert changed[:, nose - 8 :].sum() > 0.95 * changed.sum()  # the window blurs the border
 
 
+def test_hair_beside_the_cheek_is_no_skin(drawn):
+    mesh, camera, points, picture = drawn
+    edge, rows = int(points[16, 0]), slice(int(points[27, 1]), int(points[48, 1]))
+    covered = picture.clone()
+    covered[:, :, edge - 18 :] = 0.1
+    before, after = (label_artwork(x, mesh, camera, points)[rows, : edge + 1] for x in (picture, covered))
+    assert (before[:, edge - 12 :] == SKIN).sum() > 50
+    assert (after[:, edge - 12 :] == SKIN).sum() == 0
+    assert (after[:, edge - 12 :] == HAIR).sum() > 50
+    assert torch.equal(after[:, : edge - 30], before[:, : edge - 30])
+
+
 def test_a_dark_spot_on_the_forehead_is_no_hair(drawn):
     mesh, camera, points, picture = drawn
     row, column = int(points[17:27, 1].min()) - 22, int(points[27, 0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.texture.palettes import blur_mask
@@ -27,46 +27,53 @@ from portraitist.texture.targets import (
 from portraitist.types import Image
 
 _FORM_BANDS = 1, 7  # in a texture of 1,024 texels: from the width of a wrinkle to that of an eye
-_STEADINESS = 0.85
-_BANDS, _LEAST_GAIN, _MOST_GAIN = 6, 0.5, 1.5
+_STEADINESS, _LEAST_STEADINESS = 0.85, 0.5
+_CONTRAST_BANDS, _LEAST_GAIN, _MOST_GAIN = 6, 0.5, 1.5
 _SOFT_SKIN = 48
 _VIEW_PX = 256
 
 
-def steady(texture: Image, start: Image) -> Image:
-    """``texture`` with most of what the optimisation did to forms between a wrinkle and an eye taken back.
+def steady_forms(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
+    """``texture`` with the sitter's forms and the artworks' contrast in every band, from fine to coarse.
 
-    Beyond the paper. Such forms are what a person is known by, and what the losses do to them, view by view, is hardly
-    style: a fine crackle on smooth skin, above all. Broad colours and the finest strokes stay.
+    Beyond the paper. Forms between a wrinkle and an eye are what a person is known by; what the losses do to them, view
+    by view, is style only as far as the artwork's skin has more of that size than the sitter's: strokes. The rest, a
+    fine crackle on smooth skin above all, is taken back to the start. Then the finer bands of the face's skin are
+    scaled to the contrast that they have in the artworks' skin, so that smooth paint stays smooth and rough paint
+    rough; bands finer than an artwork's pixels are left as they are.
     """
-    first, last = (_find_band(texture, band) for band in _FORM_BANDS)
-    bands = build_pyramid(texture)
-    held = [torch.lerp(band, before, _STEADINESS) for band, before in zip(bands, build_pyramid(start), strict=True)]
-    return fold_pyramid([*bands[:first], *held[first:last], *bands[last:]]).clamp(0, 1)
-
-
-def match_contrast(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
-    """Each of the finer bands of the face's skin scaled to the contrast that it has in the artworks' skin.
-
-    Beyond the paper. Smooth paint stays smooth and rough paint rough. Bands finer than an artwork's pixels are left as
-    they are; gains stay between 0.5 and 1.5.
-    """
-    mesh, side = subject.mesh, texture.shape[-1]
-    (front,), _ = look_around(mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
-    face_px, uv_per_px = measure_face(mesh, front)
-    face_ids = mark_texels(mesh, side)
-    on_face = (face_ids >= 0) & select_faces(mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
-    skin = _is_skin(subject.labels)
-    bands = build_pyramid(texture)
-    count = min(_find_band(texture, _BANDS), len(bands) - 1)
-    own = measure_contrast(bands[:count], skin & on_face)
-    wanted = torch.stack([_measure_artwork(art, face_px * uv_per_px * side, own) * art.weight for art in exemplars])
-    gains = (wanted.sum(0) / own.clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
+    skin, on_skin = _is_skin(subject.labels), _find_skin(subject)
+    starts, bands = build_pyramid(subject.start), build_pyramid(texture)
+    count = min(_find_band(texture, _CONTRAST_BANDS), len(bands) - 1)
+    before = measure_contrast(starts[:count], on_skin)
+    face_texels = _measure_face_texels(subject)
+    wanted = torch.stack([_measure_artwork(art, face_texels, before) * art.weight for art in exemplars]).sum(0)
+    needed = (before / wanted.clamp(min=1e-6)).clamp(_LEAST_STEADINESS, 1).tolist()
+    for level in range(*(_find_band(texture, band) for band in _FORM_BANDS)):
+        if level < len(bands) - 1:
+            share = _STEADINESS * (needed[level] if level < count else 1.0)
+            bands[level] = torch.lerp(bands[level], starts[level], share)
+    now = measure_contrast(bands[:count], on_skin)
+    gains = (wanted / now.clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
     soft = blur_mask((skin | (subject.labels == EYELIDS))[None].to(texture), _SOFT_SKIN)
     for level, gain in enumerate(gains.tolist()):
         share = F.adaptive_avg_pool2d(soft, bands[level].shape[-1])
         bands[level] = bands[level] * (1 + (gain - 1) * share)
     return fold_pyramid(bands).clamp(0, 1)
+
+
+def _find_skin(subject: Subject) -> Bool[Tensor, "t t"]:
+    """Texels of the face's skin."""
+    face_ids = mark_texels(subject.mesh, subject.labels.shape[-1])
+    on_face = select_faces(subject.mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
+    return (face_ids >= 0) & on_face & _is_skin(subject.labels)
+
+
+def _measure_face_texels(subject: Subject) -> float:
+    """Root of the area of the face, seen from the front, in texels."""
+    (front,), _ = look_around(subject.mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
+    face_px, uv_per_px = measure_face(subject.mesh, front)
+    return face_px * uv_per_px * subject.labels.shape[-1]
 
 
 def measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.texture.descent import PlainDescent, PyramidDescent
-from portraitist.texture.finish import match_contrast, steady
+from portraitist.texture.finish import steady_forms
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.palettes import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
@@ -154,8 +154,8 @@ def stylize_texture(
         texture = _optimize_scale(texture, bank, style, ground, vgg, config, scale, generator, report)
     if config.coarse_to_fine:
         report = tell(sum(config.steps))
+        texture = steady_forms(texture, subject, exemplars)
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
-        texture = match_contrast(steady(texture, start), subject, exemplars)
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
     strengths = config.strength * spread_strengths(labels, config.parts)
     return extend_islands(mesh, torch.lerp(content_texture, texture, strengths))

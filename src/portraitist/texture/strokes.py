@@ -12,15 +12,15 @@ from portraitist.texture.descent import PyramidDescent
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.rendering import shade
-from portraitist.texture.semantics import EYES, MOUTH
+from portraitist.texture.semantics import BROWS, EYES, MOUTH
 from portraitist.texture.targets import StyleSource, Subject, find_places, look_around, measure_face, resize_source
 from portraitist.types import Fragments, Image
 
 _NEAR_VIEWS, _WIDE_SHARE = 8, 0.2
 _BANDS = 3  # the finest of the pyramid: strokes, while light and shade stay as they are
 _LEARNING_RATE = 0.006
-_HOLD, _HELD_PX = 0.15, 8
-_LEFT_OUT = (EYES, MOUTH)
+_HOLD, _HELD_PX = 0.7, 8
+_LEFT_OUT = (EYES, BROWS, MOUTH)
 """Looks and smiles are drawn in a few pixels, which the distribution of patches does not put in their places."""
 
 Report = Callable[[int, float, Image], None]
@@ -59,9 +59,13 @@ def paint_strokes(
 
     views, views_wide = [observe(seen, False) for seen in near], [observe(seen, True) for seen in wide]
     bands = build_pyramid(texture)
-    first = max(int(math.log2(max(uv_per_px * texture.shape[-1], 1.0))), 0)
-    finer, levels = bands[:first], [band.clone().requires_grad_() for band in bands[first : first + _BANDS]]
-    rest = fold_pyramid(bands[first + _BANDS :])
+    last = len(bands) - 1  # the low-pass rest
+    first = min(max(int(math.log2(max(uv_per_px * texture.shape[-1], 1.0))), 0), last)
+    end = min(first + _BANDS, last)
+    finer, levels = bands[:first], [band.clone().requires_grad_() for band in bands[first:end]]
+    if not levels:
+        return texture
+    rest = fold_pyramid(bands[end:])
     descent = PyramidDescent(levels, _LEARNING_RATE, steps)
     for step in range(steps):
         bank = views_wide if torch.rand((), generator=generator) < _WIDE_SHARE else views

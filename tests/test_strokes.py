@@ -1,0 +1,106 @@
+"""Strokes painted without a network, and what is done to the texture at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from portraitist.texture.finish import steady_forms
+from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
+from portraitist.texture.pyramid import build_pyramid
+from portraitist.texture.rendering import rasterize, shade, view_camera
+from portraitist.texture.semantics import EYES, NOWHERE, SKIN, label_texels
+from portraitist.texture.strokes import paint_strokes
+from portraitist.texture.targets import FACE_REGIONS, StyleSource, Subject, find_places, select_faces
+
+SIDE = 512
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def grain(side: int, width: int, amplitude: float, seed: int = 0) -> Tensor:
+    """Grey noise of squares ``width`` wide around one half."""
+    coarse = torch.rand(1, side // width, side // width, generator=seeded(seed)) - 0.5
+    return (0.5 + amplitude * coarse).repeat_interleave(width, 1).repeat_interleave(width, 2).expand(3, -1, -1).clone()
+
+
+def drawn(image: Tensor) -> StyleSource:
+    """A picture that is skin all over but for a margin."""
+    labels = torch.full(image.shape[1:], SKIN)
+    labels[:8] = NOWHERE
+    return StyleSource(image, labels, image.mean((1, 2)), 1.0)
+
+
+@pytest.fixture(scope="module")
+def subject(model):
+    content = grain(SIDE, 4, 0.2)
+    return Subject(model.template, content, content, label_texels(model.template, content))
+
+
+def no_report(step: int, loss: float, preview: Tensor) -> None:
+    pass
+
+
+def test_strokes_come_nearer_to_the_artwork_and_leave_the_eyes(subject):
+    art = drawn(grain(256, 2, 0.6, seed=1))
+    painted = paint_strokes(subject.start, subject, [art], 256, 30, seeded(), no_report)
+    face = subject.mesh.vertices[torch.unique(subject.mesh.faces[select_faces(subject.mesh, FACE_REGIONS)])]
+    seen = rasterize(subject.mesh, view_camera(face, 5.0, 0.0, 256))
+    places, source = (
+        find_places(subject, seen),
+        make_patch_source(art.image, PatchPlaces.make(art.labels), 1.0, seeded()),
+    )
+
+    def measure(texture: Tensor) -> float:
+        return float(patch_distances(shade(seen, texture, art.ground), places, [source], seeded(2))[1])
+
+    assert measure(painted) < 0.9 * measure(subject.start)
+    eyes = subject.labels == EYES
+    moved = (painted - subject.start).abs()
+    # Bands of texels beside the eyes reach a little into them.
+    assert moved[:, eyes].mean() < 0.2 * moved[:, subject.labels == SKIN].mean()
+
+
+def test_no_steps_no_strokes(subject):
+    art = drawn(grain(256, 2, 0.6))
+    assert paint_strokes(subject.start, subject, [art], 256, 0, seeded(), no_report) is subject.start
+
+
+def measure_band(texture: Tensor, skin: Tensor, level: int) -> float:
+    return float(build_pyramid(texture)[level][0].abs()[skin[:: 2**level, :: 2**level]].mean())
+
+
+def test_crackle_goes_where_the_artwork_is_smooth_and_stays_where_it_is_rough(subject):
+    crackled = (subject.start + grain(SIDE, 4, 0.2, seed=5) - 0.5).clamp(0, 1)
+    skin = subject.labels == SKIN
+    smooth, rough = (
+        steady_forms(crackled, subject, [drawn(grain(512, 4, amplitude, seed=1))]) for amplitude in (0.2, 0.9)
+    )
+    before, least, most = (measure_band(x - subject.start, skin, 2) for x in (crackled, smooth, rough))
+    assert least < 0.45 * before
+    assert most > 1.5 * least
+
+
+def test_broad_colours_are_kept(subject):
+    tinted = (subject.start + torch.tensor([0.2, 0.0, -0.1])[:, None, None]).clamp(0, 1)
+    held = steady_forms(tinted, subject, [drawn(grain(512, 4, 0.2, seed=1))])
+    torch.testing.assert_close(held.mean((1, 2)), tinted.mean((1, 2)), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(("amplitude", "expected"), [(0.02, 0.5), (0.26, 1.3), (0.9, 1.5)])
+def test_contrast_goes_to_the_artworks_within_limits(subject, amplitude, expected):
+    # One texel on the head is as wide as one pixel of an artwork of this size.
+    matched = steady_forms(subject.start, subject, [drawn(grain(512, 4, amplitude, seed=1))])
+    before, after = (measure_band(x, subject.labels == SKIN, 2) for x in (subject.start, matched))
+    assert abs(after / before - expected) < 0.35 * expected
+
+
+def test_an_artwork_without_skin_leaves_the_contrast(subject):
+    art = drawn(grain(256, 2, 0.9))
+    bare = dataclasses.replace(art, labels=torch.full_like(art.labels, EYES))
+    torch.testing.assert_close(steady_forms(subject.start, subject, [bare]), subject.start, atol=1e-5, rtol=0)
