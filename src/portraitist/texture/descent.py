@@ -26,16 +26,18 @@ class PyramidDescent:
     """
 
     def __init__(self, levels: Sequence[Image], learning_rate: float, steps: int) -> None:
-        self.levels, self.learning_rate, self.steps, self.done = levels, learning_rate, steps, 0
+        self._levels, self._learning_rate, self._steps, self._done = levels, learning_rate, steps, 0
         self._momenta = [torch.zeros_like(level) for level in levels]
         self._squares = [torch.zeros_like(level[:1]) for level in levels]
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """``gradients``: one per level."""
-        rate = self.learning_rate * 0.5 * (1 + math.cos(math.pi * self.done / self.steps))
-        self.done += 1
-        for level, gradient, square, momentum in zip(self.levels, gradients, self._squares, self._momenta, strict=True):
+        rate = self._learning_rate * 0.5 * (1 + math.cos(math.pi * self._done / self._steps))
+        self._done += 1
+        for level, gradient, square, momentum in zip(
+            self._levels, gradients, self._squares, self._momenta, strict=True
+        ):
             square.lerp_(gradient.square().mean(0, keepdim=True), 1 - _SMOOTHING)
             momentum.lerp_(gradient, 1 - _MOMENTUM)
             step = momentum / (square + square.mean() + 1e-20).sqrt()

@@ -45,7 +45,7 @@ def steady_forms(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
     skin, on_skin = _is_skin(subject.labels), _find_skin(subject)
     starts, bands = build_pyramid(subject.start), build_pyramid(texture)
     count = min(_find_band(texture, _CONTRAST_BANDS), len(bands) - 1)
-    before = measure_contrast(starts[:count], on_skin)
+    before = _measure_contrast(starts[:count], on_skin)
     face_texels = _measure_face_texels(subject)
     wanted = torch.stack([_measure_artwork(art, face_texels, before) * art.weight for art in exemplars]).sum(0)
     needed = (before / wanted.clamp(min=1e-6)).clamp(_LEAST_STEADINESS, 1).tolist()
@@ -53,7 +53,7 @@ def steady_forms(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
         if level < len(bands) - 1:
             share = _STEADINESS * (needed[level] if level < count else 1.0)
             bands[level] = torch.lerp(bands[level], starts[level], share)
-    now = measure_contrast(bands[:count], on_skin)
+    now = _measure_contrast(bands[:count], on_skin)
     gains = (wanted / now.clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
     soft = blur_mask((skin | (subject.labels == EYELIDS))[None].to(texture), _SOFT_SKIN)
     for level, gain in enumerate(gains.tolist()):
@@ -76,7 +76,7 @@ def _measure_face_texels(subject: Subject) -> float:
     return face_px * uv_per_px * subject.labels.shape[-1]
 
 
-def measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b"]:
+def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b"]:
     """Mean size of the light and dark of each band where ``mask`` is."""
     contrasts = []
     for band in bands:
@@ -99,7 +99,7 @@ def _measure_artwork(exemplar: StyleSource, face_texels: float, own: Float[Tenso
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
     bands = build_pyramid(F.pad(image, padding, mode="replicate")[0])[: len(own)]
-    contrasts = measure_contrast(bands, F.pad(mask, padding)[0, 0])
+    contrasts = _measure_contrast(bands, F.pad(mask, padding)[0, 0])
     return torch.where(torch.arange(len(own), device=own.device) < missing, own, contrasts)
 
 

@@ -19,7 +19,7 @@ from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
 from portraitist.texture.semantics import label_texels
 from portraitist.texture.strokes import Report, paint_strokes
-from portraitist.texture.targets import Style, StyleSource, Subject, ViewBank, make_view_bank, sample_style
+from portraitist.texture.targets import Style, StyleSource, Subject, ViewBank, make_view_bank, mix_grounds, sample_style
 from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
@@ -133,7 +133,7 @@ def stylize_texture(
     labels = label_texels(mesh, content_texture)
     if config.keep_colours:
         exemplars = keep_colours(exemplars, content_texture, labels, generator)
-    ground = torch.stack([exemplar.weight * exemplar.ground for exemplar in exemplars]).sum(0)
+    ground = mix_grounds(exemplars)
     start = content_texture
     if config.coarse_to_fine:
         start = match_colours(content_texture, labels, exemplars, generator)

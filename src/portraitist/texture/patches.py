@@ -21,8 +21,7 @@ from portraitist.texture.semantics import NOWHERE, PARTS
 from portraitist.types import Image
 
 PATCH = 7
-REDUCTIONS = (1, 2, 4)
-"""Of the picture: strokes from two pixels to a quarter of a face."""
+_REDUCTIONS = (1, 2, 4)  # of the picture: strokes from two pixels to a quarter of a face
 _DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 48, 8192, 1024, 16
 _FLATTENING = 0.25  # exponent on the spreads of the patches' axes: 0 leaves them as they are, 0.5 evens them out
 _FLOOR = 1e-4
@@ -137,7 +136,7 @@ def _respond(
     reductions, each to its share of the filters."""
     found = [axes @ image.flatten(1)[:, ids]]
     rows, columns = _find_rows_and_columns(image, ids)
-    for own, reduction in zip(filters.chunk(len(REDUCTIONS)), REDUCTIONS, strict=True):
+    for own, reduction in zip(filters.chunk(len(_REDUCTIONS)), _REDUCTIONS, strict=True):
         reduced = F.avg_pool2d(image[None], reduction, ceil_mode=True)[0] if reduction > 1 else image
         found.append(own @ _cut_patches(reduced, rows // reduction, columns // reduction).T)
     return torch.cat(found)

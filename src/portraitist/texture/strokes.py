@@ -13,7 +13,15 @@ from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_di
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.semantics import BROWS, EYES, MOUTH
-from portraitist.texture.targets import StyleSource, Subject, find_places, look_around, measure_face, resize_source
+from portraitist.texture.targets import (
+    StyleSource,
+    Subject,
+    find_places,
+    look_around,
+    measure_face,
+    mix_grounds,
+    resize_source,
+)
 from portraitist.types import Fragments, Image
 
 _NEAR_VIEWS, _WIDE_SHARE = 8, 0.2
@@ -36,14 +44,14 @@ def paint_strokes(
     generator: torch.Generator,
     report: Report,
 ) -> Image:
-    """``texture`` with patches as the artworks have them, in views twice as fine as the network sees, same size.
+    """``texture`` with patches as the artworks have them, in finer views than the network's, same size.
 
     Beyond the paper. There, features are too coarse to see a hair of the brush, and a network on views that large would
     take minutes.
     """
     if not steps:
         return texture
-    mesh, ground = subject.mesh, torch.stack([exemplar.weight * exemplar.ground for exemplar in exemplars]).sum(0)
+    mesh, ground = subject.mesh, mix_grounds(exemplars)
     near, wide = look_around(mesh, view_px, _NEAR_VIEWS, all_round=True, generator=generator)
     face_px, uv_per_px = measure_face(mesh, near[0])
     sources = []

@@ -111,6 +111,11 @@ def cut_source(art: Image, labels: Int[Tensor, "h w"], weight: float = 1.0) -> S
     return StyleSource(torch.where(labels >= 0, image, ground[:, None, None]), labels, ground, weight)
 
 
+def mix_grounds(exemplars: Sequence[StyleSource]) -> Float[Tensor, "3"]:
+    """Mean of the artworks' grounds by their weights."""
+    return torch.stack([exemplar.weight * exemplar.ground for exemplar in exemplars]).sum(0)
+
+
 def sample_style(exemplars: Sequence[StyleSource], face_px: float, vgg: VGG, generator: torch.Generator) -> Style:
     """Hypercolumns and patches of the artworks, each face drawn as large as the face in the views (``face_px``).
 
