@@ -48,7 +48,7 @@ class PatchPlaces:
 
     def extend(self, image: Image) -> Image:
         """The picture with every pixel beside the head as the nearest of it, so that its outline is no stroke."""
-        return image.flatten(1)[:, self.nearest].view_as(image)
+        return _pick(image, self.nearest).view_as(image)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _respond(
 ) -> Float[Tensor, "_r n"]:
     """Of pixels in the flattened picture: colours along the axes, then filter responses in the picture and in its
     reductions, each to its share of the filters."""
-    found = [axes @ image.flatten(1)[:, ids]]
+    found = [axes @ _pick(image, ids)]
     rows, columns = _find_rows_and_columns(image, ids)
     for own, reduction in zip(filters.chunk(len(_REDUCTIONS)), _REDUCTIONS, strict=True):
         reduced = F.avg_pool2d(image[None], reduction, ceil_mode=True)[0] if reduction > 1 else image
@@ -152,4 +152,9 @@ def _cut_patches(image: Image, rows: Int[Tensor, "n"], columns: Int[Tensor, "n"]
     offsets = torch.arange(PATCH, device=rows.device) - PATCH // 2
     down, across = (rows[:, None] + offsets).clamp(0, height - 1), (columns[:, None] + offsets).clamp(0, width - 1)
     ids = (down[:, :, None] * width + across[:, None, :]).flatten(1)
-    return image.flatten(1)[:, ids].permute(1, 0, 2).flatten(1)
+    return _pick(image, ids.flatten()).view(3, *ids.shape).permute(1, 0, 2).flatten(1)
+
+
+def _pick(image: Image, ids: Int[Tensor, "n"]) -> Float[Tensor, "3 n"]:
+    """Colours of pixels. Gathered, not indexed: gradients of an index add up in any order on several threads."""
+    return image.flatten(1).gather(1, ids.expand(3, -1))
