@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
+from portraitist.normals import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.texel_atlas import vertex_normals
 from rendered_scene import Solid
 
 STRANDS, JOINTS = 5000, 10

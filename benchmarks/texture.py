@@ -1,8 +1,8 @@
 """The texture stage: presets, the paper's recipe and ablations on the same heads and artworks, against wall time.
 
-    python benchmarks/texture.py                             # 8 pairs; hours on a laptop
-    python benchmarks/texture.py --pairs 1 --runs standard paper
-    python benchmarks/texture.py --ablations
+    python benchmarks/texture.py --write                                   # draft, standard, paper on 8 pairs
+    python benchmarks/texture.py --pairs 4 --runs ablations strengths --write
+    python benchmarks/texture.py --example --runs standard ablations --write    # the picture of docs/benchmarks.md
 
 Run it on an idle machine. Every run of a pair starts from the same head; what is measured is in `measure_objective`
 and ``metrics/``. Finished runs are kept in benchmarks/cache; results go to ``results/texture.json``.
@@ -25,43 +25,60 @@ from typing import Any
 from unittest import mock
 
 import torch
+from PIL import Image as PillowImage
 from torch import Tensor
 
 from pair_runs import CACHE, ROOT, hash_source
 from pairs import DEFAULT_DATA, Pair, read_annotation, spread_pairs
 from portraitist import Config, Models, Result, load_image, stylize
-from portraitist.files.images import save_image
-from portraitist.texture import targets
-from portraitist.texture.optimization import TextureConfig, stylize_texture
+from portraitist.cli import make_demo_request
+from portraitist.files.images import image_to_uint8, save_image
+from portraitist.files.preview import Panel, draw_sheet
+from portraitist.reconstruction.person_mask import segment_person
+from portraitist.texture import optimization, targets
+from portraitist.texture.optimization import TextureConfig
 from portraitist.texture.rendering import mark_texels
-from portraitist.texture.semantics import label_artwork
+from portraitist.texture.semantics import SKIN, label_artwork, label_texels
 from portraitist.texture.targets import StyleSource, cut_source
-from portraitist.types import Fragments
+from portraitist.types import Fragments, Image
 from texture_figures import Yardstick
 
 RESULTS = ROOT / "benchmarks" / "results" / "texture.json"
+PICTURE = ROOT / "docs" / "images" / "texture_runs.jpg"
 SNAPSHOTS = 8
-PRESETS = ("draft", "standard", "best", "paper")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is stylised. ``points``: the artwork's hand-set ones, if it has them."""
+
+    name: str
+    photo: Image
+    art: Image
+    points: Tensor | None = None
 
 
 def main() -> None:
     options = parse_options()
-    if not options.data.is_dir():
-        sys.exit(f"The development pictures are not at {options.data}. Give their folder with --data.")
+    if not options.example and not options.data.is_dir():
+        sys.exit(f"The development pictures are not at {options.data}. Give their folder with --data, or --example.")
     torch.set_num_threads(os.cpu_count() or 1)
     models = Models.load("cpu")
     rows: dict[str, list[dict]] = {name: [] for name in options.runs}
-    for pair in spread_pairs(options.pairs):
+    cases = [load_example()] if options.example else [load_pair(p, options.data) for p in spread_pairs(options.pairs)]
+    for case in cases:
         head = None
         for name in options.runs:
-            folder = entry_folder(pair, name)
+            folder = entry_folder(case, name)
             if not (folder / "figures.json").is_file():
-                head = head or prepare(pair, options.data, models)
+                head = head or prepare(case, models)
                 run(RUNS[name], head, folder, models)
-            rows[name].append(json.loads((folder / "figures.json").read_text()))
-            print(f"{pair} {name}: " + describe(rows[name][-1]), flush=True)
+            rows[name].append({"name": case.name, **json.loads((folder / "figures.json").read_text())})
+            print(f"{case.name}, {name}: " + describe(rows[name][-1]), flush=True)
     print_table(rows)
-    if options.write:
+    if options.write and options.example:
+        draw_runs(cases[0], options.runs)
+    elif options.write:
         write_results(rows)
 
 
@@ -69,13 +86,23 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare presets, the paper's recipe and ablations.")
     add = parser.add_argument
     add("--pairs", type=int, default=8, help="how many, spread over the 32 of quality.py (default: 8)")
-    add("--runs", nargs="+", choices=RUNS, help=f"which (default: {' '.join(PRESETS)})")
-    add("--ablations", action="store_true", help="standard, and what becomes of it without its parts")
-    add("--write", action="store_true", help="keep the results for docs/benchmarks.md")
+    add("--example", action="store_true", help="the example of `portraitist demo` instead of the pairs")
+    add("--runs", nargs="+", choices=[*GROUPS, *RUNS], default=["presets"], help="runs or groups (default: presets)")
+    add("--write", action="store_true", help="keep the results, or the example's picture, for docs/benchmarks.md")
     add("--data", type=Path, default=DEFAULT_DATA, help="folder of the development pictures")
     options = parser.parse_args()
-    options.runs = options.runs or (["standard", *ABLATIONS] if options.ablations else list(PRESETS))
+    options.runs = list(dict.fromkeys(name for given in options.runs for name in GROUPS.get(given, [given])))
     return options
+
+
+def load_pair(pair: Pair, data: Path) -> Case:
+    points = read_annotation(data, pair.art) if pair.annotated else None
+    return Case(str(pair), load_image(data / pair.photo), load_image(data / pair.art), points)
+
+
+def load_example() -> Case:
+    request = make_demo_request()
+    return Case("example", load_image(request.photo), load_image(request.art))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +114,14 @@ class PreparedHead:
     yardstick: Yardstick
 
 
-def prepare(pair: Pair, data: Path, models: Models) -> PreparedHead:
-    photo, art = load_image(data / pair.photo), load_image(data / pair.art)
+def prepare(case: Case, models: Models) -> PreparedHead:
     config = Config.standard()
     config = dataclasses.replace(config, texture=dataclasses.replace(config.texture, strength=0.0))
-    result = stylize(photo, art, models, config)
-    labels = label_artwork(art, result.art_fit.mesh, result.art_fit.camera, result.art_landmarks.points)
-    sources = [cut_source(art, labels)]
-    points = read_annotation(data, pair.art) if pair.annotated else result.art_landmarks.points
+    result = stylize(case.photo, case.art, models, config)
+    person = segment_person(case.art, result.art_landmarks, models.segmenter)
+    labels = label_artwork(case.art, result.art_fit.mesh, result.art_fit.camera, result.art_landmarks.points, person)
+    sources = [cut_source(case.art, labels)]
+    points = result.art_landmarks.points if case.points is None else case.points
     return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
 
 
@@ -105,7 +132,7 @@ Paint = Callable[[PreparedHead, Models, Any], Tensor]
 def optimize(config: TextureConfig) -> Paint:
     def paint(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         mesh, content = head.result.stylized.mesh, head.result.content.texture
-        return stylize_texture(
+        return optimization.stylize_texture(
             mesh, content, head.sources, models.vgg, config, torch.Generator().manual_seed(0), progress
         )
 
@@ -162,6 +189,24 @@ def leaking_samples() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_part() -> Iterator[None]:
+    """Every part of head and artwork is skin."""
+
+    def forget(labels: Tensor) -> Tensor:
+        return torch.where(labels >= 0, SKIN, labels)
+
+    def optimise(mesh, content, exemplars, *rest):
+        return original(mesh, content, [dataclasses.replace(e, labels=forget(e.labels)) for e in exemplars], *rest)
+
+    original = optimization.stylize_texture
+    with (
+        mock.patch.object(optimization, "label_texels", lambda *given: forget(label_texels(*given))),
+        mock.patch.object(optimization, "stylize_texture", optimise),
+    ):
+        yield
+
+
 def within(context: Callable, paint: Paint) -> Paint:
     def wrapped(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         with context():
@@ -170,24 +215,29 @@ def within(context: Callable, paint: Paint) -> Paint:
     return wrapped
 
 
+STANDARD = TextureConfig.standard()
+RUNS: dict[str, Paint] = {name: optimize(getattr(TextureConfig, name)()) for name in ("draft", "standard", "paper")}
+RUNS |= {"best": optimize(TextureConfig.best()), "paper 512": optimize(TextureConfig.paper(512))}
+GROUPS = {"presets": list(RUNS)[:3]}
 ABLATIONS: dict[str, Paint] = {
     "flat texture": paint_flat,
-    "single view": optimize(dataclasses.replace(TextureConfig.standard(), near_views=1, wide_share=0.0)),
+    "single view": optimize(dataclasses.replace(STANDARD, near_views=1, wide_share=0.0)),
     "no content loss": optimize(change(content=0.0, likeness=0.0)),
-    "no semantics": optimize(change(guidance=0.0)),
+    "no semantics": within(one_part, optimize(STANDARD)),
     "no patches": optimize(dataclasses.replace(change(tone=0.0, strokes=0.0), stroke_steps=0)),
     "no likeness": optimize(change(likeness=0.0)),
-    "un-normalised network input": within(unnormalised_network, optimize(TextureConfig.standard())),
-    "leaking samples": within(leaking_samples, optimize(TextureConfig.standard())),
+    "un-normalised network input": within(unnormalised_network, optimize(STANDARD)),
+    "leaking samples": within(leaking_samples, optimize(STANDARD)),
 }
-RUNS: dict[str, Paint] = {name: optimize(getattr(TextureConfig, name)()) for name in PRESETS}
-RUNS |= {"paper 512": optimize(TextureConfig.paper(512)), **ABLATIONS}
+STRENGTHS = {f"strength {x}": optimize(dataclasses.replace(STANDARD, strength=x)) for x in (0.0, 0.25, 0.5, 0.75)}
+RUNS |= ABLATIONS | STRENGTHS
+GROUPS |= {"ablations": list(ABLATIONS), "strengths": list(STRENGTHS)}
 
 
-def entry_folder(pair: Pair, name: str) -> Path:
+def entry_folder(case: Case, name: str) -> Path:
     sources = [Path(__file__), Path(__file__).with_name("texture_figures.py")]
     source = hashlib.sha256(hash_source().encode() + b"".join(p.read_bytes() for p in sources)).hexdigest()[:10]
-    return CACHE / f"texture-{source}" / f"{pair.number:02d}-{name.replace(' ', '-')}"
+    return CACHE / f"texture-{source}" / f"{case.name}-{name}".replace(" ", "-").replace(":", "-")
 
 
 def run(paint: Paint, head: PreparedHead, folder: Path, models: Models) -> None:
@@ -221,7 +271,20 @@ def print_table(rows: dict[str, list[dict]]) -> None:
 
 
 def median_row(runs: list[dict]) -> dict[str, float]:
-    return {name: statistics.median(run[name] for run in runs) for name in runs[0] if name != "curve"}
+    names = [name for name, value in runs[0].items() if isinstance(value, float)]
+    return {name: statistics.median(run[name] for run in runs) for name in names}
+
+
+def draw_runs(case: Case, names: list[str]) -> None:
+    """Every run from the front, both sides and the back, as `Yardstick.draw` has it."""
+    blank = Panel("", torch.ones(3, 8, 8))
+    panels = [[Panel("photo", case.photo), Panel("artwork", case.art), blank, blank]]
+    for name in names:
+        views = load_image(entry_folder(case, name) / "views.png")
+        side = views.shape[1]
+        labels = (name, "30 degrees", "60 degrees", "back")
+        panels.append([Panel(label, views[:, :, k * side : (k + 1) * side]) for k, label in enumerate(labels)])
+    PillowImage.fromarray(image_to_uint8(draw_sheet(panels, 1400))).save(PICTURE, quality=85)
 
 
 def write_results(rows: dict[str, list[dict]]) -> None:

@@ -17,7 +17,7 @@ from portraitist.files.images import image_to_uint8
 from portraitist.texture import seams
 from portraitist.texture.colours import decorrelate
 from portraitist.texture.rendering import rasterize, render_view, shade, view_camera
-from portraitist.texture.semantics import BROWS, EYES, LIPS, label_texels
+from portraitist.texture.semantics import BROWS, EYES, HAIR, LIPS, label_texels
 from portraitist.texture.strotss import (
     colour_distances,
     cosine_distances,
@@ -73,7 +73,7 @@ class Yardstick:
             points = sample_points(shown, SAMPLES, generator)
             columns = sample_hypercolumns(vgg(shade(seen, result.content.texture, source.ground)), points)
             views.append(HeldOutView(seen, points, unit_rows(columns)))
-        of_face = source.labels >= 0
+        of_face = (source.labels >= 0) & (source.labels != HAIR)  # as are the points of the views
         factor = min(face_px / of_face.sum().sqrt().item(), 2.0)
         size = [round(side * factor) for side in of_face.shape]
         art = F.interpolate(source.image[None], size, mode="bilinear", antialias=True)[0].clamp(0, 1)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pair_figures import FIGURES
+from texture_docs import compare_colours, compare_runs, compare_strengths, draw_curves, list_medians
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
+CURVES_PICTURE, RUNS_PICTURE = (ROOT / "docs" / "images" / name for name in ("texture_curves.png", "texture_runs.jpg"))
 EXPECTED = ("quality", "detection")
 """Results that the page names even when they are absent, in this order; others follow by name."""
 
@@ -25,6 +27,7 @@ TITLES = {
     "expressions": "Expressions on the most exaggerated heads",
     "likeness": "Likeness",
     "texture": "Texture style against time",
+    "texture_floor": "Texture style against the machine",
     "translation": "Landmark translation",
     "geometry": "Shape style alone",
     "geometry_pairs": "Shape style of the 32 pairs",
@@ -59,7 +62,14 @@ either side, 20 degrees from above and below), and where a figure covers several
 losses of STROTSS on five held-out views at 256 px, 1,024 fixed points, plain (no guidance, all channels), *objective*
 their sum. *identity*, *vgg*, *network_free* as in the quality table. *seam*: mean colour difference across the cut at
 the back. *sharpness*: finest edges in the face over the artwork's. *lips*, *eyes*, *brows colour*: distance of the
-part's mean colour from the artwork's. Colours are sRGB, 0..1.""",
+part's mean colour from the artwork's. Colours are sRGB, 0..1. *Over paper*: medians of the ratios pair by pair.
+
+*flat texture*: naive transfer, the texture as if it were a photo. *single view*: the front alone. *no content loss*:
+neither self-similarity nor likeness. *no semantics*: all of head and artwork is one part. *no patches*: the network's
+losses alone. *un-normalised network input* and *leaking samples* are defects of the authors' code.""",
+    "texture_floor": """Operations of the network's convolutions, forward and backward, counted in a whole texture stage
+on the example of `portraitist demo`; *floor*: the time they would take at the rate of the fastest of the network's own
+convolutions, if all else were free.""",
     "translation": """Every system is trained on each of `folds` (of eight) folds and translates 100 people by 21
 artworks that it has not seen; `steps` are those of the second stage. All but the first three rows are networks.
 *paper* has the printed losses and weights, in the residual blocks that all systems share or in plain layers; *ours*
@@ -119,10 +129,8 @@ def describe_result(name: str, folder: Path) -> str:
     result = json.loads(path.read_text())
     if name == "likeness":  # photo by photo only in the file
         result = {key: result[key] for key in ("command", "summary", "video")}
-    if name == "texture":  # pair by pair and over time only in the file
-        runs = {label: run["median"] | {"pairs": len(run["pairs"])} for label, run in result["runs"].items()}
-        result = {"runs": runs}
-    body = describe_quality(result) if name == "quality" else describe_any(result)
+    describe = {"quality": describe_quality, "texture": describe_texture}.get(name, describe_any)
+    body = describe(result)
     parts = [title, f"Made by `{result.pop('command', command)}`.", MEANINGS.get(name, ""), body]
     return "\n\n".join(part for part in parts if part)
 
@@ -147,6 +155,19 @@ def describe_quality(result: dict[str, Any]) -> str:
             make_table(["", "pair", *(figure.head for figure in FIGURES.values())], pairs),
         ]
     )
+
+
+def describe_texture(result: dict[str, Any]) -> str:
+    """Tables, pictures and the commands of every run; pair by pair the figures are only in the file."""
+    runs = result["runs"]
+    commands = dict.fromkeys(run["command"] for run in runs.values())
+    tables = [list_medians(runs), compare_runs(runs), compare_colours(runs), compare_strengths(runs)]
+    draw_curves(runs, CURVES_PICTURE)
+    pictures = [(CURVES_PICTURE, "Style and content loss against seconds"), (RUNS_PICTURE, "The example in every run")]
+    parts = ["Its runs: " + ", ".join(f"`{command}`" for command in commands) + "."]
+    parts += [_records_table(table) for table in tables if table]
+    parts += [f"![{title}](images/{path.name})" for path, title in pictures if path.is_file()]
+    return "\n\n".join(parts)
 
 
 def describe_any(value: dict[str, Any], label: str = "") -> str:

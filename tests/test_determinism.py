@@ -30,7 +30,7 @@ SURROUNDINGS = {
 
 def start_run(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     folder.mkdir()
-    options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "1", "--save-all"]
+    options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "2", "--save-all"]
     command = [sys.executable, "-m", "portraitist.cli", "stylize", str(PHOTO), str(asset_path("exemplars/brush.jpg"))]
     return subprocess.Popen(
         [*command, "-o", "out", *options], cwd=folder, env=os.environ | environment, stderr=subprocess.PIPE, text=True
@@ -55,7 +55,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path):
     assert different == ["run.json"]
     record = read_record(first)
     assert record == read_record(second)
-    assert (record["threads"], record["seed"]) == (1, 3)
+    assert (record["threads"], record["seed"]) == (2, 3)
 
 
 def test_threads_are_set_and_left_alone(monkeypatch: pytest.MonkeyPatch):

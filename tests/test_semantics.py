@@ -95,6 +95,43 @@ def test_a_dark_spot_on_the_forehead_is_no_hair(drawn):
     assert label_artwork(spotted, mesh, camera, points)[row, column] == SKIN
 
 
+def test_ground_above_a_low_skull_is_no_hair(drawn):
+    """A caricature's skull: the fitted one is higher, and what it covers there is paper."""
+    mesh, camera, points, picture = drawn
+    hair = torch.nonzero(label_artwork(picture, mesh, camera, points) == HAIR)[:, 0]
+    top = int(hair.min() + 0.6 * (hair.max() - hair.min()))
+    picture = picture.clone()
+    picture[:, :top] = torch.tensor([0.2, 0.5, 0.9])[:, None, None]
+    person = (torch.arange(300) >= top).float()[:, None].expand(300, 300)
+    labels = label_artwork(picture, mesh, camera, points, person)
+    assert (label_artwork(picture, mesh, camera, points)[:top] == HAIR).sum() > 500
+    assert (labels[:top] == NOWHERE).all()
+    assert (labels[top:] == HAIR).sum() > 500
+
+
+def test_hair_that_stands_out_from_the_fitted_head_is_found(drawn):
+    mesh, camera, points, picture = drawn
+    before = label_artwork(picture, mesh, camera, points)
+    person = torch.zeros(300, 300)
+    person[20:280, 40:260] = 1
+    bushy = torch.where((before == NOWHERE) & (person > 0), 0.1, picture)
+    after = label_artwork(bushy, mesh, camera, points, person)
+    brows = int(points[17:27, 1].mean())
+    ours = (slice(30, brows), slice(50, 250))
+    assert (after[ours] == HAIR)[before[ours] == NOWHERE].float().mean() > 0.85
+    assert (after[person == 0] == NOWHERE).all()
+    assert not (after[int(points[8, 1]) :] == HAIR).any()  # below the chin it would be clothes
+
+
+def test_a_person_mask_without_the_face_is_not_believed(drawn):
+    mesh, camera, points, picture = drawn
+    person = torch.zeros(300, 300)
+    person[200:] = 1
+    assert torch.equal(
+        label_artwork(picture, mesh, camera, points, person), label_artwork(picture, mesh, camera, points)
+    )
+
+
 def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
     mesh = drawn[0]
     size = 256

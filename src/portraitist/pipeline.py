@@ -207,7 +207,7 @@ def stylize(
 
     # 5. Texture style (Sec. 5): t_x to t_z, geometry fixed.
     stages.start("texture")
-    sources = _cut_sources(artworks, config.texture)
+    sources = _cut_sources(artworks, config.texture, models.segmenter)
     texture = stylize_texture(
         deformed.mesh, content.texture, sources, models.vgg, config.texture, generator, progress
     )  # fmt: skip
@@ -270,12 +270,13 @@ def _study_artwork(image: Image, weight: float, models: Models, config: Config, 
     return _Artwork(image, landmarks, fit_head(landmarks, models.head, config.fit), weight)
 
 
-def _cut_sources(artworks: Sequence[_Artwork], config: TextureConfig) -> list[StyleSource]:
+def _cut_sources(artworks: Sequence[_Artwork], config: TextureConfig, segmenter: PersonSegmenter) -> list[StyleSource]:
     """What of each artwork the texture is painted after."""
     total, sources = sum(work.weight for work in artworks), []
     for work in artworks:
         mesh, camera = work.fit.mesh, work.fit.camera
-        labels = label_artwork(work.image, mesh, camera, work.landmarks.points)
+        person = segment_person(work.image, work.landmarks, segmenter)
+        labels = label_artwork(work.image, mesh, camera, work.landmarks.points, person)
         image = even_shading(work.image, labels, mesh, camera, config.delight)
         if work.mask is not None:
             labels = apply_style_mask(labels, work.mask)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from portraitist import __version__
 from portraitist.files.output_file import new_file
+from portraitist.normals import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
 ORIGINAL_SHAPE = "originalShape"
@@ -66,18 +67,6 @@ def write_glb(path: str | Path, head: Head) -> None:
     file.set_binary_blob(bytes(blob))
     with new_file(Path(path)) as temporary:
         temporary.write_bytes(b"".join(file.save_to_bytes()))
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals ``[n, 3]`` of ``vertices [n, 3]``; +Z where a vertex has no area around it."""
-    corners = vertices[faces].astype(np.float64)
-    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.zeros(vertices.shape, np.float64)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], face_normals)
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    has_area = lengths > 1e-20
-    return np.where(has_area, normals / np.where(has_area, lengths, 1.0), [0.0, 0.0, 1.0]).astype(np.float32)
 
 
 def _split_at_uv_seams(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

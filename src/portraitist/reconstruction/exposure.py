@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
+from portraitist.normals import vertex_normals
 from portraitist.reconstruction.completion import vertex_share
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.membrane import build_membrane
 from portraitist.reconstruction.observation import DARKEST, SkinColours, TexelColours, luminance, mix, smoothstep
-from portraitist.reconstruction.texel_atlas import TexelAtlas, vertex_normals
+from portraitist.reconstruction.texel_atlas import TexelAtlas
 
 LIT_REGIONS = ("skin", "nose", "neck")  # bare skin as a rule: the rest follows it
 BLUR = 0.025  # metres: shades over less than that are what a face is known by (1 cm, or the light's own

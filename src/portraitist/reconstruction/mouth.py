@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
+from portraitist.normals import vertex_normals
 from portraitist.reconstruction.eyeballs import keep_grey, redness
 from portraitist.reconstruction.head_model import PARTS, HeadModel
 from portraitist.reconstruction.observation import TexelColours, luminance, mix, smoothstep
-from portraitist.reconstruction.texel_atlas import TexelAtlas, vertex_normals
+from portraitist.reconstruction.texel_atlas import TexelAtlas
 from portraitist.reconstruction.texel_patch import TexelPatch
 
 MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")

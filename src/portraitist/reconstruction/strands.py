@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from portraitist.normals import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.membrane import Membrane
 from portraitist.reconstruction.observation import DARKEST, TexelColours, luminance, smoothstep
-from portraitist.reconstruction.texel_atlas import TexelAtlas, vertex_normals
+from portraitist.reconstruction.texel_atlas import TexelAtlas
 
 CROWN = np.array([0.0, 0.85, -0.53])  # direction from the middle of the head to its whorl
 SWIRL, SWIRL_REACH = 1.3, 0.06  # radians by which strands turn around the whorl at its middle; metres

@@ -13,6 +13,7 @@ from embreex.mesh_construction import TriangleMesh
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import map_coordinates
 
+from portraitist.normals import vertex_normals
 from portraitist.reconstruction.head_model import PARTS, HeadModel
 from portraitist.texture.rendering import mark_texels
 from portraitist.types import REGIONS
@@ -136,15 +137,6 @@ def measure_slopes_uv(
     """Derivative of UV by place on each triangle: what it maps the sides of the triangle to is exact."""
     sides, sides_uv = (np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64) for x in (corners, corner_uvs))
     return (sides_uv @ np.linalg.pinv(sides, rcond=1e-6)).astype(np.float32)
-
-
-def vertex_normals(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "n 3"]:
-    """Area-weighted unit normals."""
-    corners = vertices[faces]
-    area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    spread = sp.csr_matrix((np.ones(faces.size), (faces.ravel(), np.repeat(np.arange(len(faces)), 3))))
-    normals = spread @ area_normals
-    return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def cast_shadow_rays(

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.normals import vertex_normals
 from portraitist.reconstruction.completion import complete_surface
 from portraitist.reconstruction.covering import keep_skin, learn_hair, measure_contrast
 from portraitist.reconstruction.exposure import even_light
@@ -25,7 +26,6 @@ from portraitist.reconstruction.texel_atlas import (
     build_atlas,
     cast_shadow_rays,
     sample_bilinear,
-    vertex_normals,
 )
 from portraitist.types import HeadFit, Image, InputError
 

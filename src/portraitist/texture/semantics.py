@@ -50,6 +50,9 @@ _CORE = 0.75  # of the width and height of the face
 # Hair told from skin by its looks. Windows: in outer eye distances of a picture, and in sides of a texture.
 _PIXEL_WINDOW, _TEXEL_WINDOW = 0.05, 0.008
 _FEWEST_PIXELS, _LOOKS_NOISE, _DOUBT, _HAIR_VOTES = 50, 4.0, 4.0, 0.3  # the noise in units of Lab
+# A person mask is believed that has this share of the face's middle. Without hair on a tenth of a squared eye distance
+# of the fitted scalp, it is learnt from the head's upper rim. Looks further from a kind than this are not of it.
+_BELIEVED, _LITTLE_HAIR, _RIM_WIDTH, _STRANGE, _LOWEST_HAIR = 0.95, 0.1, 0.25, 12.0, 0.35
 
 
 def label_faces(mesh: Mesh) -> Int[Tensor, "f"]:
@@ -80,12 +83,20 @@ def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:
     return torch.from_numpy(labels).to(face_ids)
 
 
-def label_artwork(art: Image, mesh: Mesh, camera: Camera, points_px: Float[Tensor, "68 2"]) -> Int[Tensor, "h w"]:
+def label_artwork(
+    art: Image,
+    mesh: Mesh,
+    camera: Camera,
+    points_px: Float[Tensor, "68 2"],
+    person: Float[Tensor, "h w"] | None = None,
+) -> Int[Tensor, "h w"]:
     """Part of every pixel of an artwork, `NOWHERE` where it shows neither face nor hair.
 
     ``mesh``, ``camera``: the head fitted to the artwork; it tells face from hair and ground. ``points_px``: the
     artwork's own landmarks; they tell the features, since a drawn mouth need not lie where the fitted one does.
-    ``art`` itself tells how much of the face's outer parts is covered by hair.
+    ``art`` itself tells how much of the face's outer parts is covered by hair. ``person``: how likely each pixel
+    shows the person; it tells hair from ground, where the fitted skull is not as high as the drawn one, and finds the
+    hair that stands out from it. It is not believed when it misses the face: segmenters know photos.
     """
     seen = rasterize(mesh, camera)
     ids = seen.face_ids.clamp(min=0)
@@ -93,15 +104,25 @@ def label_artwork(art: Image, mesh: Mesh, camera: Camera, points_px: Float[Tenso
     face = seen.mask.cpu().numpy() & np.isin(mesh.regions[ids].cpu().numpy(), _FACE_IDS)
     points = points_px.cpu().numpy()
     unit = float(np.linalg.norm(points[36] - points[45]))
+    core = _fill_core(labels.shape, points)
+    inside = None if person is None else person.cpu().numpy() > 0.5
+    if inside is not None and inside[core].mean() < _BELIEVED:
+        inside = None
     kept = _erode(face, _EDGE_WIDTH * unit) | _erode(labels == HAIR, _EDGE_WIDTH * unit)
     labels = np.where(kept, labels, NOWHERE)
     labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
-    core = _fill_core(labels.shape, points)
+    labels = _draw_features(labels, points, unit)
     outer, skin = (labels == SKIN) & ~core, np.isin(labels, (SKIN, NOSE)) & core
     looks = _measure_looks(art.cpu().numpy(), _PIXEL_WINDOW * unit)
+    hair, beside = labels == HAIR, np.zeros_like(core)
+    if inside is not None:
+        labels[~inside & ~core] = NOWHERE
+        outer = outer & inside
+        hair, beside = _guess_hair(looks, labels, inside, skin, points, unit)
+        labels[(labels == HAIR) & ~hair] = NOWHERE
     beyond = np.isin(labels, (HAIR, NOWHERE))
-    labels[_find_hair(looks, outer, labels == HAIR, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
-    return torch.from_numpy(_draw_features(labels, points, unit)).to(mesh.regions)
+    labels[_find_hair(looks, outer | beside, hair, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
+    return torch.from_numpy(labels).to(mesh.regions)
 
 
 def apply_style_mask(labels: Int[Tensor, "h w"], mask: Float[Tensor, "m n"]) -> Int[Tensor, "h w"]:
@@ -137,17 +158,55 @@ def _find_hair(
     kinds = [looks[hair], looks[skin]]
     if min(len(kind) for kind in kinds) < _FEWEST_PIXELS or not asked.any():
         return np.zeros_like(asked)
-    strangeness = []
-    for kind in kinds:
-        covariance = np.cov(kind.T) + _LOOKS_NOISE**2 * np.eye(4)
-        apart = looks[asked] - kind.mean(0)
-        strangeness.append((apart @ np.linalg.inv(covariance) * apart).sum(1) + np.linalg.slogdet(covariance)[1])
+    of_hair, of_skin = (
+        _measure_strangeness(looks[asked], kind) + np.linalg.slogdet(_find_spread(kind))[1] for kind in kinds
+    )
     votes = np.zeros(asked.shape, np.float32)
-    votes[asked] = strangeness[0] + _DOUBT < strangeness[1]
+    votes[asked] = of_hair + _DOUBT < of_skin
     found = asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > _HAIR_VOTES)
     # Hair comes from the edge of the face: a spot within it is a shadow or a mole.
     islands = cv2.connectedComponents((found | beyond).astype(np.uint8))[1]
     return found & np.isin(islands, np.unique(islands[beyond]))
+
+
+def _guess_hair(
+    looks: Float[np.ndarray, "h w 4"],
+    labels: Int[np.ndarray, "h w"],
+    inside: Bool[np.ndarray, "h w"],
+    skin: Bool[np.ndarray, "h w"],
+    points: Float[np.ndarray, "68 2"],
+    unit: float,
+) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Pixels that are hair for sure, and pixels beside the fitted head that look like it. ``inside``: the person.
+
+    Sure is what the fitted scalp covers of the person. Where that is next to nothing, the drawn skull being lower than
+    the fitted one, it is the upper rim of the person, as far as it does not look like skin.
+    """
+    inside = _erode(inside, _EDGE_WIDTH * unit)
+    chin, brows = points[8], points[17:27].mean(0)
+    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5
+    height = ((np.stack([x, y], -1) - chin) @ (brows - chin)) / ((brows - chin) @ (brows - chin))
+    hair = (labels == HAIR) & inside
+    if hair.sum() < _LITTLE_HAIR * unit**2 and skin.sum() >= _FEWEST_PIXELS:
+        depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+        rim = inside & np.isin(labels, (SKIN, NOWHERE)) & (height > 1) & (depth < _RIM_WIDTH * unit)
+        hair[rim] |= _measure_strangeness(looks[rim], looks[skin]) > _STRANGE
+    if hair.sum() < _FEWEST_PIXELS:
+        return hair, np.zeros_like(hair)
+    beside = inside & (labels == NOWHERE) & (height > _LOWEST_HAIR)
+    beside[beside] = _measure_strangeness(looks[beside], looks[hair]) < _STRANGE
+    islands = cv2.connectedComponents((hair | beside).astype(np.uint8))[1]
+    return hair, beside & np.isin(islands, np.unique(islands[hair]))
+
+
+def _measure_strangeness(looks: Float[np.ndarray, "n 4"], kind: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n"]:
+    """Squared distances from a kind of pixels in units of its spread."""
+    apart = looks - kind.mean(0)
+    return (apart @ np.linalg.inv(_find_spread(kind)) * apart).sum(1)
+
+
+def _find_spread(kind: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "4 4"]:
+    return np.cov(kind.T) + _LOOKS_NOISE**2 * np.eye(4)
 
 
 def _is_bald(hair: Float[np.ndarray, "n 4"], skin: Float[np.ndarray, "m 4"]) -> bool:

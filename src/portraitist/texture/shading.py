@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.normals import vertex_normals
 from portraitist.texture.rendering import rasterize
 from portraitist.texture.semantics import EYELIDS, HAIR, LIPS, NOSE, SKIN
 from portraitist.types import Camera, Image, Mesh
@@ -49,10 +50,8 @@ def even_shading(art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, camera: Cam
 def _measure_harmonics(mesh: Mesh, camera: Camera) -> Float[np.ndarray, "h w 9"]:
     """Real spherical harmonics of each pixel's normal in the camera's frame, up to constants; NaN beside the head."""
     seen = rasterize(mesh, camera)
-    a, b, c = mesh.vertices[mesh.faces].unbind(1)
-    by_corner = torch.linalg.cross(b - a, c - a).repeat_interleave(3, 0)
-    normals = torch.zeros_like(mesh.vertices).index_add_(0, mesh.faces.flatten(), by_corner) @ camera.rotation.T
-    corners = torch.nn.functional.normalize(normals, dim=1)[mesh.faces[seen.face_ids.clamp(min=0)]]
+    normals = torch.from_numpy(vertex_normals(mesh.vertices.numpy(force=True), mesh.faces.numpy(force=True)))
+    corners = (normals.to(mesh.vertices) @ camera.rotation.T)[mesh.faces[seen.face_ids.clamp(min=0)]]
     smooth = torch.nn.functional.normalize((corners * seen.barycentrics[..., None]).sum(-2), dim=-1)
     x, y, z = smooth.double().cpu().numpy().transpose(2, 0, 1)
     values = np.stack([np.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], -1)
