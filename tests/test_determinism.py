@@ -17,6 +17,7 @@ from matplotlib.cbook import get_sample_data
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.files.output_folder import list_files
+from portraitist.texture.optimization import Scale
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 MEASURED = {"seconds", "peak_memory_mb"}
@@ -71,10 +72,8 @@ def test_another_seed_gives_another_texture_on_the_same_shape():
     quick = dataclasses.replace(
         draft.texture,
         texture_size=128,
-        scales_px=(64,),
-        steps=(2,),
-        samples=(128,),
-        content_scales=(1.0,),
+        scales=(Scale(64, 2, 128),),
+        lines=Scale(64, 1, 128),
         stroke_steps=1,
     )
     config = dataclasses.replace(draft, texture=quick)

@@ -9,7 +9,7 @@ import torch
 from conftest import make_head
 
 from portraitist.texture.descent import PyramidDescent
-from portraitist.texture.optimization import TextureConfig, stylize_texture
+from portraitist.texture.optimization import Scale, TextureConfig, stylize_texture
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.rendering import mark_texels
 from portraitist.texture.semantics import HAIR, NOWHERE, SKIN, label_texels
@@ -19,10 +19,8 @@ from portraitist.types import REGIONS, Cancelled, Progress
 
 TINY = TextureConfig(
     texture_size=32,
-    scales_px=(32, 48),
-    steps=(3, 3),
-    samples=(96, 96),
-    content_scales=(0.2, 0.2),
+    scales=(Scale(32, 3, 96, 0.2),),
+    lines=Scale(48, 3, 96, 0.2),
     near_views=3,
     stroke_px=64,
     stroke_steps=2,
@@ -105,9 +103,7 @@ def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(styliz
 
 def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
     losses: list[Progress] = []
-    config = dataclasses.replace(
-        TINY, scales_px=(48,), steps=(30,), samples=(128,), content_scales=(0.2,), stroke_steps=0
-    )
+    config = dataclasses.replace(TINY, scales=(Scale(48, 30, 128, 0.2),), lines=None, stroke_steps=0)
     run(mesh, content, art, vgg, config, progress=losses.append)
     values = torch.tensor([report.loss for report in losses])
     assert values[-10:].mean() < 0.9 * values[:5].mean()
@@ -195,9 +191,8 @@ def test_a_texel_without_gradient_stays_put():
     assert abs(level[0, 3, 3]) < 0.01 * abs(level[0, 0, 0])  # plain RMSprop would move both alike
 
 
-@pytest.mark.parametrize(
-    "preset", [TextureConfig.draft, TextureConfig.standard, TextureConfig.best, TextureConfig.paper]
-)
-def test_presets_have_one_entry_per_scale(preset):
+@pytest.mark.parametrize("preset", [TextureConfig.draft, TextureConfig.standard, TextureConfig.best])
+def test_presets_go_from_coarse_to_fine(preset):
     config = preset()
-    assert len(config.scales_px) == len(config.steps) == len(config.samples) == len(config.content_scales)
+    sides = [scale.view_px for scale in (*config.scales, *([config.lines] if config.lines else []))]
+    assert [*sides, config.stroke_px] == sorted({*sides, config.stroke_px})

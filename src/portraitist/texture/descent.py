@@ -22,10 +22,11 @@ class PyramidDescent:
     it starts near its goal, while the losses, nearly colour-blind in their deep layers, push it to and fro. Momentum
     averages over views, points and filters drawn at random, whose noise would otherwise stay behind as dots.
 
-    ``levels`` are changed in place. The rate falls from ``learning_rate`` to zero over ``steps``.
+    ``levels`` are changed in place. The rate falls from ``learning_rate`` to zero over ``steps``. ``momentum``: 0..1.
     """
 
-    def __init__(self, levels: Sequence[Image], learning_rate: float, steps: int) -> None:
+    def __init__(self, levels: Sequence[Image], learning_rate: float, steps: int, momentum: float = _MOMENTUM) -> None:
+        self._momentum = momentum
         self._levels, self._learning_rate, self._steps, self._done = levels, learning_rate, steps, 0
         self._momenta = [torch.zeros_like(level) for level in levels]
         self._squares = [torch.zeros_like(level[:1]) for level in levels]
@@ -39,7 +40,7 @@ class PyramidDescent:
             self._levels, gradients, self._squares, self._momenta, strict=True
         ):
             square.lerp_(gradient.square().mean(0, keepdim=True), 1 - _SMOOTHING)
-            momentum.lerp_(gradient, 1 - _MOMENTUM)
+            momentum.lerp_(gradient, 1 - self._momentum)
             step = momentum / (square + square.mean() + 1e-20).sqrt()
             luminance = step.mean(0, keepdim=True)
             level -= rate * torch.lerp(luminance, step, _CHROMA_RATE)

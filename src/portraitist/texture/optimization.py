@@ -7,34 +7,65 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+import torch.nn.functional as F
 
 from portraitist.texture.descent import PlainDescent, PyramidDescent
 from portraitist.texture.finish import steady_forms
 from portraitist.texture.objective import Weights, measure_loss
-from portraitist.texture.palettes import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
+from portraitist.texture.palettes import (
+    PartStrengths,
+    blur_mask,
+    calm_hues,
+    keep_colours,
+    match_colours,
+    spread_strengths,
+)
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
-from portraitist.texture.semantics import label_texels
+from portraitist.texture.semantics import FEATURES, NOWHERE, label_texels
 from portraitist.texture.strokes import Report, paint_strokes
-from portraitist.texture.targets import Style, StyleSource, Subject, ViewBank, make_view_bank, mix_grounds, sample_style
+from portraitist.texture.targets import (
+    Style,
+    StyleSource,
+    Subject,
+    ViewBank,
+    make_view_bank,
+    mark_shown,
+    mix_grounds,
+    sample_style,
+)
 from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
+_OF_LINES = Weights(content=2.5, moments=1.0, palette=1.0, guidance=1.0, likeness=0.35)
+_LINE_RATE, _LINE_MOMENTUM = 2.0, 0.5  # the first times the learning rate of the scales
+_KEPT_FEATURES, _SOFT_FEATURES = (
+    0.5,
+    64,
+)  # share of eyes, brows and mouth that no lines are drawn into: there a person is known by them
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Steps on views of one size. ``view_px``: their side; ``samples``: hypercolumns compared per step; ``content``:
+    factor on the weights of content and likeness."""
+
+    view_px: int
+    steps: int
+    samples: int
+    content: float = 1.0
 
 
 @dataclass(frozen=True)
 class TextureConfig:
     """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``texture_size``: side of the texture
-    that the photo is unwrapped to. One entry per scale, coarse to fine: ``scales_px``, side of the views; ``steps``,
-    one view each; ``samples``, hypercolumns compared per step; ``content_scales``, factor on the weights of
-    content and likeness.
-    ``weights``: of the objective's terms. ``near_views``: views in the bank of a scale, within the paper's range of
-    angles; ``wide_share``: share of the steps that look from elsewhere. ``learning_rate``: at the start of each scale,
-    falling to zero. ``detail``: how much of the photo's detail too fine for the last scale's views remains, 0..1.
+    that the photo is unwrapped to. ``scales``: coarse to fine; they find the forms. ``lines``: the scale that draws
+    into the finest band of its views only. ``weights``: of the objective's terms at the scales. ``near_views``: views
+    in the bank of a scale, within the paper's range of angles; ``wide_share``: share of the steps that look from
+    elsewhere. ``learning_rate``: at the start of each scale, falling to zero. ``detail``: how much of the photo's
+    detail too fine for the finest scale's views remains, 0..1.
     ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
     ``coarse_to_fine``: optimise a Laplacian pyramid from a start in the artwork's colours; else texels, from the photo.
     ``parts``: strengths of single parts of the head. ``keep_colours``: take the artwork's strokes, not its palette.
@@ -43,17 +74,15 @@ class TextureConfig:
 
     strength: float = 1.0
     texture_size: int = 1024
-    scales_px: tuple[int, ...] = (64, 128, 256)
-    steps: tuple[int, ...] = (60, 50, 24)
-    samples: tuple[int, ...] = (384, 512, 640)
-    content_scales: tuple[float, ...] = (2.0, 1.6, 0.8)
+    scales: tuple[Scale, ...] = (Scale(64, 40, 384, 2.0), Scale(128, 30, 512, 1.6))
+    lines: Scale | None = Scale(256, 60, 512)
     weights: Weights = field(default_factory=lambda: _GUIDED)
     near_views: int = 10
     wide_share: float = 0.25
     learning_rate: float = 0.008
     detail: float = 0.4
     stroke_px: int = 512
-    stroke_steps: int = 40
+    stroke_steps: int = 30
     coarse_to_fine: bool = True
     parts: PartStrengths = field(default_factory=PartStrengths)
     keep_colours: bool = False
@@ -64,10 +93,8 @@ class TextureConfig:
         """A quick look: small texture, no fine scale."""
         return cls(
             texture_size=512,
-            scales_px=(64,),
-            steps=(40,),
-            samples=(384,),
-            content_scales=(2.0,),
+            scales=(Scale(64, 40, 384, 2.0),),
+            lines=None,
             near_views=6,
             stroke_px=320,
             stroke_steps=20,
@@ -83,21 +110,19 @@ class TextureConfig:
         """Larger texture, finer views, more steps."""
         return cls(
             texture_size=2048,
-            scales_px=(64, 128, 256, 448),
-            steps=(150, 130, 110, 70),
-            samples=(512, 768, 1024, 1024),
-            content_scales=(2.0, 1.6, 0.8, 0.8),
+            scales=(Scale(64, 100, 512, 2.0), Scale(128, 80, 768, 1.6)),
+            lines=Scale(448, 150, 1024),
             near_views=16,
+            stroke_px=1024,
+            stroke_steps=60,
         )
 
     @classmethod
     def paper(cls, view_px: int = 256) -> TextureConfig:
         """Sec. 5.2 as printed: one scale, 600 steps of RMSprop, learning rate 0.002, beta = 1, no guidance."""
         return cls(
-            scales_px=(view_px,),
-            steps=(600,),
-            samples=(1024,),
-            content_scales=(1.0,),
+            scales=(Scale(view_px, 600, 1024),),
+            lines=None,
             weights=Weights(),
             near_views=24,
             wide_share=0.0,
@@ -109,8 +134,8 @@ class TextureConfig:
 
     @property
     def total_steps(self) -> int:
-        """Of all scales and strokes."""
-        return sum(self.steps) + self.stroke_steps
+        """Of all scales, lines and strokes."""
+        return sum(scale.steps for scale in self.scales) + (self.lines.steps if self.lines else 0) + self.stroke_steps
 
 
 def stylize_texture(
@@ -131,64 +156,115 @@ def stylize_texture(
     if config.strength == 0:
         return content_texture
     labels = label_texels(mesh, content_texture)
+    shown = torch.where(mark_shown(mesh, content_texture.shape[-1]), labels, NOWHERE)
     if config.keep_colours:
-        exemplars = keep_colours(exemplars, content_texture, labels, generator)
-    ground = mix_grounds(exemplars)
+        exemplars = keep_colours(exemplars, content_texture, shown, generator)
     start = content_texture
     if config.coarse_to_fine:
-        start = match_colours(content_texture, labels, exemplars, generator)
+        start = match_colours(content_texture, labels, shown, exemplars, generator)
     texture, subject = start, Subject(mesh, content_texture, start, labels)
 
-    def tell(before: int) -> Report:
-        def report(step: int, loss: float, preview: Image) -> None:
-            if progress:
-                progress(Progress("texture", before + step, config.total_steps, loss, preview))
+    done = 0
 
-        return report
+    def report(_step: int, loss: float, preview: Image) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(Progress("texture", done, config.total_steps, loss, preview))
 
-    for scale, size_px in enumerate(config.scales_px):
-        with torch.no_grad():
-            bank = make_view_bank(subject, ground, vgg, size_px, config.near_views, config.wide_share > 0, generator)
-            style = sample_style(exemplars, bank.face_px, vgg, generator)
-        report = tell(sum(config.steps[:scale]))
-        texture = _optimize_scale(texture, bank, style, ground, vgg, config, scale, generator, report)
+    optimiser = _Optimiser(subject, exemplars, vgg, config, generator, report)
+    for scale in config.scales:
+        texture = optimiser.find_forms(texture, scale)
     if config.coarse_to_fine:
-        report = tell(sum(config.steps))
         texture = steady_forms(texture, subject, exemplars)
+        if config.lines:
+            texture = optimiser.draw_lines(texture, config.lines)
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
     strengths = config.strength * spread_strengths(labels, config.parts)
     return extend_islands(mesh, torch.lerp(content_texture, texture, strengths))
 
 
-def _optimize_scale(
-    texture: Image,
-    bank: ViewBank,
-    style: Style,
-    ground: Float[Tensor, "3"],
-    vgg: VGG,
-    config: TextureConfig,
-    scale: int,
-    generator: torch.Generator,
-    report: Report,
-) -> Image:
-    """The texture after the steps of one scale, 0..1. Bands finer than a pixel of its views are left as they are."""
-    bands, first = [texture], 0
-    if config.coarse_to_fine:
+@dataclass(frozen=True)
+class _Optimiser:
+    """What the losses of the network are asked about, scale by scale. Textures are 0..1 before and after."""
+
+    subject: Subject
+    exemplars: Sequence[StyleSource]
+    vgg: VGG
+    config: TextureConfig
+    generator: torch.Generator
+    report: Report
+
+    def find_forms(self, texture: Image, scale: Scale) -> Image:
+        """All bands but those finer than a pixel of the scale's views."""
+        config, bank, style = self.config, *self._look(scale)
+        if not config.coarse_to_fine:
+            levels = [texture.clone().requires_grad_()]
+            self._descend(levels, PlainDescent(levels, config.learning_rate), bank, style, scale, config.weights)
+            return levels[0].detach().clamp(0, 1)
         bands = build_pyramid(texture)
-        first = max(int(math.log2(max(bank.uv_per_px * texture.shape[-1], 1.0))), 0)
-    fine, levels = bands[:first], [level.clone().requires_grad_() for level in bands[first:]]
-    weights, steps, rate = config.weights, config.steps[scale], config.learning_rate
-    descent = PyramidDescent(levels, rate, steps) if config.coarse_to_fine else PlainDescent(levels, rate)
-    stay = config.content_scales[scale] / config.strength
-    weights = replace(weights, content=stay * weights.content, likeness=stay * weights.likeness)
-    for step in range(steps):
-        view = bank.draw(config.wide_share, generator)
-        current = fold_pyramid(levels)
-        image = shade(view.fragments, current, ground)
-        loss = measure_loss(image, view, style, vgg, weights, config.samples[scale], generator)
-        descent.step(torch.autograd.grad(loss, levels))
-        report(step + 1, loss.item(), current.detach())
-    if scale == len(config.scales_px) - 1:
-        fine = [band * config.detail for band in fine]
-    return fold_pyramid([*fine, *levels]).detach().clamp(0, 1)
+        first = _find_finest(texture, bank)
+        levels = [band.clone().requires_grad_() for band in bands[first:]]
+        descent = PyramidDescent(levels, config.learning_rate, scale.steps)
+        self._descend(levels, descent, bank, style, scale, config.weights)
+        finest = scale if config.lines is None else config.lines
+        fine = [band * config.detail for band in bands[:first]] if scale == finest else bands[:first]
+        return fold_pyramid([*fine, *(level.detach() for level in levels)]).clamp(0, 1)
+
+    def draw_lines(self, texture: Image, scale: Scale) -> Image:
+        """The finest band that the scale's views show, by the paper's own losses.
+
+        Beyond the paper, whose losses reach all bands at once. Here, as much style as they can put into lines of two or
+        three pixels comes at a fraction of what the same losses cost in likeness further down.
+        """
+        bank, style = self._look(scale)
+        bands = build_pyramid(texture)
+        first = min(_find_finest(texture, bank), len(bands) - 2)
+        if first < 0:
+            return texture
+        levels = [bands[first].clone().requires_grad_()]
+        rest = fold_pyramid(bands[first + 1 :])
+        descent = PyramidDescent(levels, _LINE_RATE * self.config.learning_rate, scale.steps, _LINE_MOMENTUM)
+        self._descend(levels, descent, bank, style, scale, _OF_LINES, [rest])
+        labels = self.subject.labels
+        features = torch.isin(labels, labels.new_tensor(FEATURES))[None].to(texture)
+        kept = _KEPT_FEATURES * (2 * blur_mask(features, _SOFT_FEATURES)).clamp(max=1)
+        line = torch.lerp(levels[0].detach(), bands[first], F.adaptive_avg_pool2d(kept, bands[first].shape[-1]))
+        fine = [band * self.config.detail for band in bands[:first]]
+        return fold_pyramid([*fine, line, rest]).clamp(0, 1)
+
+    @torch.no_grad()
+    def _look(self, scale: Scale) -> tuple[ViewBank, Style]:
+        config, ground = self.config, mix_grounds(self.exemplars)
+        all_round = config.wide_share > 0
+        bank = make_view_bank(
+            self.subject, ground, self.vgg, scale.view_px, config.near_views, all_round, self.generator
+        )
+        return bank, sample_style(self.exemplars, bank.face_px, self.vgg, self.generator)
+
+    def _descend(
+        self,
+        levels: list[Image],
+        descent: PyramidDescent | PlainDescent,
+        bank: ViewBank,
+        style: Style,
+        scale: Scale,
+        weights: Weights,
+        fixed: Sequence[Image] = (),
+    ) -> None:
+        """Change ``levels``, which together with the coarser ``fixed`` ones make the texture as the views show it."""
+        ground, stay = mix_grounds(self.exemplars), scale.content / self.config.strength
+        weights = replace(weights, content=stay * weights.content, likeness=stay * weights.likeness)
+        for step in range(scale.steps):
+            view = bank.draw(self.config.wide_share, self.generator)
+            current = fold_pyramid([*levels, *fixed])
+            image = shade(view.fragments, current, ground)
+            loss = measure_loss(image, view, style, self.vgg, weights, scale.samples, self.generator)
+            descent.step(torch.autograd.grad(loss, levels))
+            self.report(step + 1, loss.item(), current.detach())
+
+
+def _find_finest(texture: Image, bank: ViewBank) -> int:
+    """The first band as coarse as a pixel of the views."""
+    return max(int(math.log2(max(bank.uv_per_px * texture.shape[-1], 1.0))), 0)

@@ -52,23 +52,29 @@ class PartStrengths:
 
 
 def match_colours(
-    texture: Image, labels: Int[Tensor, "t t"], exemplars: Sequence[StyleSource], generator: torch.Generator
+    texture: Image,
+    labels: Int[Tensor, "t t"],
+    shown: Int[Tensor, "t t"],
+    exemplars: Sequence[StyleSource],
+    generator: torch.Generator,
 ) -> Image:
     """The texture recoloured, part by part, as it takes to give each part the colours that it has in the artwork.
 
-    ``labels``: part of every texel.
+    ``labels``: part of every texel; ``shown``: the same where they can be seen. The inside of lips and the back of
+    eyeballs are recoloured, but do not count: an artwork does not show them.
     """
-    return _recolour_parts(texture, labels, exemplars, transfer_colours, generator)
+    return _recolour_parts(texture, labels, shown, exemplars, transfer_colours, generator)
 
 
 def keep_colours(
     exemplars: Sequence[StyleSource], texture: Image, labels: Int[Tensor, "t t"], generator: torch.Generator
 ) -> list[StyleSource]:
-    """The exemplars in the sitter's own colours, part by part: their strokes without their palette."""
+    """The exemplars in the sitter's own colours, part by part: their strokes without their palette. ``labels``: part of
+    every texel that can be seen."""
     recoloured = []
     for exemplar in exemplars:
         sitter = replace(exemplar, image=texture, labels=labels, weight=1.0)
-        image = _recolour_parts(exemplar.image, exemplar.labels, [sitter], transfer_colours, generator)
+        image = _recolour_parts(exemplar.image, exemplar.labels, exemplar.labels, [sitter], transfer_colours, generator)
         ground = image[:, exemplar.labels >= 0].mean(1)
         image = torch.where(exemplar.labels >= 0, image, ground[:, None, None])
         recoloured.append(replace(exemplar, image=image, ground=ground))
@@ -103,19 +109,23 @@ def calm_hues(
     luminance = change.mean(0, keepdim=True)
     calmed = luminance + _OUTSIDE_HUE * (change - luminance)
     texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
-    return _recolour_parts(texture, labels, exemplars, lambda given, _, target: limit_hues(given, target), generator)
+    return _recolour_parts(
+        texture, labels, labels, exemplars, lambda given, _, target: limit_hues(given, target), generator
+    )
 
 
 def _recolour_parts(
     texture: Image,
     labels: Int[Tensor, "h w"],
+    counted: Int[Tensor, "h w"],
     exemplars: Sequence[StyleSource],
     recolour: Recolouring,
     generator: torch.Generator,
 ) -> Image:
     """Every part recoloured on its own, with soft borders; mean over the exemplars by their weights.
 
-    A part that an artwork does not show is recoloured as its skin is.
+    ``counted``: ``labels`` where a part's own colours are measured. A part that an artwork does not show is recoloured
+    as its skin is.
     """
     total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
     for members in _PALETTES:
@@ -127,9 +137,10 @@ def _recolour_parts(
         given = texture[:, near].T
         recoloured = torch.zeros_like(given)
         for exemplar in exemplars:
-            ours, theirs = own, _is_one_of(exemplar.labels, members)
+            ours, theirs = (_is_one_of(x, members) for x in (counted, exemplar.labels))
             if theirs.sum() < _FEWEST_COLOURS:
-                ours, theirs = (_is_one_of(x, _PALETTES[0]) for x in (labels, exemplar.labels))
+                ours, theirs = (_is_one_of(x, _PALETTES[0]) for x in (counted, exemplar.labels))
+            ours = ours if ours.sum() >= _FEWEST_COLOURS else own
             source, target = (
                 colours[torch.randperm(len(colours), generator=generator)[:_COLOUR_SAMPLES].to(colours.device)]
                 for colours in (texture[:, ours].T, exemplar.image[:, theirs].T)

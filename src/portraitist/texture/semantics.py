@@ -53,6 +53,7 @@ _FEWEST_PIXELS, _LOOKS_NOISE, _DOUBT, _HAIR_VOTES = 50, 4.0, 4.0, 0.3  # the noi
 # A person mask is believed that has this share of the face's middle. Without hair on a tenth of a squared eye distance
 # of the fitted scalp, it is learnt from the head's upper rim. Looks further from a kind than this are not of it.
 _BELIEVED, _LITTLE_HAIR, _RIM_WIDTH, _STRANGE, _LOWEST_HAIR = 0.95, 0.1, 0.25, 12.0, 0.35
+_LIGHT_LIPS = 8.0  # by how much lighter than skin, in L of Lab, lips cannot be
 
 
 def label_faces(mesh: Mesh) -> Int[Tensor, "f"]:
@@ -122,6 +123,9 @@ def label_artwork(
         labels[(labels == HAIR) & ~hair] = NOWHERE
     beyond = np.isin(labels, (HAIR, NOWHERE))
     labels[_find_hair(looks, outer | beside, hair, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
+    lips = labels == LIPS
+    if lips.any() and skin.any() and np.median(looks[lips, 0]) > np.median(looks[skin, 0]) + _LIGHT_LIPS:
+        labels[lips] = MOUTH  # a grin: its landmarks lie on the teeth
     return torch.from_numpy(labels).to(mesh.regions)
 
 

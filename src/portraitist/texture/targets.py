@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from portraitist.texture.patches import PatchPlaces, PatchSource, make_patch_source
-from portraitist.texture.rendering import rasterize, shade, view_camera
+from portraitist.texture.rendering import mark_texels, rasterize, shade, view_camera
 from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, label_faces, mismatch_costs
 from portraitist.texture.strotss import sample_points, unit_rows
 from portraitist.texture.vgg import VGG, sample_hypercolumns
@@ -23,6 +23,7 @@ _MAX_YAW_DEG, _MAX_PITCH_DEG = 30.0, 20.0
 # Beyond the paper: who turns the head round must not find a photo-like back. (yaw_deg, pitch_deg)
 _WIDE_VIEWS = ((-80.0, 0.0), (80.0, 0.0), (-140.0, 15.0), (140.0, 15.0), (180.0, -20.0), (0.0, 70.0), (0.0, -65.0))
 _MOST_ENLARGEMENT = 2.0
+_SHOWN_PX = 512
 _STYLE_POINTS, _FEATURE_BONUS, _HAIR_SHARE, _VIEW_POINTS = 3072, 192, 0.4, 1536
 
 
@@ -190,6 +191,17 @@ def look_around(
     face = mesh.vertices[torch.unique(mesh.faces[select_faces(mesh, FACE_REGIONS)])]
     near = [rasterize(mesh, view_camera(face, *angles, size_px)) for angles in _draw_angles(near_count, generator)]
     return near, [rasterize(mesh, view_camera(mesh.vertices, *angles, size_px)) for angles in _WIDE_VIEWS if all_round]
+
+
+def mark_shown(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
+    """Texels of a texture of this side that can be seen from the front or from 30 degrees to either side."""
+    seen = [
+        rasterize(mesh, view_camera(mesh.vertices, yaw, 0.0, _SHOWN_PX)) for yaw in (-_MAX_YAW_DEG, 0.0, _MAX_YAW_DEG)
+    ]
+    faces = torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device)
+    faces[torch.cat([fragments.face_ids[fragments.mask] for fragments in seen])] = True
+    face_ids = mark_texels(mesh, size)
+    return (face_ids >= 0) & faces[face_ids.clamp(min=0)]
 
 
 def measure_face(mesh: Mesh, front: Fragments) -> tuple[float, float]:

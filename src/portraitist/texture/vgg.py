@@ -118,5 +118,5 @@ def _sample_map(features: Float[Tensor, "1 c m n"], relative: Float[Tensor, "k 2
         for x, weight_x in ((low[:, 0], 1 - fraction[:, 0]), (high[:, 0], fraction[:, 0])):
             ids.append((y * width + x).long())
             weights.append(weight_y * weight_x)
-    taps = rows[torch.cat(ids)].view(4, -1, channels).float()
+    taps = rows.index_select(0, torch.cat(ids)).view(4, -1, channels).float()  # its gradient is twice as fast as of []
     return (taps * torch.stack(weights)[..., None]).sum(0)
