@@ -28,10 +28,14 @@ from portraitist.types import Image, Mesh
 
 # The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may
 # show none, is dark.
-_PALETTES = ((SKIN, NOSE, EYELIDS, MOUTH), (LIPS,), (BROWS,), (EYES,), (HAIR,))
+_SKIN_PALETTE, _HAIR_PALETTE = (SKIN, NOSE, EYELIDS, MOUTH), (HAIR,)
+_PALETTES = (_SKIN_PALETTE, (LIPS,), (BROWS,), (EYES,), _HAIR_PALETTE)
 _COLOUR_SAMPLES, _FEWEST_COLOURS = 20_000, 30
 _SOFT_BORDER, _SOFT_FACE = 64, 48  # of the texture's side: widths over which recolouring fades
 _OUTSIDE_HUE = 0.2
+# Along the edge of the hair, so wide, hairs and skin mix in a texel; how far from skin's colour to hair's it must be to
+# hold any hair, and to hold nothing else; and how far apart the two must be to tell.
+_MIXED_BORDER, _SOME_HAIR, _ALL_HAIR, _APART = 24, 0.25, 0.85, 0.2
 
 _STRENGTH_OF = ("skin", "skin", "eyes", "lips", "brows", "eyes", "mouth", "hair")  # in the order of PARTS
 
@@ -128,27 +132,52 @@ def _recolour_parts(
     as its skin is.
     """
     total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
-    for members in _PALETTES:
-        own = _is_one_of(labels, members)
-        if not own.any():
-            continue
-        share = blur_mask(own[None].to(texture), _SOFT_BORDER)
+    shares = _share_texels(texture, labels, counted)
+    for members, share in shares.items():
         near = share[0] > 0
         given = texture[:, near].T
         recoloured = torch.zeros_like(given)
         for exemplar in exemplars:
             ours, theirs = (_is_one_of(x, members) for x in (counted, exemplar.labels))
             if theirs.sum() < _FEWEST_COLOURS:
-                ours, theirs = (_is_one_of(x, _PALETTES[0]) for x in (counted, exemplar.labels))
-            ours = ours if ours.sum() >= _FEWEST_COLOURS else own
+                ours, theirs = (_is_one_of(x, _SKIN_PALETTE) for x in (counted, exemplar.labels))
+            ours = ours if ours.sum() >= _FEWEST_COLOURS else _is_one_of(labels, members)
             source, target = (
                 colours[torch.randperm(len(colours), generator=generator)[:_COLOUR_SAMPLES].to(colours.device)]
                 for colours in (texture[:, ours].T, exemplar.image[:, theirs].T)
             )
+            if members == _HAIR_PALETTE:  # what hair there is in a mixed texel is no lighter than elsewhere
+                darkened = given * (source.mean(1).median() / given.mean(1, keepdim=True).clamp(min=1e-4)).clamp(max=1)
+                given = torch.where((share[0, near] < 1)[:, None], darkened, given)
             recoloured = recoloured + exemplar.weight * recolour(given, source, target)
         total[:, near] += share[:, near] * recoloured.T
         weights += share
     return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
+
+
+def _share_texels(
+    texture: Image, labels: Int[Tensor, "h w"], counted: Int[Tensor, "h w"]
+) -> dict[tuple[int, ...], Float[Tensor, "1 h w"]]:
+    """How much each palette has to say about each texel: by soft borders, and between hair and skin by colour."""
+    owned = {members: _is_one_of(labels, members) for members in _PALETTES}
+    shares = {members: blur_mask(own[None].to(texture), _SOFT_BORDER) for members, own in owned.items() if own.any()}
+    if not {_HAIR_PALETTE, _SKIN_PALETTE} <= shares.keys():
+        return shares
+    hair, skin = owned[_HAIR_PALETTE], owned[_SKIN_PALETTE]
+    density = blur_mask(hair[None].to(texture), _MIXED_BORDER)[0]
+    inner, seen = hair & (density > 0.99), _is_one_of(counted, _SKIN_PALETTE)
+    if min(inner.sum(), seen.sum()) < _FEWEST_COLOURS:
+        return shares
+    mean_hair, mean_skin = (texture[:, mask].mean(1)[:, None, None] for mask in (inner, seen))
+    apart = mean_hair - mean_skin
+    if apart.norm() < _APART:
+        return shares
+    hairiness = ((texture - mean_skin) * apart).sum(0, keepdim=True) / apart.square().sum()
+    hairiness = ((hairiness - _SOME_HAIR) / (_ALL_HAIR - _SOME_HAIR)).clamp(0, 1)
+    mixed = blur_mask(((density > 0.01) & (density < 0.99) & (hair | skin))[None].to(texture), _SOFT_BORDER)
+    share = torch.lerp(shares[_HAIR_PALETTE], hairiness, mixed)
+    shares[_SKIN_PALETTE] = (shares[_SKIN_PALETTE] + shares[_HAIR_PALETTE] - share).clamp(min=0)
+    return shares | {_HAIR_PALETTE: share}
 
 
 def _is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
