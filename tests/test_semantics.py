@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from portraitist.texture.colours import limit_hues, transfer_colours
-from portraitist.texture.palettes import PartStrengths, keep_colours, spread_strengths
+from portraitist.texture.palettes import PartStrengths, keep_colours, match_colours, spread_strengths
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.rendering import mark_texels, view_camera
 from portraitist.texture.seams import close_seams, find_cut, look_up
@@ -130,6 +130,46 @@ def test_a_person_mask_without_the_face_is_not_believed(drawn):
     assert torch.equal(
         label_artwork(picture, mesh, camera, points, person), label_artwork(picture, mesh, camera, points)
     )
+
+
+def test_lips_lighter_than_skin_are_teeth(drawn):
+    mesh, camera, points, picture = drawn
+    shown = label_artwork(picture, mesh, camera, points) == LIPS
+    grinning = torch.where(shown, 1.0, 0.6 * picture)
+    labels = label_artwork(grinning, mesh, camera, points)
+    assert not (labels == LIPS).any()
+    assert (labels == MOUTH).sum() == shown.sum()
+
+
+def test_skin_between_hairs_is_no_light_hair():
+    """Dark hair on light skin becomes brown hair with golden ornaments: where the hair ends there is no gold."""
+    size = 256
+    labels = torch.full((size, size), SKIN)
+    labels[: size // 2] = HAIR
+    cover = ((size // 2 - 4 - torch.arange(size).float()) / 4).clamp(0, 1)[:, None]  # labels reach further than hair
+    texture = torch.lerp(torch.tensor(0.8), torch.tensor(0.1), cover).expand(3, size, size).clone()
+    texture = (texture + 0.02 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
+    brown, gold = torch.tensor([0.3, 0.15, 0.1]), torch.tensor([1.0, 0.8, 0.1])
+    ornaments = torch.rand(size, size, generator=seeded(1)) < 0.1
+    hair = torch.where(ornaments, gold[:, None, None], brown[:, None, None])
+    art = torch.where(labels == HAIR, hair, 0.6)
+    exemplars = [cut_source((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
+    recoloured = match_colours(texture, labels, labels, exemplars, seeded())
+    bare = recoloured[:, size // 2 - 3 : size // 2]
+    assert (bare - 0.6).abs().mean() < 0.1
+    assert (recoloured[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
+
+
+def test_what_cannot_be_seen_does_not_count():
+    size = 64
+    labels = torch.full((size, size), LIPS)
+    shown = labels.clone()
+    shown[:, size // 2 :] = NOWHERE
+    texture = torch.where(torch.arange(size) < size // 2, 0.7, 0.1).expand(3, size, size)
+    texture = (texture + 0.05 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
+    art = torch.tensor([0.8, 0.2, 0.3])[:, None, None] + 0.2 * torch.rand(size, size, generator=seeded(1))
+    recoloured = match_colours(texture, labels, shown, [cut_source(art.clamp(0, 1), labels)], seeded())
+    assert (recoloured[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
 
 
 def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
