@@ -21,6 +21,7 @@ PACKAGE = ROOT / "src" / "portraitist"
 LEVELS = {
     "types": 0,
     "assets": 1,
+    "normals": 1,
     "files": 2,
     "geometry": 2,
     "reconstruction": 2,

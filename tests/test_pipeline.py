@@ -28,11 +28,11 @@ def art():
 
 def quick_config(geometry=1.0, texture=1.0):
     config = Config.draft()
-    steps = tuple(3 for _ in config.texture.steps)
+    scales = tuple(replace(scale, steps=3) for scale in config.texture.scales)
     return replace(
         config,
         geometry=replace(config.geometry, strength=geometry),
-        texture=replace(config.texture, strength=texture, texture_size=256, steps=steps),
+        texture=replace(config.texture, strength=texture, texture_size=256, scales=scales),
     )
 
 
