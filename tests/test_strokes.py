@@ -42,7 +42,7 @@ def subject(model):
     return Subject(model.template, content, content, label_texels(model.template, content))
 
 
-def no_report(step: int, loss: float, preview: Tensor) -> None:
+def no_report(loss: float, preview: Tensor) -> None:
     pass
 
 

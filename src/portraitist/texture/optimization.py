@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +19,7 @@ from portraitist.texture.palettes import (
     match_colours,
     spread_strengths,
 )
-from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
+from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
 from portraitist.texture.semantics import FEATURES, NOWHERE, label_texels
@@ -62,7 +61,7 @@ class Scale:
 class TextureConfig:
     """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``texture_size``: side of the texture
     that the photo is unwrapped to. ``scales``: coarse to fine; they find the forms. ``lines``: the scale that draws
-    into the finest band of its views only. ``weights``: of the objective's terms at the scales. ``near_views``: views
+    into the finest level of its views only. ``weights``: of the objective's terms at the scales. ``near_views``: views
     in the bank of a scale, within the paper's range of angles; ``wide_share``: share of the steps that look from
     elsewhere. ``learning_rate``: at the start of each scale, falling to zero. ``detail``: how much of the photo's
     detail too fine for the finest scale's views remains, 0..1.
@@ -166,7 +165,7 @@ def stylize_texture(
 
     done = 0
 
-    def report(_step: int, loss: float, preview: Image) -> None:
+    def report(loss: float, preview: Image) -> None:
         nonlocal done
         done += 1
         if progress:
@@ -204,23 +203,23 @@ class _Optimiser:
             self._descend(levels, PlainDescent(levels, config.learning_rate), bank, style, scale, config.weights)
             return levels[0].detach().clamp(0, 1)
         bands = build_pyramid(texture)
-        first = _find_finest(texture, bank)
+        first = find_finest(texture, bank.uv_per_px)
         levels = [band.clone().requires_grad_() for band in bands[first:]]
         descent = PyramidDescent(levels, config.learning_rate, scale.steps)
         self._descend(levels, descent, bank, style, scale, config.weights)
-        finest = scale if config.lines is None else config.lines
-        fine = [band * config.detail for band in bands[:first]] if scale == finest else bands[:first]
+        is_finest = config.lines is None and scale is config.scales[-1]
+        fine = [band * config.detail for band in bands[:first]] if is_finest else bands[:first]
         return fold_pyramid([*fine, *(level.detach() for level in levels)]).clamp(0, 1)
 
     def draw_lines(self, texture: Image, scale: Scale) -> Image:
-        """The finest band that the scale's views show, by the paper's own losses.
+        """The finest level of the pyramid that the scale's views show, by the paper's own losses.
 
-        Beyond the paper, whose losses reach all bands at once. Here, as much style as they can put into lines of two or
-        three pixels comes at a fraction of what the same losses cost in likeness further down.
+        Beyond the paper, whose losses reach all bands at once. Steps on this level alone find most of the style, and
+        cost less likeness than steps on coarser ones. (What it adds is not free of low frequencies.)
         """
         bank, style = self._look(scale)
         bands = build_pyramid(texture)
-        first = min(_find_finest(texture, bank), len(bands) - 2)
+        first = min(find_finest(texture, bank.uv_per_px), len(bands) - 2)
         if first < 0:
             return texture
         levels = [bands[first].clone().requires_grad_()]
@@ -256,15 +255,10 @@ class _Optimiser:
         """Change ``levels``, which together with the coarser ``fixed`` ones make the texture as the views show it."""
         ground, stay = mix_grounds(self.exemplars), scale.content / self.config.strength
         weights = replace(weights, content=stay * weights.content, likeness=stay * weights.likeness)
-        for step in range(scale.steps):
+        for _ in range(scale.steps):
             view = bank.draw(self.config.wide_share, self.generator)
             current = fold_pyramid([*levels, *fixed])
             image = shade(view.fragments, current, ground)
             loss = measure_loss(image, view, style, self.vgg, weights, scale.samples, self.generator)
             descent.step(torch.autograd.grad(loss, levels))
-            self.report(step + 1, loss.item(), current.detach())
-
-
-def _find_finest(texture: Image, bank: ViewBank) -> int:
-    """The first band as coarse as a pixel of the views."""
-    return max(int(math.log2(max(bank.uv_per_px * texture.shape[-1], 1.0))), 0)
+            self.report(loss.item(), current.detach())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -33,6 +35,11 @@ def fold_pyramid(levels: list[Image]) -> Image:
     for level in reversed(levels[:-1]):
         image = _enlarge(image, level.shape[-1]) + level
     return image
+
+
+def find_finest(texture: Image, uv_per_px: float) -> int:
+    """The first level as coarse as a pixel of views with this footprint in UV."""
+    return max(int(math.log2(max(uv_per_px * texture.shape[-1], 1.0))), 0)
 
 
 def _enlarge(image: Image, size: int) -> Image:

@@ -169,8 +169,7 @@ def _find_hair(
     votes[asked] = of_hair + _DOUBT < of_skin
     found = asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > _HAIR_VOTES)
     # Hair comes from the edge of the face: a spot within it is a shadow or a mole.
-    islands = cv2.connectedComponents((found | beyond).astype(np.uint8))[1]
-    return found & np.isin(islands, np.unique(islands[beyond]))
+    return found & _join(found, beyond)
 
 
 def _guess_hair(
@@ -199,8 +198,13 @@ def _guess_hair(
         return hair, np.zeros_like(hair)
     beside = inside & (labels == NOWHERE) & (height > _LOWEST_HAIR)
     beside[beside] = _measure_strangeness(looks[beside], looks[hair]) < _STRANGE
-    islands = cv2.connectedComponents((hair | beside).astype(np.uint8))[1]
-    return hair, beside & np.isin(islands, np.unique(islands[hair]))
+    return hair, beside & _join(beside, hair)
+
+
+def _join(pixels: Bool[np.ndarray, "h w"], roots: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Which pixels lie in one piece with any of the ``roots``."""
+    islands = cv2.connectedComponents((pixels | roots).astype(np.uint8))[1]
+    return np.isin(islands, np.unique(islands[roots]))
 
 
 def _measure_strangeness(looks: Float[np.ndarray, "n 4"], kind: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n"]:

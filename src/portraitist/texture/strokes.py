@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 
 from portraitist.texture.descent import PyramidDescent
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
-from portraitist.texture.pyramid import build_pyramid, fold_pyramid
+from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.semantics import BROWS, EYES, MOUTH
 from portraitist.texture.targets import (
@@ -31,8 +30,8 @@ _HOLD, _HELD_PX = 0.7, 8
 _LEFT_OUT = (EYES, BROWS, MOUTH)
 """Looks and smiles are drawn in a few pixels, which the distribution of patches does not put in their places."""
 
-Report = Callable[[int, float, Image], None]
-"""Is told the step, the loss and the texture."""
+Report = Callable[[float, Image], None]
+"""Is told the loss and the texture after each step."""
 
 
 def paint_strokes(
@@ -68,14 +67,14 @@ def paint_strokes(
     views, views_wide = [observe(seen, False) for seen in near], [observe(seen, True) for seen in wide]
     bands = build_pyramid(texture)
     last = len(bands) - 1  # the low-pass rest
-    first = min(max(int(math.log2(max(uv_per_px * texture.shape[-1], 1.0))), 0), last)
+    first = min(find_finest(texture, uv_per_px), last)
     end = min(first + _BANDS, last)
     finer, levels = bands[:first], [band.clone().requires_grad_() for band in bands[first:end]]
     if not levels:
         return texture
     rest = fold_pyramid(bands[end:])
     descent = PyramidDescent(levels, _LEARNING_RATE, steps)
-    for step in range(steps):
+    for _ in range(steps):
         bank = views_wide if torch.rand((), generator=generator) < _WIDE_SHARE else views
         seen, places, before = bank[int(torch.randint(len(bank), (), generator=generator))]
         current = fold_pyramid([*finer, *levels, rest])
@@ -83,5 +82,5 @@ def paint_strokes(
         tone, strokes = patch_distances(image, places, sources, generator)
         loss = tone + strokes + _HOLD * (blur(image) - before).abs().mean()
         descent.step(torch.autograd.grad(loss, levels))
-        report(step + 1, loss.item(), current.detach())
+        report(loss.item(), current.detach())
     return fold_pyramid([*finer, *(level.detach() for level in levels), rest]).clamp(0, 1)
