@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from portraitist.texture.colours import limit_hues, transfer_colours
-from portraitist.texture.palettes import PartStrengths, keep_colours, match_colours, spread_strengths
+from portraitist.texture.palettes import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.rendering import mark_texels, view_camera
 from portraitist.texture.seams import close_seams, find_cut, look_up
@@ -158,6 +158,18 @@ def test_skin_between_hairs_is_no_light_hair():
     bare = recoloured[:, size // 2 - 3 : size // 2]
     assert (bare - 0.6).abs().mean() < 0.1
     assert (recoloured[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
+
+
+def test_calmed_hairlines_keep_their_light_and_dark(drawn):
+    mesh, size = drawn[0], 256
+    scalp, face_ids = mesh.regions == REGIONS.index("scalp"), mark_texels(mesh, size)
+    hairy = (face_ids >= 0) & scalp[face_ids.clamp(min=0)]
+    streaks = 0.3 * torch.rand(size, size, generator=seeded())
+    texture = torch.where(hairy, 0.05 + streaks, 0.8).expand(3, size, size)
+    labels = torch.where(face_ids >= 0, torch.where(hairy, HAIR, SKIN), NOWHERE)
+    exemplar = StyleSource(texture, labels, torch.zeros(3), 1.0)
+    calmed = calm_hues(mesh, texture, texture, labels, [exemplar], seeded())
+    assert (calmed - texture)[:, face_ids >= 0].abs().max() < 0.02
 
 
 def test_what_cannot_be_seen_does_not_count():

@@ -39,6 +39,7 @@ _MIXED_BORDER, _SOME_HAIR, _ALL_HAIR, _APART = 24, 0.25, 0.85, 0.2
 
 _STRENGTH_OF = ("skin", "skin", "eyes", "lips", "brows", "eyes", "mouth", "hair")  # in the order of PARTS
 
+_Shares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
 Recolouring = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Colours [n, 3] to recolour, those of the same part of the head, those of the same part of the artwork."""
 
@@ -114,39 +115,43 @@ def calm_hues(
     calmed = luminance + _OUTSIDE_HUE * (change - luminance)
     texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
     return _recolour_parts(
-        texture, labels, labels, exemplars, lambda given, _, target: limit_hues(given, target), generator
+        texture, labels, None, exemplars, lambda given, _, target: limit_hues(given, target), generator
     )
 
 
 def _recolour_parts(
     texture: Image,
     labels: Int[Tensor, "h w"],
-    counted: Int[Tensor, "h w"],
+    counted: Int[Tensor, "h w"] | None,
     exemplars: Sequence[StyleSource],
     recolour: Recolouring,
     generator: torch.Generator,
 ) -> Image:
     """Every part recoloured on its own, with soft borders; mean over the exemplars by their weights.
 
-    ``counted``: ``labels`` where a part's own colours are measured. A part that an artwork does not show is recoloured
-    as its skin is.
+    ``counted``: ``labels`` where a part's own colours are measured; None for a texture that has the artwork's colours
+    already, in which they tell nothing about what is hair. A part that an artwork does not show is recoloured as its
+    skin is.
     """
     total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
-    shares = _share_texels(texture, labels, counted)
+    shares = _share_softly(texture, labels) if counted is None else _share_by_colour(texture, labels, counted)
+    measured = labels if counted is None else counted
     for members, share in shares.items():
         near = share[0] > 0
         given = texture[:, near].T
         recoloured = torch.zeros_like(given)
         for exemplar in exemplars:
-            ours, theirs = (_is_one_of(x, members) for x in (counted, exemplar.labels))
+            ours, theirs = (_is_one_of(x, members) for x in (measured, exemplar.labels))
             if theirs.sum() < _FEWEST_COLOURS:
-                ours, theirs = (_is_one_of(x, _SKIN_PALETTE) for x in (counted, exemplar.labels))
+                ours, theirs = (_is_one_of(x, _SKIN_PALETTE) for x in (measured, exemplar.labels))
             ours = ours if ours.sum() >= _FEWEST_COLOURS else _is_one_of(labels, members)
             source, target = (
                 colours[torch.randperm(len(colours), generator=generator)[:_COLOUR_SAMPLES].to(colours.device)]
                 for colours in (texture[:, ours].T, exemplar.image[:, theirs].T)
             )
-            if members == _HAIR_PALETTE:  # what hair there is in a mixed texel is no lighter than elsewhere
+            if (
+                members == _HAIR_PALETTE and counted is not None
+            ):  # what hair there is in a mixed texel is no lighter than elsewhere
                 darkened = given * (source.mean(1).median() / given.mean(1, keepdim=True).clamp(min=1e-4)).clamp(max=1)
                 given = torch.where((share[0, near] < 1)[:, None], darkened, given)
             recoloured = recoloured + exemplar.weight * recolour(given, source, target)
@@ -155,15 +160,18 @@ def _recolour_parts(
     return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
 
 
-def _share_texels(
-    texture: Image, labels: Int[Tensor, "h w"], counted: Int[Tensor, "h w"]
-) -> dict[tuple[int, ...], Float[Tensor, "1 h w"]]:
-    """How much each palette has to say about each texel: by soft borders, and between hair and skin by colour."""
+def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> _Shares:
+    """How much each palette has to say about each texel: soft borders."""
     owned = {members: _is_one_of(labels, members) for members in _PALETTES}
-    shares = {members: blur_mask(own[None].to(texture), _SOFT_BORDER) for members, own in owned.items() if own.any()}
+    return {members: blur_mask(own[None].to(texture), _SOFT_BORDER) for members, own in owned.items() if own.any()}
+
+
+def _share_by_colour(texture: Image, labels: Int[Tensor, "h w"], counted: Int[Tensor, "h w"]) -> _Shares:
+    """`_share_softly`, but between hair and skin by what they look like."""
+    shares = _share_softly(texture, labels)
     if not {_HAIR_PALETTE, _SKIN_PALETTE} <= shares.keys():
         return shares
-    hair, skin = owned[_HAIR_PALETTE], owned[_SKIN_PALETTE]
+    hair, skin = _is_one_of(labels, _HAIR_PALETTE), _is_one_of(labels, _SKIN_PALETTE)
     density = blur_mask(hair[None].to(texture), _MIXED_BORDER)[0]
     inner, seen = hair & (density > 0.99), _is_one_of(counted, _SKIN_PALETTE)
     if min(inner.sum(), seen.sum()) < _FEWEST_COLOURS:
