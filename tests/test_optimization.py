@@ -9,10 +9,10 @@ import torch
 from conftest import make_head
 
 from portraitist.texture.descent import PyramidDescent
-from portraitist.texture.optimization import Scale, TextureConfig, stylize_texture
+from portraitist.texture.optimization import Scale, TextureConfig, _Optimiser, stylize_texture
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.rendering import mark_texels
-from portraitist.texture.semantics import HAIR, NOWHERE, SKIN, label_texels
+from portraitist.texture.semantics import EYES, HAIR, NOWHERE, SKIN, label_texels
 from portraitist.texture.targets import Subject, cut_source, make_view_bank, sample_style
 from portraitist.texture.vgg import load_vgg
 from portraitist.types import REGIONS, Cancelled, Progress
@@ -196,3 +196,17 @@ def test_presets_go_from_coarse_to_fine(preset):
     config = preset()
     sides = [scale.view_px for scale in (*config.scales, *([config.lines] if config.lines else []))]
     assert [*sides, config.stroke_px] == sorted({*sides, config.stroke_px})
+
+
+def test_lines_leave_the_light_of_eyes(mesh, content, art, vgg):
+    """Elsewhere broad light follows the artwork; eyes, small beside the levels that hold it, would go along."""
+    texture = torch.nn.functional.interpolate(content[None], scale_factor=8, mode="bilinear")[0]
+    labels = torch.full((256, 256), SKIN)
+    labels[96:160, 96:160] = EYES
+    config = dataclasses.replace(TINY, texture_size=256)
+    subject, generator = Subject(mesh, texture, texture, labels), torch.Generator().manual_seed(0)
+    optimiser = _Optimiser(subject, [cut_source(*art)], vgg, config, generator, lambda *_: None)
+    change = optimiser.draw_lines(texture, Scale(200, 4, 96)) - texture
+    broad = torch.nn.functional.avg_pool2d(change[None], 16)[0].abs().mean(0)
+    assert broad[:6].mean() > 1e-3
+    assert broad[7:9, 7:9].mean() < 0.5 * broad[:6].mean()

@@ -27,7 +27,7 @@ class PyramidDescent:
 
     def __init__(self, levels: Sequence[Image], learning_rate: float, steps: int, momentum: float = _MOMENTUM) -> None:
         self._momentum = momentum
-        self._levels, self._learning_rate, self._steps, self._done = levels, learning_rate, steps, 0
+        self.levels, self._learning_rate, self._steps, self._done = levels, learning_rate, steps, 0
         self._momenta = [torch.zeros_like(level) for level in levels]
         self._squares = [torch.zeros_like(level[:1]) for level in levels]
 
@@ -36,9 +36,7 @@ class PyramidDescent:
         """``gradients``: one per level."""
         rate = self._learning_rate * 0.5 * (1 + math.cos(math.pi * self._done / self._steps))
         self._done += 1
-        for level, gradient, square, momentum in zip(
-            self._levels, gradients, self._squares, self._momenta, strict=True
-        ):
+        for level, gradient, square, momentum in zip(self.levels, gradients, self._squares, self._momenta, strict=True):
             square.lerp_(gradient.square().mean(0, keepdim=True), 1 - _SMOOTHING)
             momentum.lerp_(gradient, 1 - self._momentum)
             step = momentum / (square + square.mean() + 1e-20).sqrt()
@@ -50,11 +48,11 @@ class PlainDescent:
     """RMSprop on one texture as PyTorch has it by default (smoothing 0.99), in place."""
 
     def __init__(self, levels: Sequence[Image], learning_rate: float) -> None:
-        (self._texture,), self._learning_rate = levels, learning_rate
-        self._square = torch.zeros_like(self._texture)
+        self.levels, self._learning_rate = levels, learning_rate
+        self._square = torch.zeros_like(levels[0])
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """``gradients``: of the one texture."""
         self._square.lerp_(gradients[0].square(), 0.01)
-        self._texture -= self._learning_rate * gradients[0] / (self._square.sqrt() + 1e-8)
+        self.levels[0].sub_(self._learning_rate * gradients[0] / (self._square.sqrt() + 1e-8))

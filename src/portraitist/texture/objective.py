@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.texture.patches import patch_distances
-from portraitist.texture.semantics import HAIR
+from portraitist.texture.semantics import HAIR, SKIN
 from portraitist.texture.strotss import (
     colour_distances,
     cosine_distances,
@@ -32,7 +32,8 @@ class Weights:
     ``palette``: earth mover's distance of colours.
 
     Beyond the paper: ``guidance``, cost of painting one part of the face as another. ``likeness``: cosine distance of
-    the face's hypercolumns to the content's, point by point; self-similarity alone lets features drift. ``tone``,
+    hypercolumns to the content's, point by point, on eyes, brows, nose and mouth: a person is known by them, and
+    self-similarity alone lets them drift. ``tone``,
     ``strokes``: sliced Wasserstein distances of colours and of small patches, part by part. ``hold``: of staying near
     the start's blurred colours outside the face, and where the artwork shows nothing.
     """
@@ -75,7 +76,8 @@ def measure_loss(
         channels = torch.randperm(columns.shape[1], generator=generator)[:_MOMENT_CHANNELS]
         loss = loss + weights.moments * moment_distance(ours, of_face, channels)
     if weights.likeness:
-        loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * in_face).mean()
+        known_by = in_face & (parts != SKIN) & (parts != HAIR)
+        loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * known_by).mean()
     if weights.tone or weights.strokes:
         tone, strokes = patch_distances(image, view.places, style.patches, generator)
         loss = loss + weights.tone * tone + weights.strokes * strokes

@@ -13,7 +13,6 @@ from portraitist.texture.finish import steady_forms
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.palettes import (
     PartStrengths,
-    blur_mask,
     calm_hues,
     keep_colours,
     match_colours,
@@ -22,7 +21,7 @@ from portraitist.texture.palettes import (
 from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
-from portraitist.texture.semantics import FEATURES, NOWHERE, label_texels
+from portraitist.texture.semantics import EYES, MOUTH, NOWHERE, label_texels
 from portraitist.texture.strokes import Report, paint_strokes
 from portraitist.texture.targets import (
     Style,
@@ -38,12 +37,9 @@ from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
-_OF_LINES = Weights(content=2.5, moments=1.0, palette=1.0, guidance=1.0, likeness=0.35)
-_LINE_RATE, _LINE_MOMENTUM = 2.0, 0.5  # the first times the learning rate of the scales
-_KEPT_FEATURES, _SOFT_FEATURES = (
-    0.5,
-    64,
-)  # share of eyes, brows and mouth that no lines are drawn into: there a person is known by them
+_OF_LINES = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.1)
+_LINE_LEVELS, _TONE_SIDE = 2, 32  # how many levels hold the lines; the finest of those that hold light and shade
+_LINE_RATE, _LINE_MOMENTUM, _TONE_RATE = 2.0, 0.5, 3.0  # rates: times that of the scales
 
 
 @dataclass(frozen=True)
@@ -60,8 +56,8 @@ class Scale:
 @dataclass(frozen=True)
 class TextureConfig:
     """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``texture_size``: side of the texture
-    that the photo is unwrapped to. ``scales``: coarse to fine; they find the forms. ``lines``: the scale that draws
-    into the finest level of its views only. ``weights``: of the objective's terms at the scales. ``near_views``: views
+    that the photo is unwrapped to. ``scales``: coarse to fine; they find the forms. ``lines``: the scale of
+    `draw_lines`. ``weights``: of the objective's terms at the scales. ``near_views``: views
     in the bank of a scale, within the paper's range of angles; ``wide_share``: share of the steps that look from
     elsewhere. ``learning_rate``: at the start of each scale, falling to zero. ``detail``: how much of the photo's
     detail too fine for the finest scale's views remains, 0..1.
@@ -73,8 +69,8 @@ class TextureConfig:
 
     strength: float = 1.0
     texture_size: int = 1024
-    scales: tuple[Scale, ...] = (Scale(64, 40, 384, 2.0), Scale(128, 30, 512, 1.6))
-    lines: Scale | None = Scale(256, 60, 512)
+    scales: tuple[Scale, ...] = (Scale(64, 40, 384, 2.0),)
+    lines: Scale | None = Scale(256, 150, 384)
     weights: Weights = field(default_factory=lambda: _GUIDED)
     near_views: int = 10
     wide_share: float = 0.25
@@ -199,39 +195,43 @@ class _Optimiser:
         """All bands but those finer than a pixel of the scale's views."""
         config, bank, style = self.config, *self._look(scale)
         if not config.coarse_to_fine:
-            levels = [texture.clone().requires_grad_()]
-            self._descend(levels, PlainDescent(levels, config.learning_rate), bank, style, scale, config.weights)
+            levels = [texture.clone()]
+            self._descend(levels, [PlainDescent(levels, config.learning_rate)], bank, style, scale, config.weights)
             return levels[0].detach().clamp(0, 1)
         bands = build_pyramid(texture)
         first = find_finest(texture, bank.uv_per_px)
-        levels = [band.clone().requires_grad_() for band in bands[first:]]
+        levels = [band.clone() for band in bands[first:]]
         descent = PyramidDescent(levels, config.learning_rate, scale.steps)
-        self._descend(levels, descent, bank, style, scale, config.weights)
+        self._descend(levels, [descent], bank, style, scale, config.weights)
         is_finest = config.lines is None and scale is config.scales[-1]
         fine = [band * config.detail for band in bands[:first]] if is_finest else bands[:first]
         return fold_pyramid([*fine, *(level.detach() for level in levels)]).clamp(0, 1)
 
     def draw_lines(self, texture: Image, scale: Scale) -> Image:
-        """The finest level of the pyramid that the scale's views show, by the paper's own losses.
+        """The finest two levels of the pyramid that the scale's views show, and broad light and shade, by the paper's
+        own losses.
 
-        Beyond the paper, whose losses reach all bands at once. Steps on this level alone find most of the style, and
-        cost less likeness than steps on coarser ones. (What it adds is not free of low frequencies.)
+        Beyond the paper, whose losses reach all bands at once. The bands between, as wide as an eye or a nose, are what
+        a person is known by: style that is looked for there costs more likeness than it is worth. The light of eyes
+        and teeth, small beside the levels that hold it elsewhere, stays.
         """
-        bank, style = self._look(scale)
+        config, bank, style = self.config, *self._look(scale)
         bands = build_pyramid(texture)
-        first = min(find_finest(texture, bank.uv_per_px), len(bands) - 2)
-        if first < 0:
-            return texture
-        levels = [bands[first].clone().requires_grad_()]
-        rest = fold_pyramid(bands[first + 1 :])
-        descent = PyramidDescent(levels, _LINE_RATE * self.config.learning_rate, scale.steps, _LINE_MOMENTUM)
-        self._descend(levels, descent, bank, style, scale, _OF_LINES, [rest])
-        labels = self.subject.labels
-        features = torch.isin(labels, labels.new_tensor(FEATURES))[None].to(texture)
-        kept = _KEPT_FEATURES * (2 * blur_mask(features, _SOFT_FEATURES)).clamp(max=1)
-        line = torch.lerp(levels[0].detach(), bands[first], F.adaptive_avg_pool2d(kept, bands[first].shape[-1]))
-        fine = [band * self.config.detail for band in bands[:first]]
-        return fold_pyramid([*fine, line, rest]).clamp(0, 1)
+        first = min(find_finest(texture, bank.uv_per_px), len(bands) - 1)
+        levels = [band.clone() for band in bands[first:]]
+        lines, others = levels[:_LINE_LEVELS], levels[_LINE_LEVELS:]
+        tones = [level for level in others if level.shape[-1] <= _TONE_SIDE]
+        rate = config.learning_rate
+        descents = [PyramidDescent(lines, _LINE_RATE * rate, scale.steps, _LINE_MOMENTUM)]
+        descents.append(PyramidDescent(tones, _TONE_RATE * rate, scale.steps))
+        self._descend(levels, descents, bank, style, scale, _OF_LINES)
+        line, *rest = (level.detach() for level in levels)
+        if rest:
+            after, before = fold_pyramid(rest), fold_pyramid(bands[first + 1 :])
+            kept = torch.isin(self.subject.labels, self.subject.labels.new_tensor((EYES, MOUTH)))[None].to(texture)
+            rest = [torch.lerp(after, before, F.adaptive_avg_pool2d(kept, after.shape[-1]))]
+        fine = [band * config.detail for band in bands[:first]]
+        return fold_pyramid([*fine, line, *rest]).clamp(0, 1)
 
     @torch.no_grad()
     def _look(self, scale: Scale) -> tuple[ViewBank, Style]:
@@ -245,20 +245,22 @@ class _Optimiser:
     def _descend(
         self,
         levels: list[Image],
-        descent: PyramidDescent | PlainDescent,
+        descents: Sequence[PyramidDescent | PlainDescent],
         bank: ViewBank,
         style: Style,
         scale: Scale,
         weights: Weights,
-        fixed: Sequence[Image] = (),
     ) -> None:
-        """Change ``levels``, which together with the coarser ``fixed`` ones make the texture as the views show it."""
+        """Change those of ``levels``, which together make the texture as the views show it, that a descent has."""
         ground, stay = mix_grounds(self.exemplars), scale.content / self.config.strength
         weights = replace(weights, content=stay * weights.content, likeness=stay * weights.likeness)
+        changed = [level.requires_grad_() for descent in descents for level in descent.levels]
         for _ in range(scale.steps):
             view = bank.draw(self.config.wide_share, self.generator)
-            current = fold_pyramid([*levels, *fixed])
+            current = fold_pyramid(levels)
             image = shade(view.fragments, current, ground)
             loss = measure_loss(image, view, style, self.vgg, weights, scale.samples, self.generator)
-            descent.step(torch.autograd.grad(loss, levels))
+            gradients = iter(torch.autograd.grad(loss, changed))
+            for descent in descents:
+                descent.step([next(gradients) for _ in descent.levels])
             self.report(loss.item(), current.detach())

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Int
 from scipy.ndimage import distance_transform_edt
 
 from portraitist.texture.rendering import mark_texels
@@ -48,7 +49,11 @@ def _enlarge(image: Image, size: int) -> Image:
 
 def extend_islands(mesh: Mesh, texture: Image) -> Image:
     """Every texel outside the UV islands takes the nearest colour inside, so that no viewer's filter finds a seam."""
-    outside = (mark_texels(mesh, texture.shape[-1]) < 0).cpu().numpy()
-    nearest = np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True))
-    rows, columns = torch.from_numpy(nearest).long().to(texture.device)
+    rows, columns = torch.from_numpy(find_nearest_texels(mesh, texture.shape[-1])).to(texture.device)
     return texture[:, rows, columns]
+
+
+def find_nearest_texels(mesh: Mesh, size: int) -> Int[np.ndarray, "2 t t"]:
+    """Row and column of the texel inside the UV islands that is nearest to each texel."""
+    outside = (mark_texels(mesh, size) < 0).cpu().numpy()
+    return np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True), np.int64)

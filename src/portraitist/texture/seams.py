@@ -14,6 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from portraitist.texture.pyramid import find_nearest_texels
 from portraitist.texture.rendering import mark_texels
 from portraitist.types import Image, Mesh
 
@@ -32,7 +33,9 @@ def close_seams(mesh: Mesh, texture: Image) -> Image:
     face_ids = mark_texels(mesh, texture.shape[-1])
     texels = torch.nonzero((face_ids >= 0) & skin[face_ids.clamp(min=0)]).cpu().numpy()
     closed = texture.detach().cpu().numpy().astype(np.float32)
+    rows, columns = find_nearest_texels(mesh, texture.shape[-1])
     for reach, smoothing in _PASSES:
+        closed = closed[:, rows, columns]  # a look-up on the cut reads beyond it, too
         _share_difference(closed, texels, first, second, reach, smoothing)
     return torch.from_numpy(closed).to(texture).clamp(0, 1)
 

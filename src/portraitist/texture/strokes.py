@@ -11,7 +11,7 @@ from portraitist.texture.descent import PyramidDescent
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
-from portraitist.texture.semantics import BROWS, EYES, MOUTH
+from portraitist.texture.semantics import BROWS, EYES, LIPS, MOUTH
 from portraitist.texture.targets import (
     StyleSource,
     Subject,
@@ -25,9 +25,9 @@ from portraitist.types import Fragments, Image
 
 _NEAR_VIEWS, _WIDE_SHARE = 8, 0.2
 _BANDS = 3  # the finest of the pyramid: strokes, while light and shade stay as they are
-_LEARNING_RATE = 0.006
+_LEARNING_RATE = 0.005
 _HOLD, _HELD_PX = 0.7, 8
-_LEFT_OUT = (EYES, BROWS, MOUTH)
+_LEFT_OUT = (EYES, BROWS, LIPS, MOUTH)
 """Looks and smiles are drawn in a few pixels, which the distribution of patches does not put in their places."""
 
 Report = Callable[[float, Image], None]
