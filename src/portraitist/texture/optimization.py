@@ -37,7 +37,7 @@ from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
-_OF_LINES = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.1)
+_OF_LINES = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.3)
 _LINE_LEVELS, _TONE_SIDE = 2, 32  # how many levels hold the lines; the finest of those that hold light and shade
 _LINE_RATE, _LINE_MOMENTUM, _TONE_RATE = 2.0, 0.5, 3.0  # rates: times that of the scales
 
