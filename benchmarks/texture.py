@@ -141,7 +141,7 @@ def optimize(config: TextureConfig) -> Paint:
 
 def change(**weights: float) -> TextureConfig:
     standard = TextureConfig.standard()
-    return dataclasses.replace(standard, weights=dataclasses.replace(standard.weights, **weights))
+    return dataclasses.replace(standard, line_weights=dataclasses.replace(standard.line_weights, **weights))
 
 
 def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
@@ -224,7 +224,7 @@ ABLATIONS: dict[str, Paint] = {
     "single view": optimize(dataclasses.replace(STANDARD, near_views=1, wide_share=0.0)),
     "no content loss": optimize(change(content=0.0, likeness=0.0)),
     "no semantics": within(one_part, optimize(STANDARD)),
-    "no patches": optimize(dataclasses.replace(change(tone=0.0, strokes=0.0), stroke_steps=0)),
+    "no patches": optimize(dataclasses.replace(STANDARD, stroke_steps=0)),
     "no likeness": optimize(change(likeness=0.0)),
     "un-normalised network input": within(unnormalised_network, optimize(STANDARD)),
     "leaking samples": within(leaking_samples, optimize(STANDARD)),

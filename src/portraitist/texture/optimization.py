@@ -37,7 +37,7 @@ from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
-_OF_LINES = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.3)
+_OF_LINES = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.8)
 _LINE_LEVELS, _TONE_SIDE = 2, 32  # how many levels hold the lines; the finest of those that hold light and shade
 _LINE_RATE, _LINE_MOMENTUM, _TONE_RATE = 2.0, 0.5, 3.0  # rates: times that of the scales
 
@@ -56,11 +56,11 @@ class Scale:
 @dataclass(frozen=True)
 class TextureConfig:
     """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``texture_size``: side of the texture
-    that the photo is unwrapped to. ``scales``: coarse to fine; they find the forms. ``lines``: the scale of
-    `draw_lines`. ``weights``: of the objective's terms at the scales. ``near_views``: views
-    in the bank of a scale, within the paper's range of angles; ``wide_share``: share of the steps that look from
-    elsewhere. ``learning_rate``: at the start of each scale, falling to zero. ``detail``: how much of the photo's
-    detail too fine for the finest scale's views remains, 0..1.
+    that the photo is unwrapped to. ``scales``: coarse to fine, of `find_forms`. ``lines``: the scale of `draw_lines`.
+    ``weights``, ``line_weights``: of the objective's terms at the scales and in the lines. ``near_views``: views in the
+    bank of a scale, within the paper's range of angles; ``wide_share``: share of the steps that look from elsewhere.
+    ``learning_rate``: at the start of each scale, falling to zero. ``detail``: how much of the photo's detail too fine
+    for the finest scale's views remains, 0..1.
     ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
     ``coarse_to_fine``: optimise a Laplacian pyramid from a start in the artwork's colours; else texels, from the photo.
     ``parts``: strengths of single parts of the head. ``keep_colours``: take the artwork's strokes, not its palette.
@@ -69,9 +69,10 @@ class TextureConfig:
 
     strength: float = 1.0
     texture_size: int = 1024
-    scales: tuple[Scale, ...] = (Scale(64, 40, 384, 2.0),)
-    lines: Scale | None = Scale(256, 150, 384)
+    scales: tuple[Scale, ...] = ()
+    lines: Scale | None = Scale(256, 160, 384)
     weights: Weights = field(default_factory=lambda: _GUIDED)
+    line_weights: Weights = field(default_factory=lambda: _OF_LINES)
     near_views: int = 10
     wide_share: float = 0.25
     learning_rate: float = 0.008
@@ -85,7 +86,7 @@ class TextureConfig:
 
     @classmethod
     def draft(cls) -> TextureConfig:
-        """A quick look: small texture, no fine scale."""
+        """A quick look: small texture, one coarse scale, no lines."""
         return cls(
             texture_size=512,
             scales=(Scale(64, 40, 384, 2.0),),
@@ -105,8 +106,7 @@ class TextureConfig:
         """Larger texture, finer views, more steps."""
         return cls(
             texture_size=2048,
-            scales=(Scale(64, 100, 512, 2.0), Scale(128, 80, 768, 1.6)),
-            lines=Scale(448, 150, 1024),
+            lines=Scale(448, 240, 768),
             near_views=16,
             stroke_px=1024,
             stroke_steps=60,
@@ -171,7 +171,8 @@ def stylize_texture(
     for scale in config.scales:
         texture = optimiser.find_forms(texture, scale)
     if config.coarse_to_fine:
-        texture = steady_forms(texture, subject, exemplars)
+        if config.scales:
+            texture = steady_forms(texture, subject, exemplars)
         if config.lines:
             texture = optimiser.draw_lines(texture, config.lines)
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
@@ -224,7 +225,7 @@ class _Optimiser:
         rate = config.learning_rate
         descents = [PyramidDescent(lines, _LINE_RATE * rate, scale.steps, _LINE_MOMENTUM)]
         descents.append(PyramidDescent(tones, _TONE_RATE * rate, scale.steps))
-        self._descend(levels, descents, bank, style, scale, _OF_LINES)
+        self._descend(levels, descents, bank, style, scale, config.line_weights)
         line, *rest = (level.detach() for level in levels)
         if rest:
             after, before = fold_pyramid(rest), fold_pyramid(bands[first + 1 :])
