@@ -69,8 +69,8 @@ class TextureConfig:
 
     strength: float = 1.0
     texture_size: int = 1024
-    scales: tuple[Scale, ...] = ()
-    lines: Scale | None = Scale(256, 160, 384)
+    scales: tuple[Scale, ...] = (Scale(64, 40, 384, 2.0),)
+    lines: Scale | None = Scale(256, 150, 384)
     weights: Weights = field(default_factory=lambda: _GUIDED)
     line_weights: Weights = field(default_factory=lambda: _OF_LINES)
     near_views: int = 10
@@ -171,8 +171,7 @@ def stylize_texture(
     for scale in config.scales:
         texture = optimiser.find_forms(texture, scale)
     if config.coarse_to_fine:
-        if config.scales:
-            texture = steady_forms(texture, subject, exemplars)
+        texture = steady_forms(texture, subject, exemplars)
         if config.lines:
             texture = optimiser.draw_lines(texture, config.lines)
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
