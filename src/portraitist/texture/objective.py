@@ -33,9 +33,9 @@ class Weights:
 
     Beyond the paper: ``guidance``, cost of painting one part of the face as another. ``likeness``: cosine distance of
     hypercolumns to the content's, point by point, on eyes, brows, nose and mouth: a person is known by them, and
-    self-similarity alone lets them drift. ``tone``,
-    ``strokes``: sliced Wasserstein distances of colours and of small patches, part by part. ``hold``: of staying near
-    the start's blurred colours outside the face, and where the artwork shows nothing.
+    self-similarity alone lets them drift. ``tone``, ``strokes``: sliced Wasserstein distances of colours and of small
+    patches, part by part. ``hold``: of staying near the start's blurred colours outside the face, and where the artwork
+    shows nothing.
     """
 
     content: float = 1.0
