@@ -141,7 +141,7 @@ def optimize(config: TextureConfig) -> Paint:
 
 def change(**weights: float) -> TextureConfig:
     standard = TextureConfig.standard()
-    return dataclasses.replace(standard, line_weights=dataclasses.replace(standard.line_weights, **weights))
+    return dataclasses.replace(standard, weights=dataclasses.replace(standard.weights, **weights))
 
 
 def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:

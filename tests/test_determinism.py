@@ -17,7 +17,6 @@ from matplotlib.cbook import get_sample_data
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.files.output_folder import list_files
-from portraitist.texture.optimization import Scale
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 MEASURED = {"seconds", "peak_memory_mb"}
@@ -73,13 +72,7 @@ def test_threads_are_set_and_left_alone(monkeypatch: pytest.MonkeyPatch):
 
 def test_another_seed_gives_another_texture_on_the_same_shape():
     draft = Config.draft()
-    quick = dataclasses.replace(
-        draft.texture,
-        texture_size=128,
-        scales=(Scale(64, 2, 128),),
-        lines=Scale(64, 1, 128),
-        stroke_steps=1,
-    )
+    quick = dataclasses.replace(draft.texture, texture_size=128, view_px=64, steps=3, samples=128, stroke_steps=1)
     config = dataclasses.replace(draft, texture=quick)
     pictures, models = (load_image(PHOTO), load_image(asset_path("exemplars/brush.jpg"))), Models.load("cpu")
     heads = [stylize(*pictures, models, dataclasses.replace(config, seed=seed)).stylized for seed in (0, 1)]

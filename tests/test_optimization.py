@@ -9,9 +9,10 @@ import torch
 from conftest import make_head
 
 from portraitist.texture.descent import PyramidDescent
-from portraitist.texture.optimization import Scale, TextureConfig, _Optimiser, stylize_texture
+from portraitist.texture.objective import Weights, measure_loss
+from portraitist.texture.optimization import TextureConfig, _Optimiser, stylize_texture
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
-from portraitist.texture.rendering import mark_texels
+from portraitist.texture.rendering import mark_texels, shade
 from portraitist.texture.semantics import EYES, HAIR, NOWHERE, SKIN, label_texels
 from portraitist.texture.targets import Subject, cut_source, make_view_bank, sample_style
 from portraitist.texture.vgg import load_vgg
@@ -19,8 +20,9 @@ from portraitist.types import REGIONS, Cancelled, Progress
 
 TINY = TextureConfig(
     texture_size=32,
-    scales=(Scale(32, 3, 96, 0.2),),
-    lines=Scale(48, 3, 96, 0.2),
+    view_px=48,
+    steps=6,
+    samples=96,
     near_views=3,
     stroke_px=64,
     stroke_steps=2,
@@ -103,7 +105,7 @@ def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(styliz
 
 def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
     losses: list[Progress] = []
-    config = dataclasses.replace(TINY, scales=(Scale(48, 30, 128, 0.2),), lines=None, stroke_steps=0)
+    config = dataclasses.replace(TINY, steps=30, samples=128, stroke_steps=0)
     run(mesh, content, art, vgg, config, progress=losses.append)
     values = torch.tensor([report.loss for report in losses])
     assert values[-10:].mean() < 0.9 * values[:5].mean()
@@ -192,10 +194,9 @@ def test_a_texel_without_gradient_stays_put():
 
 
 @pytest.mark.parametrize("preset", [TextureConfig.draft, TextureConfig.standard, TextureConfig.best])
-def test_presets_go_from_coarse_to_fine(preset):
+def test_strokes_are_seen_closer_than_the_network_sees(preset):
     config = preset()
-    sides = [scale.view_px for scale in (*config.scales, *([config.lines] if config.lines else []))]
-    assert [*sides, config.stroke_px] == sorted({*sides, config.stroke_px})
+    assert config.view_px < config.stroke_px <= config.texture_size
 
 
 def test_lines_leave_the_light_of_eyes(mesh, content, art, vgg):
@@ -203,10 +204,34 @@ def test_lines_leave_the_light_of_eyes(mesh, content, art, vgg):
     texture = torch.nn.functional.interpolate(content[None], scale_factor=8, mode="bilinear")[0]
     labels = torch.full((256, 256), SKIN)
     labels[96:160, 96:160] = EYES
-    config = dataclasses.replace(TINY, texture_size=256)
+    config = dataclasses.replace(TINY, texture_size=256, view_px=200, steps=4)
     subject, generator = Subject(mesh, texture, texture, labels), torch.Generator().manual_seed(0)
     optimiser = _Optimiser(subject, [cut_source(*art)], vgg, config, generator, lambda *_: None)
-    change = optimiser.draw_lines(texture, Scale(200, 4, 96)) - texture
+    change = optimiser.draw_lines() - texture
     broad = torch.nn.functional.avg_pool2d(change[None], 16)[0].abs().mean(0)
     assert broad[:6].mean() > 1e-3
     assert broad[7:9, 7:9].mean() < 0.5 * broad[:6].mean()
+
+
+def guided_loss(image, view, style, vgg) -> float:
+    """The relaxed earth mover's distance with guidance that nothing outweighs, and moments."""
+    weights = Weights(content=0.0, moments=1.0, palette=0.0, guidance=1e3)
+    return float(measure_loss(image, view, style, vgg, weights, 10_000, torch.Generator().manual_seed(0)))
+
+
+def test_eyes_of_the_artwork_do_not_ask_for_eyes_on_skin(mesh, content, art, vgg):
+    """A view of a cheek is not to be changed by what the artwork's eyes are like."""
+    image, labels = art
+    labels = labels.clone()
+    labels[28:36, 20:28] = EYES
+    subject, generator = Subject(mesh, content, content, label_texels(mesh, content)), torch.Generator().manual_seed(0)
+    ground = torch.tensor([0.5, 0.2, 0.2])
+    view = make_view_bank(subject, ground, vgg, 48, 1, False, generator).near[0]
+    style = sample_style([cut_source(image, labels)], 30.0, vgg, generator)
+    columns = torch.where((style.parts == EYES)[:, None], style.hypercolumns.flip(0) * 3, style.hypercolumns)
+    other = dataclasses.replace(style, hypercolumns=columns)
+    picture = shade(view.fragments, content, ground)
+    assert guided_loss(picture, view, style, vgg) == guided_loss(picture, view, other, vgg)
+    skin = torch.where((style.parts == SKIN)[:, None], style.hypercolumns * 3, style.hypercolumns)
+    changed = dataclasses.replace(style, hypercolumns=skin)
+    assert guided_loss(picture, view, style, vgg) != guided_loss(picture, view, changed, vgg)

@@ -28,11 +28,10 @@ def art():
 
 def quick_config(geometry=1.0, texture=1.0):
     config = Config.draft()
-    scales = tuple(replace(scale, steps=3) for scale in config.texture.scales)
     return replace(
         config,
         geometry=replace(config.geometry, strength=geometry),
-        texture=replace(config.texture, strength=texture, texture_size=256, scales=scales),
+        texture=replace(config.texture, strength=texture, texture_size=256, view_px=64, steps=3),
     )
 
 

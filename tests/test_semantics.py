@@ -140,6 +140,8 @@ def test_lips_lighter_than_skin_are_teeth(drawn):
     labels = label_artwork(grinning, mesh, camera, points)
     assert not (labels == LIPS).any()
     assert (labels == MOUTH).sum() == shown.sum()
+    rows = torch.arange(300)[:, None].expand(300, 300)
+    assert set(labels[rows > rows[shown].min() + 3].unique().tolist()) == {MOUTH, NOWHERE}  # nor is skin beside a grin
 
 
 def test_skin_between_hairs_is_no_light_hair():

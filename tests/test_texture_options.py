@@ -10,15 +10,16 @@ import torch
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.cli import make_demo_request
-from portraitist.texture.optimization import Scale, TextureConfig
+from portraitist.texture.optimization import TextureConfig
 from portraitist.texture.palettes import PartStrengths
 from portraitist.texture.semantics import HAIR, LIPS, label_texels
 from portraitist.types import InputError
 
 TINY = TextureConfig(
     texture_size=256,
-    scales=(Scale(48, 8, 192),),
-    lines=Scale(64, 4, 192),
+    view_px=64,
+    steps=10,
+    samples=192,
     near_views=2,
     stroke_px=64,
     stroke_steps=4,

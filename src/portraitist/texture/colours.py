@@ -14,12 +14,12 @@ _STEEPEST = 2.5
 _HUE_SPREADS = 1.5
 
 
-def decorrelate(rgb: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+def decorrelate(rgb: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """sRGB to luminance and two opponent colours. A rotation: lengths stay as they are."""
     return rgb @ rgb.new_tensor(_DECORRELATE).T
 
 
-def recorrelate(colours: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+def recorrelate(colours: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """Inverse of `decorrelate`."""
     return colours @ colours.new_tensor(_DECORRELATE)
 

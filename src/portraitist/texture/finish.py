@@ -1,4 +1,4 @@
-"""The texture after its optimisation: the sitter's forms steadied, the artwork's contrast given."""
+"""The texture after its optimisation: as rough or as smooth as the artwork."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from portraitist.texture.colours import decorrelate, recorrelate
 from portraitist.texture.palettes import blur_mask
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.rendering import mark_texels
-from portraitist.texture.semantics import EYELIDS, NOSE, SKIN
+from portraitist.texture.semantics import EYELIDS, HAIR, NOSE, SKIN
 from portraitist.texture.targets import (
     FACE_REGIONS,
     StyleSource,
@@ -26,47 +27,70 @@ from portraitist.texture.targets import (
 )
 from portraitist.types import Image
 
-_FORM_BANDS = 1, 7  # in a texture of 1,024 texels: from the width of a wrinkle to that of an eye
-_STEADINESS, _LEAST_STEADINESS = 0.85, 0.5
-_CONTRAST_BANDS, _LEAST_GAIN, _MOST_GAIN = 6, 0.5, 1.5
-_SOFT_SKIN = 48
+_CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
+_LEAST_SHARE, _LEAST_GAIN, _MOST_GAIN = 0.3, 0.5, 1.2
+_SOFT_BORDER = 48
 _VIEW_PX = 256
+_FEWEST_PIXELS = 30
 
 
-def steady_forms(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
-    """``texture`` with the sitter's forms and the artworks' contrast in every band, from fine to coarse.
+def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
+    """``texture`` with as much contrast in every fine band of skin and of hair as the artworks have there.
 
-    Beyond the paper. Forms between a wrinkle and an eye are what a person is known by; what the losses do to them, view
-    by view, is style only as far as the artwork's skin has more of that size than the sitter's: strokes. The rest, a
-    fine crackle on smooth skin above all, is taken back to the start. Then the finer bands of the face's skin are
-    scaled to the contrast that they have in the artworks' skin, so that smooth paint stays smooth and rough paint
-    rough; bands finer than an artwork's pixels are left as they are.
+    Beyond the paper. A network is pleased by lines also where the artwork is smooth: there they are a crackle of worms
+    and coloured specks. As much of the change from the subject's start is kept as takes the band's contrast to the
+    artworks', in luminance and in hue; what is then still missing or too much is scaled. So smooth paint stays
+    smooth, rough paint rough, and the sitter's forms are there beneath. Bands finer than an artwork's pixels are left
+    as they are.
     """
-    skin, on_skin = _is_skin(subject.labels), _find_skin(subject)
-    starts, bands = build_pyramid(subject.start), build_pyramid(texture)
-    count = min(_find_band(texture, _CONTRAST_BANDS), len(bands) - 1)
-    before = _measure_contrast(starts[:count], on_skin)
+    starts, bands = (_decorrelate(build_pyramid(image)) for image in (subject.start, texture))
+    count = min(max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1), len(bands) - 1)
+    starts, tempered = starts[:count], [band.clone() for band in bands[:count]]
     face_texels = _measure_face_texels(subject)
-    wanted = torch.stack([_measure_artwork(art, face_texels, before) * art.weight for art in exemplars]).sum(0)
-    needed = (before / wanted.clamp(min=1e-6)).clamp(_LEAST_STEADINESS, 1).tolist()
-    for level in range(*(_find_band(texture, band) for band in _FORM_BANDS)):
-        if level < len(bands) - 1:
-            share = _STEADINESS * (needed[level] if level < count else 1.0)
-            bands[level] = torch.lerp(bands[level], starts[level], share)
-    now = _measure_contrast(bands[:count], on_skin)
-    gains = (wanted / now.clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
-    soft = blur_mask((skin | (subject.labels == EYELIDS))[None].to(texture), _SOFT_SKIN)
-    for level, gain in enumerate(gains.tolist()):
-        share = F.adaptive_avg_pool2d(soft, bands[level].shape[-1])
-        bands[level] = bands[level] * (1 + (gain - 1) * share)
-    return fold_pyramid(bands).clamp(0, 1)
+    on_face = _mark_face(subject)
+    for members, softened, place in (
+        ((SKIN, NOSE), (SKIN, NOSE, EYELIDS), on_face),
+        ((HAIR,), (HAIR,), torch.ones_like(on_face)),
+    ):
+        measured = _is_one_of(subject.labels, members) & place
+        if not measured.any():
+            continue
+        before, after = _measure_contrast(starts, measured), _measure_contrast(bands[:count], measured)
+        found = [(_measure_artwork(art, members, face_texels, after), art.weight) for art in exemplars]
+        wanted = sum((contrast * weight for contrast, weight in found), torch.zeros_like(after))
+        added = (after.square() - before.square()).clamp(min=1e-10)
+        shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(_LEAST_SHARE, 1)
+        shares = torch.where(after > before, shares, 1.0)
+        kept = [_lerp(old, new, share) for old, new, share in zip(starts, bands, shares, strict=False)]
+        gains = (wanted / _measure_contrast(kept, measured).clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
+        soft = blur_mask(_is_one_of(subject.labels, softened)[None].to(texture), _SOFT_BORDER)
+        for level, (band, gain) in enumerate(zip(kept, gains, strict=True)):
+            change = _per_channel(gain) * band - bands[level]
+            tempered[level] += change * F.adaptive_avg_pool2d(soft, band.shape[-1])
+    return fold_pyramid(_recorrelate([*tempered, *bands[count:]])).clamp(0, 1)
 
 
-def _find_skin(subject: Subject) -> Bool[Tensor, "t t"]:
-    """Texels of the face's skin."""
+def _lerp(start: Image, end: Image, share: Float[Tensor, "2"]) -> Image:
+    return start + (end - start) * _per_channel(share)
+
+
+def _per_channel(values: Float[Tensor, "2"]) -> Float[Tensor, "3 1 1"]:
+    """Of luminance and of hue, for a decorrelated picture."""
+    return values[[0, 1, 1]][:, None, None]
+
+
+def _decorrelate(bands: Sequence[Image]) -> list[Image]:
+    return [decorrelate(band.movedim(0, -1)).movedim(-1, 0) for band in bands]
+
+
+def _recorrelate(bands: Sequence[Image]) -> list[Image]:
+    return [recorrelate(band.movedim(0, -1)).movedim(-1, 0) for band in bands]
+
+
+def _mark_face(subject: Subject) -> Bool[Tensor, "t t"]:
+    """Texels of the face."""
     face_ids = mark_texels(subject.mesh, subject.labels.shape[-1])
-    on_face = select_faces(subject.mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
-    return (face_ids >= 0) & on_face & _is_skin(subject.labels)
+    return (face_ids >= 0) & select_faces(subject.mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
 
 
 def _measure_face_texels(subject: Subject) -> float:
@@ -76,37 +100,37 @@ def _measure_face_texels(subject: Subject) -> float:
     return face_px * uv_per_px * subject.labels.shape[-1]
 
 
-def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b"]:
-    """Mean size of the light and dark of each band where ``mask`` is."""
+def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b 2"]:
+    """Mean size of luminance and of hue in each band, decorrelated, where ``mask`` is."""
     contrasts = []
     for band in bands:
         share = F.adaptive_avg_pool2d(mask[None].to(band), band.shape[-1])[0]
-        contrasts.append((band.mean(0).abs() * share).sum() / share.sum().clamp(min=1e-6))
+        sizes = torch.stack([band[0].abs(), band[1:].norm(dim=0)])
+        contrasts.append((sizes * share).sum((1, 2)) / share.sum().clamp(min=1e-6))
     return torch.stack(contrasts)
 
 
-def _measure_artwork(exemplar: StyleSource, face_texels: float, own: Float[Tensor, "b"]) -> Float[Tensor, "b"]:
-    """Contrasts of the artwork's skin drawn as large as on the texture; ``own`` where it has no pixels fine enough."""
-    skin = _is_skin(exemplar.labels)
+def _measure_artwork(
+    exemplar: StyleSource, members: tuple[int, ...], face_texels: float, own: Float[Tensor, "b 2"]
+) -> Float[Tensor, "b 2"]:
+    """Contrasts of parts of the artwork drawn as large as on the texture; ``own`` where it has no pixels fine enough or
+    does not show them."""
+    shown = _is_one_of(exemplar.labels, members)
     factor = face_texels / max(face_size(exemplar.labels), 1.0)
-    if not skin.any():
+    if shown.sum() < _FEWEST_PIXELS:
         return own
     missing = max(math.ceil(math.log2(factor)) - 1, 0)  # enlarged twofold there is still something to see
-    size = [max(round(side * factor), 32) for side in skin.shape]
+    size = [max(round(side * factor), 32) for side in shown.shape]
     image = PatchPlaces.make(exemplar.labels).extend(exemplar.image)
     image = F.interpolate(image[None], size, mode="bilinear", antialias=True)
-    mask = F.interpolate(skin[None, None].float(), size, mode="nearest-exact")
+    mask = F.interpolate(shown[None, None].float(), size, mode="nearest-exact")
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
-    bands = build_pyramid(F.pad(image, padding, mode="replicate")[0])[: len(own)]
+    bands = _decorrelate(build_pyramid(F.pad(image, padding, mode="replicate")[0])[: len(own)])
     contrasts = _measure_contrast(bands, F.pad(mask, padding)[0, 0])
-    return torch.where(torch.arange(len(own), device=own.device) < missing, own, contrasts)
+    known = torch.arange(len(own), device=own.device)[:, None] >= missing
+    return torch.where(known, contrasts, own)
 
 
-def _find_band(texture: Image, band: int) -> int:
-    """The band of this texture that is as wide as the ``band`` of one of 1,024 texels."""
-    return max(band + round(math.log2(texture.shape[-1] / 1024)), 0)
-
-
-def _is_skin(labels: Tensor) -> Tensor:
-    return torch.isin(labels, labels.new_tensor([SKIN, NOSE]))
+def _is_one_of(labels: Tensor, members: tuple[int, ...]) -> Bool[Tensor, "h w"]:
+    return torch.isin(labels, labels.new_tensor(members))

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from portraitist.texture.patches import patch_distances
 from portraitist.texture.semantics import HAIR, SKIN
 from portraitist.texture.strotss import (
     colour_distances,
@@ -17,7 +16,7 @@ from portraitist.texture.strotss import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.targets import Style, View, sample_blurred
+from portraitist.texture.targets import Style, View
 from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Image
 
@@ -33,9 +32,8 @@ class Weights:
 
     Beyond the paper: ``guidance``, cost of painting one part of the face as another. ``likeness``: cosine distance of
     hypercolumns to the content's, point by point, on eyes, brows, nose and mouth: a person is known by them, and
-    self-similarity alone lets them drift. ``tone``, ``strokes``: sliced Wasserstein distances of colours and of small
-    patches, part by part. ``hold``: of staying near the start's blurred colours outside the face, and where the artwork
-    shows nothing.
+    self-similarity alone lets them drift. With guidance, ``moments`` are those of the skin: a view that shows fewer
+    eyes than the artwork would else get them painted on a cheek.
     """
 
     content: float = 1.0
@@ -43,9 +41,6 @@ class Weights:
     palette: float = 1.0
     guidance: float = 0.0
     likeness: float = 0.0
-    tone: float = 0.0
-    strokes: float = 0.0
-    hold: float = 0.0
 
 
 def measure_loss(
@@ -71,19 +66,16 @@ def measure_loss(
         colours = colour_distances(columns[:, :3], theirs[:, :3]) + costs
         loss = loss + weights.palette * _match(colours, shown, answered)
 
-    ours, of_face = columns[in_face & shown], theirs[their_parts != HAIR]
+    if weights.guidance:
+        ours, of_face = columns[in_face & (parts == SKIN)], theirs[their_parts == SKIN]
+    else:
+        ours, of_face = columns[in_face], theirs[their_parts != HAIR]
     if weights.moments and len(ours) and len(of_face):
         channels = torch.randperm(columns.shape[1], generator=generator)[:_MOMENT_CHANNELS]
         loss = loss + weights.moments * moment_distance(ours, of_face, channels)
     if weights.likeness:
         known_by = in_face & (parts != SKIN) & (parts != HAIR)
         loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * known_by).mean()
-    if weights.tone or weights.strokes:
-        tone, strokes = patch_distances(image, view.places, style.patches, generator)
-        loss = loss + weights.tone * tone + weights.strokes * strokes
-    if weights.hold:
-        drift = (sample_blurred(image, points) - view.start_colours[chosen]).abs().mean(1)
-        loss = loss + weights.hold * (drift * ~(in_face & shown)).mean()
     return loss
 
 

@@ -1,4 +1,4 @@
-"""Multi-view optimisation of the canonical texture (Sec. 5.1), coarse to fine on a Laplacian pyramid."""
+"""Multi-view optimisation of the canonical texture (Sec. 5.1), on bands of its Laplacian pyramid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from portraitist.texture.descent import PlainDescent, PyramidDescent
-from portraitist.texture.finish import steady_forms
+from portraitist.texture.finish import temper_lines
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.palettes import (
     PartStrengths,
@@ -36,65 +36,47 @@ from portraitist.texture.targets import (
 from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
-_GUIDED = Weights(content=10.0, moments=1.0, palette=3.0, guidance=1.0, likeness=2.0, tone=10.0, strokes=10.0, hold=6.0)
-_OF_LINES = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.8)
-_LINE_LEVELS, _TONE_SIDE = 2, 32  # how many levels hold the lines; the finest of those that hold light and shade
-_LINE_RATE, _LINE_MOMENTUM, _TONE_RATE = 2.0, 0.5, 3.0  # rates: times that of the scales
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Steps on views of one size. ``view_px``: their side; ``samples``: hypercolumns compared per step; ``content``:
-    factor on the weights of content and likeness."""
-
-    view_px: int
-    steps: int
-    samples: int
-    content: float = 1.0
+_GUIDED = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.8)
+_LINE_SIDE, _FEWEST_LINES = 256, 2  # the coarsest level that holds lines, and how many do at least
+_TONE_SIDE = 32  # the finest level that holds light and shade
+_LINE_RATE, _LINE_MOMENTUM, _TONE_RATE = 2.0, 0.5, 3.0  # rates: times ``learning_rate``
 
 
 @dataclass(frozen=True)
 class TextureConfig:
     """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``texture_size``: side of the texture
-    that the photo is unwrapped to. ``scales``: coarse to fine, of `find_forms`. ``lines``: the scale of `draw_lines`.
-    ``weights``, ``line_weights``: of the objective's terms at the scales and in the lines. ``near_views``: views in the
-    bank of a scale, within the paper's range of angles; ``wide_share``: share of the steps that look from elsewhere.
-    ``learning_rate``: at the start of each scale, falling to zero. ``detail``: how much of the photo's detail too fine
-    for the finest scale's views remains, 0..1.
-    ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
-    ``coarse_to_fine``: optimise a Laplacian pyramid from a start in the artwork's colours; else texels, from the photo.
+    that the photo is unwrapped to. ``view_px``, ``steps``, ``samples``: side of the views that the network sees, how
+    many of them, and hypercolumns compared in each. ``weights``: of the objective's terms. ``near_views``: views in the
+    bank within the paper's range of angles; ``wide_share``: share of the steps that look from elsewhere.
+    ``learning_rate``: at the start, falling to zero. ``detail``: how much of the photo's detail too fine for the views
+    remains, 0..1. ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
+    ``lines_only``: change lines and broad light and shade of a start in the artwork's colours; else every texel of the
+    photo's texture, as the paper does.
     ``parts``: strengths of single parts of the head. ``keep_colours``: take the artwork's strokes, not its palette.
     ``delight``: share of the light and shade painted into the artwork's face that is evened out first, 0..1.
     """
 
     strength: float = 1.0
     texture_size: int = 1024
-    scales: tuple[Scale, ...] = (Scale(64, 40, 384, 2.0),)
-    lines: Scale | None = Scale(256, 150, 384)
+    view_px: int = 256
+    steps: int = 150
+    samples: int = 384
     weights: Weights = field(default_factory=lambda: _GUIDED)
-    line_weights: Weights = field(default_factory=lambda: _OF_LINES)
     near_views: int = 10
     wide_share: float = 0.25
     learning_rate: float = 0.008
     detail: float = 0.4
     stroke_px: int = 512
     stroke_steps: int = 30
-    coarse_to_fine: bool = True
+    lines_only: bool = True
     parts: PartStrengths = field(default_factory=PartStrengths)
     keep_colours: bool = False
     delight: float = 0.0
 
     @classmethod
     def draft(cls) -> TextureConfig:
-        """A quick look: small texture, one coarse scale, no lines."""
-        return cls(
-            texture_size=512,
-            scales=(Scale(64, 40, 384, 2.0),),
-            lines=None,
-            near_views=6,
-            stroke_px=320,
-            stroke_steps=20,
-        )
+        """A quick look: small texture, small views."""
+        return cls(texture_size=512, view_px=128, steps=40, near_views=6, stroke_px=320, stroke_steps=20)
 
     @classmethod
     def standard(cls) -> TextureConfig:
@@ -105,32 +87,29 @@ class TextureConfig:
     def best(cls) -> TextureConfig:
         """Larger texture, finer views, more steps."""
         return cls(
-            texture_size=2048,
-            lines=Scale(448, 240, 768),
-            near_views=16,
-            stroke_px=1024,
-            stroke_steps=60,
+            texture_size=2048, view_px=448, steps=240, samples=768, near_views=16, stroke_px=1024, stroke_steps=60
         )
 
     @classmethod
     def paper(cls, view_px: int = 256) -> TextureConfig:
-        """Sec. 5.2 as printed: one scale, 600 steps of RMSprop, learning rate 0.002, beta = 1, no guidance."""
+        """Sec. 5.2 as printed: 600 steps of RMSprop on texels, learning rate 0.002, beta = 1, no guidance."""
         return cls(
-            scales=(Scale(view_px, 600, 1024),),
-            lines=None,
+            view_px=view_px,
+            steps=600,
+            samples=1024,
             weights=Weights(),
             near_views=24,
             wide_share=0.0,
             learning_rate=0.002,
             detail=1.0,
             stroke_steps=0,
-            coarse_to_fine=False,
+            lines_only=False,
         )
 
     @property
     def total_steps(self) -> int:
-        """Of all scales, lines and strokes."""
-        return sum(scale.steps for scale in self.scales) + (self.lines.steps if self.lines else 0) + self.stroke_steps
+        """Of the network's views and of the strokes."""
+        return self.steps + self.stroke_steps
 
 
 def stylize_texture(
@@ -155,9 +134,9 @@ def stylize_texture(
     if config.keep_colours:
         exemplars = keep_colours(exemplars, content_texture, shown, generator)
     start = content_texture
-    if config.coarse_to_fine:
+    if config.lines_only:
         start = match_colours(content_texture, labels, shown, exemplars, generator)
-    texture, subject = start, Subject(mesh, content_texture, start, labels)
+    subject = Subject(mesh, content_texture, start, labels)
 
     done = 0
 
@@ -168,21 +147,20 @@ def stylize_texture(
             progress(Progress("texture", done, config.total_steps, loss, preview))
 
     optimiser = _Optimiser(subject, exemplars, vgg, config, generator, report)
-    for scale in config.scales:
-        texture = optimiser.find_forms(texture, scale)
-    if config.coarse_to_fine:
-        texture = steady_forms(texture, subject, exemplars)
-        if config.lines:
-            texture = optimiser.draw_lines(texture, config.lines)
+    if config.lines_only:
+        texture = optimiser.draw_lines()
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
+        texture = temper_lines(texture, subject, exemplars)
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
+    else:
+        texture = optimiser.change_texels()
     strengths = config.strength * spread_strengths(labels, config.parts)
     return extend_islands(mesh, torch.lerp(content_texture, texture, strengths))
 
 
 @dataclass(frozen=True)
 class _Optimiser:
-    """What the losses of the network are asked about, scale by scale. Textures are 0..1 before and after."""
+    """What the losses of the network are asked about. Textures are 0..1 before and after."""
 
     subject: Subject
     exemplars: Sequence[StyleSource]
@@ -191,75 +169,64 @@ class _Optimiser:
     generator: torch.Generator
     report: Report
 
-    def find_forms(self, texture: Image, scale: Scale) -> Image:
-        """All bands but those finer than a pixel of the scale's views."""
-        config, bank, style = self.config, *self._look(scale)
-        if not config.coarse_to_fine:
-            levels = [texture.clone()]
-            self._descend(levels, [PlainDescent(levels, config.learning_rate)], bank, style, scale, config.weights)
-            return levels[0].detach().clamp(0, 1)
-        bands = build_pyramid(texture)
-        first = find_finest(texture, bank.uv_per_px)
-        levels = [band.clone() for band in bands[first:]]
-        descent = PyramidDescent(levels, config.learning_rate, scale.steps)
-        self._descend(levels, [descent], bank, style, scale, config.weights)
-        is_finest = config.lines is None and scale is config.scales[-1]
-        fine = [band * config.detail for band in bands[:first]] if is_finest else bands[:first]
-        return fold_pyramid([*fine, *(level.detach() for level in levels)]).clamp(0, 1)
+    def change_texels(self) -> Image:
+        """The subject's start with every texel free, as in Sec. 5.2."""
+        bank, style = self._look()
+        levels = [self.subject.start.clone()]
+        self._descend(levels, [PlainDescent(levels, self.config.learning_rate)], bank, style)
+        return levels[0].detach().clamp(0, 1)
 
-    def draw_lines(self, texture: Image, scale: Scale) -> Image:
-        """The finest two levels of the pyramid that the scale's views show, and broad light and shade, by the paper's
-        own losses.
+    def draw_lines(self) -> Image:
+        """The subject's start with other lines: the finest levels of the pyramid that the views show, and broad light
+        and shade, follow the losses.
 
         Beyond the paper, whose losses reach all bands at once. The bands between, as wide as an eye or a nose, are what
         a person is known by: style that is looked for there costs more likeness than it is worth. The light of eyes
         and teeth, small beside the levels that hold it elsewhere, stays.
         """
-        config, bank, style = self.config, *self._look(scale)
-        bands = build_pyramid(texture)
-        first = min(find_finest(texture, bank.uv_per_px), len(bands) - 1)
+        config, bank, style = self.config, *self._look()
+        bands = build_pyramid(self.subject.start)
+        first = min(find_finest(self.subject.start, bank.uv_per_px), len(bands) - 1)
         levels = [band.clone() for band in bands[first:]]
-        lines, others = levels[:_LINE_LEVELS], levels[_LINE_LEVELS:]
-        tones = [level for level in others if level.shape[-1] <= _TONE_SIDE]
+        lines = levels[: max(sum(level.shape[-1] >= _LINE_SIDE for level in levels), _FEWEST_LINES)]
+        tones = [level for level in levels[len(lines) :] if level.shape[-1] <= _TONE_SIDE]
         rate = config.learning_rate
-        descents = [PyramidDescent(lines, _LINE_RATE * rate, scale.steps, _LINE_MOMENTUM)]
-        descents.append(PyramidDescent(tones, _TONE_RATE * rate, scale.steps))
-        self._descend(levels, descents, bank, style, scale, config.line_weights)
+        descents = [PyramidDescent(lines, _LINE_RATE * rate, config.steps, _LINE_MOMENTUM)]
+        descents.append(PyramidDescent(tones, _TONE_RATE * rate, config.steps))
+        self._descend(levels, descents, bank, style)
         line, *rest = (level.detach() for level in levels)
         if rest:
             after, before = fold_pyramid(rest), fold_pyramid(bands[first + 1 :])
-            kept = torch.isin(self.subject.labels, self.subject.labels.new_tensor((EYES, MOUTH)))[None].to(texture)
+            kept = torch.isin(self.subject.labels, self.subject.labels.new_tensor((EYES, MOUTH)))[None].to(after)
             rest = [torch.lerp(after, before, F.adaptive_avg_pool2d(kept, after.shape[-1]))]
         fine = [band * config.detail for band in bands[:first]]
         return fold_pyramid([*fine, line, *rest]).clamp(0, 1)
 
     @torch.no_grad()
-    def _look(self, scale: Scale) -> tuple[ViewBank, Style]:
+    def _look(self) -> tuple[ViewBank, Style]:
         config, ground = self.config, mix_grounds(self.exemplars)
         all_round = config.wide_share > 0
         bank = make_view_bank(
-            self.subject, ground, self.vgg, scale.view_px, config.near_views, all_round, self.generator
+            self.subject, ground, self.vgg, config.view_px, config.near_views, all_round, self.generator
         )
         return bank, sample_style(self.exemplars, bank.face_px, self.vgg, self.generator)
 
     def _descend(
-        self,
-        levels: list[Image],
-        descents: Sequence[PyramidDescent | PlainDescent],
-        bank: ViewBank,
-        style: Style,
-        scale: Scale,
-        weights: Weights,
+        self, levels: list[Image], descents: Sequence[PyramidDescent | PlainDescent], bank: ViewBank, style: Style
     ) -> None:
         """Change those of ``levels``, which together make the texture as the views show it, that a descent has."""
-        ground, stay = mix_grounds(self.exemplars), scale.content / self.config.strength
-        weights = replace(weights, content=stay * weights.content, likeness=stay * weights.likeness)
+        config, ground = self.config, mix_grounds(self.exemplars)
+        weights = replace(
+            config.weights,
+            content=config.weights.content / config.strength,
+            likeness=config.weights.likeness / config.strength,
+        )
         changed = [level.requires_grad_() for descent in descents for level in descent.levels]
-        for _ in range(scale.steps):
-            view = bank.draw(self.config.wide_share, self.generator)
+        for _ in range(config.steps):
+            view = bank.draw(config.wide_share, self.generator)
             current = fold_pyramid(levels)
             image = shade(view.fragments, current, ground)
-            loss = measure_loss(image, view, style, self.vgg, weights, scale.samples, self.generator)
+            loss = measure_loss(image, view, style, self.vgg, weights, config.samples, self.generator)
             gradients = iter(torch.autograd.grad(loss, changed))
             for descent in descents:
                 descent.step([next(gradients) for _ in descent.levels])

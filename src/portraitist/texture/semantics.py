@@ -125,7 +125,10 @@ def label_artwork(
     labels[_find_hair(looks, outer | beside, hair, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
     lips = labels == LIPS
     if lips.any() and skin.any() and np.median(looks[lips, 0]) > np.median(looks[skin, 0]) + _LIGHT_LIPS:
-        labels[lips] = MOUTH  # a grin: its landmarks lie on the teeth
+        # A grin: the landmarks lie on its teeth, of which there are more beside and below.
+        heights = _find_heights(labels.shape, points)
+        labels[heights < heights[lips].max()] = NOWHERE
+        labels[lips] = MOUTH
     return torch.from_numpy(labels).to(mesh.regions)
 
 
@@ -186,9 +189,7 @@ def _guess_hair(
     the fitted one, it is the upper rim of the person, as far as it does not look like skin.
     """
     inside = _erode(inside, _EDGE_WIDTH * unit)
-    chin, brows = points[8], points[17:27].mean(0)
-    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]] + 0.5
-    height = ((np.stack([x, y], -1) - chin) @ (brows - chin)) / ((brows - chin) @ (brows - chin))
+    height = _find_heights(labels.shape, points)
     hair = (labels == HAIR) & inside
     if hair.sum() < _LITTLE_HAIR * unit**2 and skin.sum() >= _FEWEST_PIXELS:
         depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
@@ -199,6 +200,13 @@ def _guess_hair(
     beside = inside & (labels == NOWHERE) & (height > _LOWEST_HAIR)
     beside[beside] = _measure_strangeness(looks[beside], looks[hair]) < _STRANGE
     return hair, beside & _join(beside, hair)
+
+
+def _find_heights(shape: tuple[int, ...], points: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "h w"]:
+    """How high in the face each pixel lies: 0 at the chin, 1 at the brows."""
+    chin, brows = points[8], points[17:27].mean(0)
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    return ((np.stack([x, y], -1) - chin) @ (brows - chin)) / ((brows - chin) @ (brows - chin))
 
 
 def _join(pixels: Bool[np.ndarray, "h w"], roots: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

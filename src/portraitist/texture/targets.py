@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from portraitist.texture.patches import PatchPlaces, PatchSource, make_patch_source
+from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.rendering import mark_texels, rasterize, shade, view_camera
 from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, label_faces, mismatch_costs
 from portraitist.texture.strotss import sample_points, unit_rows
@@ -42,12 +42,11 @@ class StyleSource:
 @dataclass(frozen=True)
 class Style:
     """Hypercolumns sampled in the artworks' faces and hair, as they are and divided by their lengths, and the ``parts``
-    they lie in; ``patches`` of each artwork; ``mismatch``, what painting one part as another costs."""
+    they lie in; ``mismatch``, what painting one part as another costs."""
 
     hypercolumns: Float[Tensor, "n c"]
     units: Float[Tensor, "n c"]
     parts: Int[Tensor, "n"]
-    patches: list[PatchSource]
     mismatch: Float[Tensor, "p p"]
 
 
@@ -67,22 +66,19 @@ class View:
     """One camera of the bank: what it sees, and random points inside the head.
 
     Per point: ``parts``, where it lies, and ``in_face``, whether on the face; ``content_units``, the content's
-    hypercolumn divided by its length; ``start_colours``, the blurred colour before optimisation. ``places``:
-    where patches are compared.
+    hypercolumn divided by its length.
     """
 
     fragments: Fragments
-    places: PatchPlaces
     points_px: Float[Tensor, "p 2"]
     parts: Int[Tensor, "p"]
     in_face: Bool[Tensor, "p"]
     content_units: Float[Tensor, "p c"]
-    start_colours: Float[Tensor, "p 3"]
 
 
 @dataclass(frozen=True)
 class ViewBank:
-    """All cameras of one scale. ``near``: the paper's range of angles, framing the face. ``wide``: all round, framing
+    """All cameras. ``near``: the paper's range of angles, framing the face. ``wide``: all round, framing
     the head. ``face_px``: root of the face's area in the front view. ``uv_per_px``: median footprint of its pixels."""
 
     near: list[View]
@@ -118,12 +114,12 @@ def mix_grounds(exemplars: Sequence[StyleSource]) -> Float[Tensor, "3"]:
 
 
 def sample_style(exemplars: Sequence[StyleSource], face_px: float, vgg: VGG, generator: torch.Generator) -> Style:
-    """Hypercolumns and patches of the artworks, each face drawn as large as the face in the views (``face_px``).
+    """Hypercolumns of the artworks, each face drawn as large as the face in the views (``face_px``).
 
     At equal size a brush stroke is as wide on the head as it is in the artwork. A small artwork is enlarged at most
     twice: beyond that there is nothing but blur to learn from.
     """
-    columns, parts, patches = [], [], []
+    columns, parts = [], []
     for exemplar in exemplars:
         image, labels = resize_source(exemplar, face_px)
         counts = _count_points(labels, exemplar.weight)
@@ -131,10 +127,9 @@ def sample_style(exemplars: Sequence[StyleSource], face_px: float, vgg: VGG, gen
         columns.append(sample_hypercolumns(vgg(image), points))
         ids = points.long()
         parts.append(labels[ids[:, 1], ids[:, 0]])
-        patches.append(make_patch_source(image, PatchPlaces.make(labels), exemplar.weight, generator))
     hypercolumns = torch.cat(columns)
     mismatch = mismatch_costs().to(hypercolumns)
-    return Style(hypercolumns, unit_rows(hypercolumns).to(vgg.dtype), torch.cat(parts), patches, mismatch)
+    return Style(hypercolumns, unit_rows(hypercolumns).to(vgg.dtype), torch.cat(parts), mismatch)
 
 
 def resize_source(exemplar: StyleSource, face_px: float) -> tuple[Image, Int[Tensor, "h w"]]:
@@ -179,7 +174,7 @@ def make_view_bank(
     near, wide = look_around(mesh, size_px, near_count, all_round, generator)
     return ViewBank(
         [observe(subject, fragments, ground, vgg, generator) for fragments in near],
-        [observe(subject, fragments, ground, vgg, generator, all_skin=True) for fragments in wide],
+        [observe(subject, fragments, ground, vgg, generator) for fragments in wide],
         *measure_face(mesh, near[0]),
     )
 
@@ -216,9 +211,8 @@ def observe(
     ground: Float[Tensor, "3"],
     vgg: VGG,
     generator: torch.Generator,
-    all_skin: bool = False,
 ) -> View:
-    """What one camera sees of the subject before optimisation. ``all_skin``: see `find_places`."""
+    """What one camera sees of the subject before optimisation."""
     in_face = select_faces(subject.mesh, FACE_REGIONS)
     points = _spread_points(subject.mesh, fragments, generator)
     columns, rows = points.long().unbind(1)
@@ -226,12 +220,10 @@ def observe(
     content_maps = vgg(shade(fragments, subject.content, ground))
     return View(
         fragments=fragments,
-        places=find_places(subject, fragments, all_skin=all_skin),
         points_px=points,
         parts=labels[rows, columns],
         in_face=in_face[fragments.face_ids[rows, columns]],
         content_units=unit_rows(sample_hypercolumns(content_maps, points)),
-        start_colours=sample_blurred(shade(fragments, subject.start, ground), points),
     )
 
 
@@ -257,8 +249,7 @@ def _look_up_labels(subject: Subject, fragments: Fragments) -> Int[Tensor, "h w"
 
 
 def _draw_angles(count: int, generator: torch.Generator) -> list[tuple[float, float]]:
-    """The front and ``count`` - 1 random (yaw_deg, pitch_deg), spread evenly: one per row and one per column of a grid.
-    New ones at every scale, so that texels between the rays of one bank are met by those of the next."""
+    """The front and ``count`` - 1 random (yaw_deg, pitch_deg), spread evenly: one per row and column of a grid."""
     cells = torch.arange(count - 1)
     angles = [(0.0, 0.0)]
     if count > 1:
@@ -281,11 +272,3 @@ def _spread_points(mesh: Mesh, fragments: Fragments, generator: torch.Generator)
     if features.any():
         points.append(sample_points(features, _VIEW_POINTS // 3, generator))
     return torch.cat(points)
-
-
-def sample_blurred(image: Image, points_px: Float[Tensor, "p 2"]) -> Float[Tensor, "p 3"]:
-    """Colours at the points of a picture blurred over a 24th of its width."""
-    width = image.shape[-1] // 32 | 1
-    blurred = F.avg_pool2d(image[None], width, stride=1, padding=width // 2, count_include_pad=False)[0]
-    columns, rows = points_px.long().unbind(1)
-    return blurred[:, rows, columns].T
