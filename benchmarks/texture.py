@@ -25,6 +25,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from PIL import Image as PillowImage
 from torch import Tensor
 
@@ -132,11 +133,24 @@ Paint = Callable[[PreparedHead, Models, Any], Tensor]
 def optimize(config: TextureConfig) -> Paint:
     def paint(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         mesh, content = head.result.stylized.mesh, head.result.content.texture
-        return optimization.stylize_texture(
-            mesh, content, head.sources, models.vgg, config, torch.Generator().manual_seed(0), progress
+        texture = optimization.stylize_texture(
+            mesh,
+            resize(content, config.texture_size),
+            head.sources,
+            models.vgg,
+            config,
+            torch.Generator().manual_seed(0),
+            progress,
         )
+        return resize(texture, content.shape[-1])  # the yardstick's
 
     return paint
+
+
+def resize(texture: Tensor, side: int) -> Tensor:
+    if texture.shape[-1] == side:
+        return texture
+    return F.interpolate(texture[None], (side, side), mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
 def change(**weights: float) -> TextureConfig:
