@@ -45,11 +45,12 @@ def prescribed_pairs() -> list[Pair]:
 
 
 def spread_pairs(count: int) -> list[Pair]:
-    """``count`` of the pairs, evenly over the list, so that annotated ones are among them. Always the same ones."""
+    """``count`` of the pairs, evenly over the list, so that annotated ones are among them. Always the same ones, and
+    half as many are among them."""
     pairs = prescribed_pairs()
     if not 1 <= count <= len(pairs):
         raise ValueError(f"1 to {len(pairs)} pairs can be measured, not {count}")
-    return [pairs[(2 * i + 1) * len(pairs) // (2 * count)] for i in range(count)]
+    return [pairs[number] for number in sorted((i * len(pairs) // count + 2) % len(pairs) for i in range(count))]
 
 
 def read_annotation(data: Path, art: str) -> Tensor:
