@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.texture.colours import decorrelate, recorrelate
-from portraitist.texture.palettes import blur_mask
+from portraitist.texture.palettes import blur_mask, is_one_of
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.rendering import mark_texels
@@ -52,7 +52,7 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
         ((SKIN, NOSE), (SKIN, NOSE, EYELIDS), on_face),
         ((HAIR,), (HAIR,), torch.ones_like(on_face)),
     ):
-        measured = _is_one_of(subject.labels, members) & place
+        measured = is_one_of(subject.labels, members) & place
         if not measured.any():
             continue
         before, after = _measure_contrast(starts, measured), _measure_contrast(bands[:count], measured)
@@ -63,7 +63,7 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
         shares = torch.where(after > before, shares, 1.0)
         kept = [_lerp(old, new, share) for old, new, share in zip(starts, bands, shares, strict=False)]
         gains = (wanted / _measure_contrast(kept, measured).clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
-        soft = blur_mask(_is_one_of(subject.labels, softened)[None].to(texture), _SOFT_BORDER)
+        soft = blur_mask(is_one_of(subject.labels, softened)[None].to(texture), _SOFT_BORDER)
         for level, (band, gain) in enumerate(zip(kept, gains, strict=True)):
             change = _per_channel(gain) * band - bands[level]
             tempered[level] += change * F.adaptive_avg_pool2d(soft, band.shape[-1])
@@ -115,7 +115,7 @@ def _measure_artwork(
 ) -> Float[Tensor, "b 2"]:
     """Contrasts of parts of the artwork drawn as large as on the texture; ``own`` where it has no pixels fine enough or
     does not show them."""
-    shown = _is_one_of(exemplar.labels, members)
+    shown = is_one_of(exemplar.labels, members)
     factor = face_texels / max(face_size(exemplar.labels), 1.0)
     if shown.sum() < _FEWEST_PIXELS:
         return own
@@ -130,7 +130,3 @@ def _measure_artwork(
     contrasts = _measure_contrast(bands, F.pad(mask, padding)[0, 0])
     known = torch.arange(len(own), device=own.device)[:, None] >= missing
     return torch.where(known, contrasts, own)
-
-
-def _is_one_of(labels: Tensor, members: tuple[int, ...]) -> Bool[Tensor, "h w"]:
-    return torch.isin(labels, labels.new_tensor(members))

@@ -141,10 +141,10 @@ def _recolour_parts(
         given = texture[:, near].T
         recoloured = torch.zeros_like(given)
         for exemplar in exemplars:
-            ours, theirs = (_is_one_of(x, members) for x in (measured, exemplar.labels))
+            ours, theirs = (is_one_of(x, members) for x in (measured, exemplar.labels))
             if theirs.sum() < _FEWEST_COLOURS:
-                ours, theirs = (_is_one_of(x, _SKIN_PALETTE) for x in (measured, exemplar.labels))
-            ours = ours if ours.sum() >= _FEWEST_COLOURS else _is_one_of(labels, members)
+                ours, theirs = (is_one_of(x, _SKIN_PALETTE) for x in (measured, exemplar.labels))
+            ours = ours if ours.sum() >= _FEWEST_COLOURS else is_one_of(labels, members)
             source, target = (
                 colours[torch.randperm(len(colours), generator=generator)[:_COLOUR_SAMPLES].to(colours.device)]
                 for colours in (texture[:, ours].T, exemplar.image[:, theirs].T)
@@ -162,7 +162,7 @@ def _recolour_parts(
 
 def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> _Shares:
     """How much each palette has to say about each texel: soft borders."""
-    owned = {members: _is_one_of(labels, members) for members in _PALETTES}
+    owned = {members: is_one_of(labels, members) for members in _PALETTES}
     return {members: blur_mask(own[None].to(texture), _SOFT_BORDER) for members, own in owned.items() if own.any()}
 
 
@@ -171,9 +171,9 @@ def _share_by_colour(texture: Image, labels: Int[Tensor, "h w"], counted: Int[Te
     shares = _share_softly(texture, labels)
     if not {_HAIR_PALETTE, _SKIN_PALETTE} <= shares.keys():
         return shares
-    hair, skin = _is_one_of(labels, _HAIR_PALETTE), _is_one_of(labels, _SKIN_PALETTE)
+    hair, skin = is_one_of(labels, _HAIR_PALETTE), is_one_of(labels, _SKIN_PALETTE)
     density = blur_mask(hair[None].to(texture), _MIXED_BORDER)[0]
-    inner, seen = hair & (density > 0.99), _is_one_of(counted, _SKIN_PALETTE)
+    inner, seen = hair & (density > 0.99), is_one_of(counted, _SKIN_PALETTE)
     if min(inner.sum(), seen.sum()) < _FEWEST_COLOURS:
         return shares
     mean_hair, mean_skin = (texture[:, mask].mean(1)[:, None, None] for mask in (inner, seen))
@@ -188,7 +188,8 @@ def _share_by_colour(texture: Image, labels: Int[Tensor, "h w"], counted: Int[Te
     return shares | {_HAIR_PALETTE: share}
 
 
-def _is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
+def is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
+    """Where any of the parts is."""
     return torch.isin(labels, labels.new_tensor(members))
 
 
