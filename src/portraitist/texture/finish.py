@@ -28,7 +28,7 @@ from portraitist.texture.targets import (
 from portraitist.types import Image
 
 _CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
-_LEAST_SHARE, _LEAST_GAIN, _MOST_GAIN = 0.3, 0.5, 1.2
+_LEAST_SHARE, _LEAST_GAIN, _MOST_GAIN = 0.15, 0.5, 1.2
 _SOFT_BORDER = 48
 _VIEW_PX = 256
 _FEWEST_PIXELS = 30
