@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.texture.colours import decorrelate, recorrelate
 from portraitist.texture.palettes import blur_mask, is_one_of
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
-from portraitist.texture.rendering import mark_texels
-from portraitist.texture.semantics import EYELIDS, HAIR, NOSE, SKIN
+from portraitist.texture.semantics import EYELIDS, HAIR, NOSE, NOWHERE, SKIN
 from portraitist.texture.targets import (
-    FACE_REGIONS,
     StyleSource,
     Subject,
     face_size,
     look_around,
+    mark_face,
     measure_face,
-    select_faces,
 )
 from portraitist.types import Image
 
@@ -31,7 +30,18 @@ _CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width
 _LEAST_SHARE, _LEAST_GAIN, _MOST_GAIN = 0.15, 0.5, 1.2
 _SOFT_BORDER = 48
 _VIEW_PX = 256
-_FEWEST_PIXELS = 30
+_FEWEST_TEXELS = 30
+
+
+@dataclass(frozen=True)
+class _DrawnArtwork:
+    """An artwork as large as on the texture: fine bands, decorrelated, and parts. ``missing``: how many of the bands
+    are finer than its pixels. ``weight``: share in a mix of artworks."""
+
+    bands: list[Image]
+    labels: Int[Tensor, "t t"]
+    missing: int
+    weight: float
 
 
 def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
@@ -47,7 +57,8 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
     count = min(max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1), len(bands) - 1)
     starts, tempered = starts[:count], [band.clone() for band in bands[:count]]
     face_texels = _measure_face_texels(subject)
-    on_face = _mark_face(subject)
+    on_face = mark_face(subject.mesh, texture.shape[-1])
+    drawn = [_draw_artwork(exemplar, face_texels, count) for exemplar in exemplars]
     for members, softened, place in (
         ((SKIN, NOSE), (SKIN, NOSE, EYELIDS), on_face),
         ((HAIR,), (HAIR,), torch.ones_like(on_face)),
@@ -56,8 +67,8 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
         if not measured.any():
             continue
         before, after = _measure_contrast(starts, measured), _measure_contrast(bands[:count], measured)
-        found = [(_measure_artwork(art, members, face_texels, after), art.weight) for art in exemplars]
-        wanted = sum((contrast * weight for contrast, weight in found), torch.zeros_like(after))
+        found = [_measure_artwork(art, members, after) * art.weight for art in drawn]
+        wanted = torch.stack(found).sum(0)
         added = (after.square() - before.square()).clamp(min=1e-10)
         shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(_LEAST_SHARE, 1)
         shares = torch.where(after > before, shares, 1.0)
@@ -87,12 +98,6 @@ def _recorrelate(bands: Sequence[Image]) -> list[Image]:
     return [recorrelate(band.movedim(0, -1)).movedim(-1, 0) for band in bands]
 
 
-def _mark_face(subject: Subject) -> Bool[Tensor, "t t"]:
-    """Texels of the face."""
-    face_ids = mark_texels(subject.mesh, subject.labels.shape[-1])
-    return (face_ids >= 0) & select_faces(subject.mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
-
-
 def _measure_face_texels(subject: Subject) -> float:
     """Root of the area of the face, seen from the front, in texels."""
     (front,), _ = look_around(subject.mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
@@ -110,23 +115,25 @@ def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b
     return torch.stack(contrasts)
 
 
-def _measure_artwork(
-    exemplar: StyleSource, members: tuple[int, ...], face_texels: float, own: Float[Tensor, "b 2"]
-) -> Float[Tensor, "b 2"]:
-    """Contrasts of parts of the artwork drawn as large as on the texture; ``own`` where it has no pixels fine enough or
-    does not show them."""
-    shown = is_one_of(exemplar.labels, members)
+def _draw_artwork(exemplar: StyleSource, face_texels: float, count: int) -> _DrawnArtwork:
     factor = face_texels / max(face_size(exemplar.labels), 1.0)
-    if shown.sum() < _FEWEST_PIXELS:
-        return own
     missing = max(math.ceil(math.log2(factor)) - 1, 0)  # enlarged twofold there is still something to see
-    size = [max(round(side * factor), 32) for side in shown.shape]
+    size = [max(round(side * factor), 32) for side in exemplar.labels.shape]
     image = PatchPlaces.make(exemplar.labels).extend(exemplar.image)
     image = F.interpolate(image[None], size, mode="bilinear", antialias=True)
-    mask = F.interpolate(shown[None, None].float(), size, mode="nearest-exact")
+    labels = F.interpolate(exemplar.labels[None, None].float(), size, mode="nearest-exact")
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
-    bands = _decorrelate(build_pyramid(F.pad(image, padding, mode="replicate")[0])[: len(own)])
-    contrasts = _measure_contrast(bands, F.pad(mask, padding)[0, 0])
-    known = torch.arange(len(own), device=own.device)[:, None] >= missing
+    bands = _decorrelate(build_pyramid(F.pad(image, padding, mode="replicate")[0])[:count])
+    labels = F.pad(labels, padding, value=NOWHERE)[0, 0].long()
+    return _DrawnArtwork(bands, labels, missing, exemplar.weight)
+
+
+def _measure_artwork(drawn: _DrawnArtwork, members: tuple[int, ...], own: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:
+    """Contrasts of parts of the artwork; ``own`` where it has no pixels fine enough or does not show them."""
+    shown = is_one_of(drawn.labels, members)
+    if shown.sum() < _FEWEST_TEXELS:
+        return own
+    contrasts = _measure_contrast(drawn.bands, shown)
+    known = torch.arange(len(own), device=own.device)[:, None] >= drawn.missing
     return torch.where(known, contrasts, own)

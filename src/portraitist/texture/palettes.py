@@ -11,7 +11,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.texture.colours import limit_hues, transfer_colours
-from portraitist.texture.rendering import mark_texels
 from portraitist.texture.semantics import (
     BROWS,
     EYELIDS,
@@ -23,7 +22,7 @@ from portraitist.texture.semantics import (
     PARTS,
     SKIN,
 )
-from portraitist.texture.targets import FACE_REGIONS, StyleSource, select_faces
+from portraitist.texture.targets import StyleSource, mark_face
 from portraitist.types import Image, Mesh
 
 # The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may
@@ -107,9 +106,7 @@ def calm_hues(
     There, fewer views and no features hold the colours, and what the losses make up is motley: the strokes' light and
     dark are kept, but little of the change of hue.
     """
-    face_ids = mark_texels(mesh, texture.shape[-1])
-    face = ((face_ids >= 0) & select_faces(mesh, FACE_REGIONS)[face_ids.clamp(min=0)]).to(texture)
-    share = blur_mask(face[None], _SOFT_FACE)
+    share = blur_mask(mark_face(mesh, texture.shape[-1])[None].to(texture), _SOFT_FACE)
     change = texture - start
     luminance = change.mean(0, keepdim=True)
     calmed = luminance + _OUTSIDE_HUE * (change - luminance)

@@ -78,8 +78,8 @@ class View:
 
 @dataclass(frozen=True)
 class ViewBank:
-    """All cameras. ``near``: the paper's range of angles, framing the face. ``wide``: all round, framing
-    the head. ``face_px``: root of the face's area in the front view. ``uv_per_px``: median footprint of its pixels."""
+    """All cameras. ``near``: the paper's range of angles, framing the face. ``wide``: all round, framing the head.
+    ``face_px``: root of the face's area in the front view. ``uv_per_px``: median footprint of its pixels."""
 
     near: list[View]
     wide: list[View]
@@ -197,6 +197,12 @@ def mark_shown(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
     faces[torch.cat([fragments.face_ids[fragments.mask] for fragments in seen])] = True
     face_ids = mark_texels(mesh, size)
     return (face_ids >= 0) & faces[face_ids.clamp(min=0)]
+
+
+def mark_face(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
+    """Texels of the face in a texture of this side."""
+    face_ids = mark_texels(mesh, size)
+    return (face_ids >= 0) & select_faces(mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
 
 
 def measure_face(mesh: Mesh, front: Fragments) -> tuple[float, float]:
