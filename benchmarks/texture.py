@@ -37,6 +37,7 @@ from portraitist.files.images import image_to_uint8, save_image
 from portraitist.files.preview import Panel, draw_sheet
 from portraitist.reconstruction.person_mask import segment_person
 from portraitist.texture import optimization, targets
+from portraitist.texture.lighting import read_light
 from portraitist.texture.optimization import TextureConfig
 from portraitist.texture.rendering import mark_texels
 from portraitist.texture.semantics import SKIN, label_artwork, label_texels
@@ -120,8 +121,9 @@ def prepare(case: Case, models: Models) -> PreparedHead:
     config = dataclasses.replace(config, texture=dataclasses.replace(config.texture, strength=0.0))
     result = stylize(case.photo, case.art, models, config)
     person = segment_person(case.art, result.art_landmarks, models.segmenter)
-    labels = label_artwork(case.art, result.art_fit.mesh, result.art_fit.camera, result.art_landmarks.points, person)
-    sources = [cut_source(case.art, labels)]
+    mesh, camera = result.art_fit.mesh, result.art_fit.camera
+    labels = label_artwork(case.art, mesh, camera, result.art_landmarks.points, person)
+    sources = [cut_source(case.art, labels, light=read_light(case.art, labels, mesh, camera))]
     points = result.art_landmarks.points if case.points is None else case.points
     return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
 

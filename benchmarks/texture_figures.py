@@ -17,7 +17,7 @@ from portraitist.files.images import image_to_uint8
 from portraitist.texture import seams
 from portraitist.texture.colours import decorrelate
 from portraitist.texture.rendering import rasterize, render_view, shade, view_camera
-from portraitist.texture.semantics import BROWS, EYES, HAIR, LIPS, NOWHERE, label_texels
+from portraitist.texture.semantics import BROWS, EYES, HAIR, LIPS, label_texels
 from portraitist.texture.strotss import (
     colour_distances,
     cosine_distances,
@@ -27,7 +27,7 @@ from portraitist.texture.strotss import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.targets import FACE_REGIONS, StyleSource, mark_shown, select_faces
+from portraitist.texture.targets import FACE_REGIONS, StyleSource, select_faces, take_portrait
 from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Fragments
 
@@ -83,7 +83,6 @@ class Yardstick:
         colours = {name: result.art[:, labels == part].T for name, part in FEATURES.items()}
         person = embed_face(image_to_uint8(result.photo))
         texel_labels = label_texels(result.content.mesh, result.content.texture)
-        texel_labels = torch.where(mark_shown(mesh, texel_labels.shape[-1]), texel_labels, NOWHERE)
         return cls(result, vgg, source.ground, style, views, crops, person, colours, texel_labels)
 
     @torch.no_grad()
@@ -123,8 +122,9 @@ class Yardstick:
         }
 
     def measure_colour(self, texture: Tensor, name: str) -> float:
-        """Distance of a feature's mean colour, where it can be seen, from the artwork's, in sRGB units of 0..1."""
-        ours = texture[:, self.texel_labels == FEATURES[name]].T
+        """Distance of a feature's mean colour, as seen from the front, from the artwork's, in sRGB units of 0..1."""
+        portrait = take_portrait(self.result.stylized.mesh, texture, self.texel_labels)
+        ours = portrait.image[:, portrait.labels == FEATURES[name]].T
         theirs = self.art_colours[name]
         if not len(ours) or not len(theirs):
             return float("nan")

@@ -30,6 +30,7 @@ from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landma
 from portraitist.reconstruction.outline import fit_outline
 from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
 from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.texture.lighting import read_light
 from portraitist.texture.optimization import TextureConfig, stylize_texture
 from portraitist.texture.semantics import apply_style_mask, label_artwork
 from portraitist.texture.shading import even_shading
@@ -280,7 +281,8 @@ def _cut_sources(artworks: Sequence[_Artwork], config: TextureConfig, segmenter:
         image = even_shading(work.image, labels, mesh, camera, config.delight)
         if work.mask is not None:
             labels = apply_style_mask(labels, work.mask)
-        sources.append(cut_source(image, labels, work.weight / total))
+        light = read_light(image, labels, mesh, camera)
+        sources.append(cut_source(image, labels, work.weight / total, light))
     return sources
 
 

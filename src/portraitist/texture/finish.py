@@ -15,14 +15,16 @@ from portraitist.texture.colours import decorrelate, recorrelate
 from portraitist.texture.palettes import blur_mask, is_one_of
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
+from portraitist.texture.rendering import rasterize
 from portraitist.texture.semantics import EYELIDS, HAIR, NOSE, NOWHERE, SKIN
 from portraitist.texture.targets import (
     StyleSource,
     Subject,
     face_size,
-    look_around,
     mark_face,
     measure_face,
+    place_cameras,
+    take_portrait,
 )
 from portraitist.types import Image
 
@@ -59,6 +61,7 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
     face_texels = _measure_face_texels(subject)
     on_face = mark_face(subject.mesh, texture.shape[-1])
     drawn = [_draw_artwork(exemplar, face_texels, count) for exemplar in exemplars]
+    portrait = _draw_artwork(take_portrait(subject.mesh, texture, subject.labels), face_texels, count)
     for members, softened, place in (
         ((SKIN, NOSE), (SKIN, NOSE, EYELIDS), on_face),
         ((HAIR,), (HAIR,), torch.ones_like(on_face)),
@@ -67,8 +70,10 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
         if not measured.any():
             continue
         before, after = _measure_contrast(starts, measured), _measure_contrast(bands[:count], measured)
-        found = [_measure_artwork(art, members, after) * art.weight for art in drawn]
-        wanted = torch.stack(found).sum(0)
+        # In the layout, forms are stretched and have less contrast; fine ones lose some in the rendering instead.
+        seen = torch.maximum(_measure_artwork(portrait, members, after), after).clamp(min=1e-6)
+        found = [_measure_artwork(art, members, seen) * art.weight for art in drawn]
+        wanted = torch.stack(found).sum(0) * after / seen
         added = (after.square() - before.square()).clamp(min=1e-10)
         shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(_LEAST_SHARE, 1)
         shares = torch.where(after > before, shares, 1.0)
@@ -100,8 +105,8 @@ def _recorrelate(bands: Sequence[Image]) -> list[Image]:
 
 def _measure_face_texels(subject: Subject) -> float:
     """Root of the area of the face, seen from the front, in texels."""
-    (front,), _ = look_around(subject.mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
-    face_px, uv_per_px = measure_face(subject.mesh, front)
+    (front,), _ = place_cameras(subject.mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
+    face_px, uv_per_px = measure_face(subject.mesh, rasterize(subject.mesh, front))
     return face_px * uv_per_px * subject.labels.shape[-1]
 
 

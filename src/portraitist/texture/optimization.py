@@ -10,18 +10,21 @@ import torch.nn.functional as F
 
 from portraitist.texture.descent import PlainDescent, PyramidDescent
 from portraitist.texture.finish import temper_lines
+from portraitist.texture.lighting import carry_light
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.palettes import (
+    TONE_SIDE,
     PartStrengths,
     calm_hues,
     keep_colours,
     match_colours,
+    match_tones,
     spread_strengths,
 )
 from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
-from portraitist.texture.semantics import EYES, MOUTH, NOWHERE, label_texels
+from portraitist.texture.semantics import EYES, MOUTH, label_texels
 from portraitist.texture.strokes import Report, paint_strokes
 from portraitist.texture.targets import (
     Style,
@@ -29,16 +32,15 @@ from portraitist.texture.targets import (
     Subject,
     ViewBank,
     make_view_bank,
-    mark_shown,
     mix_grounds,
     sample_style,
+    take_portrait,
 )
 from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.8)
 _LINE_SIDE, _FEWEST_LINES = 256, 2  # the coarsest level that holds lines, and how many do at least
-_TONE_SIDE = 32  # the finest level that holds light and shade
 _LINE_RATE, _LINE_MOMENTUM, _TONE_RATE = 2.0, 0.5, 3.0  # rates: times ``learning_rate``
 
 
@@ -130,12 +132,12 @@ def stylize_texture(
     if config.strength == 0:
         return content_texture
     labels = label_texels(mesh, content_texture)
-    shown = torch.where(mark_shown(mesh, content_texture.shape[-1]), labels, NOWHERE)
+    portrait = take_portrait(mesh, content_texture, labels)
     if config.keep_colours:
-        exemplars = keep_colours(exemplars, content_texture, shown, generator)
+        exemplars = keep_colours(exemplars, portrait, generator)
     start = content_texture
     if config.lines_only:
-        start = match_colours(content_texture, labels, shown, exemplars, generator)
+        start = match_colours(content_texture, labels, portrait, exemplars, generator)
     subject = Subject(mesh, content_texture, start, labels)
 
     done = 0
@@ -150,7 +152,8 @@ def stylize_texture(
     if config.lines_only:
         texture = optimiser.draw_lines()
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
-        texture = temper_lines(texture, subject, exemplars)
+        texture = carry_light(temper_lines(texture, subject, exemplars), subject, exemplars)
+        texture = match_tones(texture, labels, take_portrait(mesh, texture, labels), exemplars, generator)
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
     else:
         texture = optimiser.change_texels()
@@ -189,7 +192,7 @@ class _Optimiser:
         first = min(find_finest(self.subject.start, bank.uv_per_px), len(bands) - 1)
         levels = [band.clone() for band in bands[first:]]
         lines = levels[: max(sum(level.shape[-1] >= _LINE_SIDE for level in levels), _FEWEST_LINES)]
-        tones = [level for level in levels[len(lines) :] if level.shape[-1] <= _TONE_SIDE]
+        tones = [level for level in levels[len(lines) :] if level.shape[-1] <= TONE_SIDE]
         rate = config.learning_rate
         descents = [PyramidDescent(lines, _LINE_RATE * rate, config.steps, _LINE_MOMENTUM)]
         descents.append(PyramidDescent(tones, _TONE_RATE * rate, config.steps))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.texture.colours import limit_hues, transfer_colours
+from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.semantics import (
     BROWS,
     EYELIDS,
@@ -32,6 +33,8 @@ _PALETTES = (_SKIN_PALETTE, (LIPS,), (BROWS,), (EYES,), _HAIR_PALETTE)
 _COLOUR_SAMPLES, _FEWEST_COLOURS = 20_000, 30
 _SOFT_BORDER, _SOFT_FACE = 64, 48  # of the texture's side: widths over which recolouring fades
 _OUTSIDE_HUE = 0.2
+TONE_SIDE = 32
+"""The finest level of a texture's pyramid that holds light and shade."""
 # Along the edge of the hair, so wide, hairs and skin mix in a texel; how far from skin's colour to hair's it must be to
 # hold any hair, and to hold nothing else; and how far apart the two must be to tell.
 _MIXED_BORDER, _SOME_HAIR, _ALL_HAIR, _APART = 24, 0.25, 0.85, 0.2
@@ -58,30 +61,42 @@ class PartStrengths:
 def match_colours(
     texture: Image,
     labels: Int[Tensor, "t t"],
-    shown: Int[Tensor, "t t"],
+    portrait: StyleSource,
     exemplars: Sequence[StyleSource],
     generator: torch.Generator,
 ) -> Image:
     """The texture recoloured, part by part, as it takes to give each part the colours that it has in the artwork.
 
-    ``labels``: part of every texel; ``shown``: the same where they can be seen. The inside of lips and the back of
-    eyeballs are recoloured, but do not count: an artwork does not show them.
+    ``labels``: part of every texel. ``portrait``: `take_portrait` of the texture. The inside of lips, the back of
+    eyeballs, neck and ears are recoloured, but do not count: an artwork does not show them.
     """
-    return _recolour_parts(texture, labels, shown, exemplars, transfer_colours, generator)
+    return _recolour_parts(texture, labels, portrait, exemplars, transfer_colours, generator)
+
+
+def match_tones(
+    texture: Image,
+    labels: Int[Tensor, "t t"],
+    portrait: StyleSource,
+    exemplars: Sequence[StyleSource],
+    generator: torch.Generator,
+) -> Image:
+    """`match_colours` of broad light and shade only: what the optimisation has let drift, without its lines."""
+    bands = build_pyramid(texture)
+    matched = build_pyramid(match_colours(texture, labels, portrait, exemplars, generator))
+    mixed = [new if new.shape[-1] <= TONE_SIDE else old for old, new in zip(bands, matched, strict=True)]
+    return fold_pyramid(mixed).clamp(0, 1)
 
 
 def keep_colours(
-    exemplars: Sequence[StyleSource], texture: Image, labels: Int[Tensor, "t t"], generator: torch.Generator
+    exemplars: Sequence[StyleSource], portrait: StyleSource, generator: torch.Generator
 ) -> list[StyleSource]:
-    """The exemplars in the sitter's own colours, part by part: their strokes without their palette. ``labels``: part of
-    every texel that can be seen."""
+    """The exemplars in the colours of the sitter's portrait, part by part: their strokes without their palette."""
     recoloured = []
     for exemplar in exemplars:
-        sitter = replace(exemplar, image=texture, labels=labels, weight=1.0)
-        image = _recolour_parts(exemplar.image, exemplar.labels, exemplar.labels, [sitter], transfer_colours, generator)
+        image = _recolour_parts(exemplar.image, exemplar.labels, exemplar, [portrait], transfer_colours, generator)
         ground = image[:, exemplar.labels >= 0].mean(1)
         image = torch.where(exemplar.labels >= 0, image, ground[:, None, None])
-        recoloured.append(replace(exemplar, image=image, ground=ground))
+        recoloured.append(replace(exemplar, image=image, ground=ground, light=None))
     return recoloured
 
 
@@ -119,36 +134,33 @@ def calm_hues(
 def _recolour_parts(
     texture: Image,
     labels: Int[Tensor, "h w"],
-    counted: Int[Tensor, "h w"] | None,
+    portrait: StyleSource | None,
     exemplars: Sequence[StyleSource],
     recolour: Recolouring,
     generator: torch.Generator,
 ) -> Image:
     """Every part recoloured on its own, with soft borders; mean over the exemplars by their weights.
 
-    ``counted``: ``labels`` where a part's own colours are measured; None for a texture that has the artwork's colours
-    already, in which they tell nothing about what is hair. A part that an artwork does not show is recoloured as its
-    skin is.
+    ``portrait``: where a part's own colours are measured; None for a texture that has the artwork's colours already,
+    in which they tell nothing about what is hair. A part that an artwork does not show is recoloured as its skin is.
     """
     total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
-    shares = _share_softly(texture, labels) if counted is None else _share_by_colour(texture, labels, counted)
-    measured = labels if counted is None else counted
+    shares = _share_by_colour(texture, labels, portrait) if portrait else _share_softly(texture, labels)
+    measured, measured_labels = (portrait.image, portrait.labels) if portrait else (texture, labels)
     for members, share in shares.items():
         near = share[0] > 0
         given = texture[:, near].T
         recoloured = torch.zeros_like(given)
         for exemplar in exemplars:
-            ours, theirs = (is_one_of(x, members) for x in (measured, exemplar.labels))
+            ours, theirs = (is_one_of(x, members) for x in (measured_labels, exemplar.labels))
             if theirs.sum() < _FEWEST_COLOURS:
-                ours, theirs = (is_one_of(x, _SKIN_PALETTE) for x in (measured, exemplar.labels))
-            ours = ours if ours.sum() >= _FEWEST_COLOURS else is_one_of(labels, members)
+                ours, theirs = (is_one_of(x, _SKIN_PALETTE) for x in (measured_labels, exemplar.labels))
+            own = measured[:, ours] if ours.sum() >= _FEWEST_COLOURS else texture[:, is_one_of(labels, members)]
             source, target = (
                 colours[torch.randperm(len(colours), generator=generator)[:_COLOUR_SAMPLES].to(colours.device)]
-                for colours in (texture[:, ours].T, exemplar.image[:, theirs].T)
+                for colours in (own.T, exemplar.image[:, theirs].T)
             )
-            if (
-                members == _HAIR_PALETTE and counted is not None
-            ):  # what hair there is in a mixed texel is no lighter than elsewhere
+            if members == _HAIR_PALETTE and portrait:  # the hair in a mixed texel is no lighter than elsewhere
                 darkened = given * (source.mean(1).median() / given.mean(1, keepdim=True).clamp(min=1e-4)).clamp(max=1)
                 given = torch.where((share[0, near] < 1)[:, None], darkened, given)
             recoloured = recoloured + exemplar.weight * recolour(given, source, target)
@@ -163,17 +175,17 @@ def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> _Shares:
     return {members: blur_mask(own[None].to(texture), _SOFT_BORDER) for members, own in owned.items() if own.any()}
 
 
-def _share_by_colour(texture: Image, labels: Int[Tensor, "h w"], counted: Int[Tensor, "h w"]) -> _Shares:
+def _share_by_colour(texture: Image, labels: Int[Tensor, "h w"], portrait: StyleSource) -> _Shares:
     """`_share_softly`, but between hair and skin by what they look like."""
     shares = _share_softly(texture, labels)
     if not {_HAIR_PALETTE, _SKIN_PALETTE} <= shares.keys():
         return shares
     hair, skin = is_one_of(labels, _HAIR_PALETTE), is_one_of(labels, _SKIN_PALETTE)
     density = blur_mask(hair[None].to(texture), _MIXED_BORDER)[0]
-    inner, seen = hair & (density > 0.99), is_one_of(counted, _SKIN_PALETTE)
+    inner, seen = hair & (density > 0.99), is_one_of(portrait.labels, _SKIN_PALETTE)
     if min(inner.sum(), seen.sum()) < _FEWEST_COLOURS:
         return shares
-    mean_hair, mean_skin = (texture[:, mask].mean(1)[:, None, None] for mask in (inner, seen))
+    mean_hair, mean_skin = texture[:, inner].mean(1)[:, None, None], portrait.image[:, seen].mean(1)[:, None, None]
     apart = mean_hair - mean_skin
     if apart.norm() < _APART:
         return shares
@@ -190,7 +202,9 @@ def is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
     return torch.isin(labels, labels.new_tensor(members))
 
 
-def blur_mask(mask: Tensor, parts: int) -> Tensor:
+def blur_mask(mask: Float[Tensor, "1 h w"], parts: int) -> Float[Tensor, "1 h w"]:
     """Box mean over one of ``parts`` of the side."""
     width = mask.shape[-1] // parts | 1
-    return F.avg_pool2d(mask[None], width, stride=1, padding=width // 2, count_include_pad=False)[0]
+    # Running sums: pooling would take a hundred times as long.
+    blurred = cv2.blur(mask[0].float().cpu().numpy(), (width, width), borderType=cv2.BORDER_REFLECT)
+    return torch.from_numpy(blurred)[None].to(mask)

@@ -6,6 +6,8 @@ view and `shade` is the only differentiable step. No light and no shading model,
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -149,7 +151,14 @@ def render_view(
 
 def mark_texels(mesh: Mesh, texture_size: int) -> Int[Tensor, "t t"]:
     """Face id at each texel's centre, -1 outside the UV islands. Where faces overlap, one of them."""
-    corner_uvs = mesh.uvs[mesh.uv_faces] * texture_size
-    flat = torch.cat([corner_uvs, torch.zeros_like(corner_uvs[..., :1])], dim=-1)
-    face_ids, _, _ = _cast_parallel_rays(flat.cpu().numpy(), (texture_size, texture_size))
-    return torch.from_numpy(face_ids).to(mesh.faces)
+    corner_uvs = mesh.uvs[mesh.uv_faces].cpu().numpy().astype(np.float32)
+    face_ids = _mark_layout(corner_uvs.tobytes(), texture_size)
+    return torch.from_numpy(face_ids.copy()).to(mesh.faces)
+
+
+@lru_cache(maxsize=2)
+def _mark_layout(corner_uvs: bytes, texture_size: int) -> Int[np.ndarray, "t t"]:
+    """All heads have one layout, and a stage asks many times."""
+    corners_px = np.frombuffer(corner_uvs, np.float32).reshape(-1, 3, 2) * texture_size
+    flat = np.concatenate([corners_px, np.zeros_like(corners_px[..., :1])], axis=-1)
+    return _cast_parallel_rays(flat, (texture_size, texture_size))[0]

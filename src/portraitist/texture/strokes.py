@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +11,15 @@ import torch.nn.functional as F
 from portraitist.texture.descent import PyramidDescent
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
-from portraitist.texture.rendering import shade
+from portraitist.texture.rendering import rasterize, shade
 from portraitist.texture.semantics import BROWS, EYES, LIPS, MOUTH
 from portraitist.texture.targets import (
     StyleSource,
     Subject,
     find_places,
-    look_around,
     measure_face,
     mix_grounds,
+    place_cameras,
     resize_source,
 )
 from portraitist.types import Fragments, Image
@@ -51,8 +52,8 @@ def paint_strokes(
     if not steps:
         return texture
     mesh, ground = subject.mesh, mix_grounds(exemplars)
-    near, wide = look_around(mesh, view_px, _NEAR_VIEWS, all_round=True, generator=generator)
-    face_px, uv_per_px = measure_face(mesh, near[0])
+    near, wide = place_cameras(mesh, view_px, _NEAR_VIEWS, all_round=True, generator=generator)
+    face_px, uv_per_px = measure_face(mesh, rasterize(mesh, near[0]))
     sources = []
     for exemplar in exemplars:
         image, labels = resize_source(exemplar, face_px)
@@ -61,10 +62,11 @@ def paint_strokes(
     def blur(picture: Image) -> Image:
         return F.avg_pool2d(picture[None], _HELD_PX)[0]
 
-    def observe(seen: Fragments, all_skin: bool) -> tuple[Fragments, PatchPlaces, Image]:
-        return seen, find_places(subject, seen, _LEFT_OUT, all_skin), blur(shade(seen, texture, ground))
+    @cache  # few steps: not every camera gets its turn
+    def observe(is_wide: bool, index: int) -> tuple[Fragments, PatchPlaces, Image]:
+        seen = rasterize(mesh, (wide if is_wide else near)[index])
+        return seen, find_places(subject, seen, _LEFT_OUT, all_skin=is_wide), blur(shade(seen, texture, ground))
 
-    views, views_wide = [observe(seen, False) for seen in near], [observe(seen, True) for seen in wide]
     bands = build_pyramid(texture)
     last = len(bands) - 1  # the low-pass rest
     first = min(find_finest(texture, uv_per_px), last)
@@ -75,8 +77,9 @@ def paint_strokes(
     rest = fold_pyramid(bands[end:])
     descent = PyramidDescent(levels, _LEARNING_RATE, steps)
     for _ in range(steps):
-        bank = views_wide if torch.rand((), generator=generator) < _WIDE_SHARE else views
-        seen, places, before = bank[int(torch.randint(len(bank), (), generator=generator))]
+        is_wide = bool(torch.rand((), generator=generator) < _WIDE_SHARE)
+        index = int(torch.randint(len(wide if is_wide else near), (), generator=generator))
+        seen, places, before = observe(is_wide, index)
         current = fold_pyramid([*finer, *levels, rest])
         image = shade(seen, current, ground)
         tone, strokes = patch_distances(image, places, sources, generator)

@@ -15,7 +15,7 @@ from portraitist.texture.rendering import mark_texels, rasterize, shade, view_ca
 from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, label_faces, mismatch_costs
 from portraitist.texture.strotss import sample_points, unit_rows
 from portraitist.texture.vgg import VGG, sample_hypercolumns
-from portraitist.types import REGIONS, Fragments, Image, Mesh
+from portraitist.types import REGIONS, Camera, Fragments, Image, Mesh
 
 FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
 _FEATURE_REGIONS = ("lips", "eyelids", "brows", "eyeballs", "mouth_inside", "teeth")
@@ -23,7 +23,6 @@ _MAX_YAW_DEG, _MAX_PITCH_DEG = 30.0, 20.0
 # Beyond the paper: who turns the head round must not find a photo-like back. (yaw_deg, pitch_deg)
 _WIDE_VIEWS = ((-80.0, 0.0), (80.0, 0.0), (-140.0, 15.0), (140.0, 15.0), (180.0, -20.0), (0.0, 70.0), (0.0, -65.0))
 _MOST_ENLARGEMENT = 2.0
-_SHOWN_PX = 512
 _STYLE_POINTS, _FEATURE_BONUS, _HAIR_SHARE, _VIEW_POINTS = 3072, 192, 0.4, 1536
 
 
@@ -31,12 +30,13 @@ _STYLE_POINTS, _FEATURE_BONUS, _HAIR_SHARE, _VIEW_POINTS = 3072, 192, 0.4, 1536
 class StyleSource:
     """The artwork cut to its head. ``labels``: part of each pixel, see `semantics`. ``ground``: the face's mean colour;
     it stands in for all that is `NOWHERE`, here and around the rendered heads, so that no background gets into a
-    hypercolumn. ``weight``: share in a mix of artworks."""
+    hypercolumn. ``weight``: share in a mix of artworks. ``light``: see `lighting.read_light`."""
 
     image: Image
     labels: Int[Tensor, "h w"]
     ground: Float[Tensor, "3"]
     weight: float
+    light: Float[Tensor, "4 g g"] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ class ViewBank:
         return views[int(torch.randint(len(views), (), generator=generator))]
 
 
-def cut_source(art: Image, labels: Int[Tensor, "h w"], weight: float = 1.0) -> StyleSource:
+def cut_source(
+    art: Image, labels: Int[Tensor, "h w"], weight: float = 1.0, light: Float[Tensor, "4 g g"] | None = None
+) -> StyleSource:
     """Crop the artwork to its head with an eighth of margin. Raises ValueError when no pixel has a part."""
     rows, columns = torch.nonzero(labels >= 0, as_tuple=True)
     if not len(rows):
@@ -105,7 +107,7 @@ def cut_source(art: Image, labels: Int[Tensor, "h w"], weight: float = 1.0) -> S
     image, labels = art[(slice(None), *box)], labels[box]
     face = (labels >= 0) & (labels != HAIR)
     ground = image[:, face if face.any() else labels >= 0].mean(1)
-    return StyleSource(torch.where(labels >= 0, image, ground[:, None, None]), labels, ground, weight)
+    return StyleSource(torch.where(labels >= 0, image, ground[:, None, None]), labels, ground, weight, light)
 
 
 def mix_grounds(exemplars: Sequence[StyleSource]) -> Float[Tensor, "3"]:
@@ -169,9 +171,10 @@ def make_view_bank(
     all_round: bool,
     generator: torch.Generator,
 ) -> ViewBank:
-    """Observe the subject in `look_around`'s views."""
+    """Observe the subject through `place_cameras`."""
     mesh = subject.mesh
-    near, wide = look_around(mesh, size_px, near_count, all_round, generator)
+    cameras = place_cameras(mesh, size_px, near_count, all_round, generator)
+    near, wide = ([rasterize(mesh, camera) for camera in bank] for bank in cameras)
     return ViewBank(
         [observe(subject, fragments, ground, vgg, generator) for fragments in near],
         [observe(subject, fragments, ground, vgg, generator) for fragments in wide],
@@ -179,24 +182,25 @@ def make_view_bank(
     )
 
 
-def look_around(
+def place_cameras(
     mesh: Mesh, size_px: int, near_count: int, all_round: bool, generator: torch.Generator
-) -> tuple[list[Fragments], list[Fragments]]:
+) -> tuple[list[Camera], list[Camera]]:
     """The front and ``near_count`` - 1 random views within +-30 deg x +-20 deg, and if ``all_round`` the wide views."""
     face = mesh.vertices[torch.unique(mesh.faces[select_faces(mesh, FACE_REGIONS)])]
-    near = [rasterize(mesh, view_camera(face, *angles, size_px)) for angles in _draw_angles(near_count, generator)]
-    return near, [rasterize(mesh, view_camera(mesh.vertices, *angles, size_px)) for angles in _WIDE_VIEWS if all_round]
+    near = [view_camera(face, *angles, size_px) for angles in _draw_angles(near_count, generator)]
+    return near, [view_camera(mesh.vertices, *angles, size_px) for angles in _WIDE_VIEWS if all_round]
 
 
-def mark_shown(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
-    """Texels of a texture of this side that can be seen from the front or from 30 degrees to either side."""
-    seen = [
-        rasterize(mesh, view_camera(mesh.vertices, yaw, 0.0, _SHOWN_PX)) for yaw in (-_MAX_YAW_DEG, 0.0, _MAX_YAW_DEG)
-    ]
-    faces = torch.zeros(len(mesh.faces), dtype=torch.bool, device=mesh.faces.device)
-    faces[torch.cat([fragments.face_ids[fragments.mask] for fragments in seen])] = True
-    face_ids = mark_texels(mesh, size)
-    return (face_ids >= 0) & faces[face_ids.clamp(min=0)]
+def take_portrait(mesh: Mesh, texture: Image, labels: Int[Tensor, "t t"]) -> StyleSource:
+    """The head from the front as if it were an artwork: face and hair, every part as large as one sees it.
+
+    In the texture itself, neck and ears and the sides of the face would count for more than they do in a picture.
+    """
+    fragments = rasterize(mesh, view_camera(mesh.vertices, 0.0, 0.0, texture.shape[-1]))
+    seen = _look_up_labels(mesh, labels, fragments)
+    face = select_faces(mesh, FACE_REGIONS)[fragments.face_ids.clamp(min=0)]
+    picture = shade(fragments, texture, texture.new_zeros(3))
+    return cut_source(picture, torch.where(face | (seen == HAIR), seen, NOWHERE))
 
 
 def mark_face(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
@@ -222,7 +226,7 @@ def observe(
     in_face = select_faces(subject.mesh, FACE_REGIONS)
     points = _spread_points(subject.mesh, fragments, generator)
     columns, rows = points.long().unbind(1)
-    labels = _look_up_labels(subject, fragments)
+    labels = _look_up_labels(subject.mesh, subject.labels, fragments)
     content_maps = vgg(shade(fragments, subject.content, ground))
     return View(
         fragments=fragments,
@@ -238,7 +242,7 @@ def find_places(
 ) -> PatchPlaces:
     """Where patches are compared in a view: parts of the face but those ``left_out``, and hair. Ears and neck are skin
     unlike what an artwork's face shows, and are compared only if ``all_skin``."""
-    labels = _look_up_labels(subject, fragments)
+    labels = _look_up_labels(subject.mesh, subject.labels, fragments)
     if not all_skin:
         face = select_faces(subject.mesh, FACE_REGIONS)[fragments.face_ids.clamp(min=0)]
         labels = torch.where(face | (labels == HAIR), labels, NOWHERE)
@@ -246,12 +250,12 @@ def find_places(
     return PatchPlaces.make(labels, fragments.mask)
 
 
-def _look_up_labels(subject: Subject, fragments: Fragments) -> Int[Tensor, "h w"]:
+def _look_up_labels(mesh: Mesh, labels: Int[Tensor, "t t"], fragments: Fragments) -> Int[Tensor, "h w"]:
     """Part that each pixel shows: that of its nearest texel, or of its face where that texel is beside the island."""
-    side = subject.labels.shape[-1]
+    side = labels.shape[-1]
     columns, rows = (fragments.uv * side).long().clamp(0, side - 1).unbind(-1)
-    labels, faces = subject.labels[rows, columns], label_faces(subject.mesh)[fragments.face_ids.clamp(min=0)]
-    return torch.where(fragments.mask, torch.where(labels >= 0, labels, faces), NOWHERE)
+    seen, faces = labels[rows, columns], label_faces(mesh)[fragments.face_ids.clamp(min=0)]
+    return torch.where(fragments.mask, torch.where(seen >= 0, seen, faces), NOWHERE)
 
 
 def _draw_angles(count: int, generator: torch.Generator) -> list[tuple[float, float]]:

@@ -1,0 +1,126 @@
+"""Light and shade of an artwork on the head: on the same side, where it belongs, and without the artwork's lines."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from portraitist.texture.lighting import carry_light, read_light
+from portraitist.texture.palettes import keep_colours, match_tones
+from portraitist.texture.rendering import mark_texels, rasterize, shade, view_camera
+from portraitist.texture.semantics import EYES, HAIR, NOWHERE, SKIN, label_artwork, label_faces
+from portraitist.texture.targets import Subject, cut_source, mark_face, take_portrait
+
+SIZE, MIDDLE = 256, 0.025  # texels; metres from the nose that count as neither side
+
+
+@pytest.fixture(scope="module")
+def subject(model):
+    """The mean head in one colour; a light skin, dark eyes."""
+    mesh = model.template
+    ids = mark_texels(mesh, SIZE)
+    labels = torch.where(ids >= 0, label_faces(mesh)[ids.clamp(min=0)], NOWHERE)
+    texture = torch.where(labels == EYES, 0.2, 0.6).expand(3, SIZE, SIZE).clone()
+    return Subject(mesh, texture, texture, labels)
+
+
+def paint_side(subject, model, yaw_deg: float = 0.0):
+    """The head's own picture with one half of it in the dark, as an artwork that has light."""
+    camera = view_camera(subject.mesh.vertices, yaw_deg, 0.0, 300)
+    seen = rasterize(subject.mesh, camera)
+    points = camera.project(model.landmarks68.positions(subject.mesh.vertices, subject.mesh.faces))
+    labels = label_artwork(shade(seen, subject.content, torch.ones(3)), subject.mesh, camera, points)
+    art = shade(seen, torch.where(find_across(subject) < 0, 0.4, 1.0) * subject.content, torch.ones(3))
+    return cut_source(art, labels, light=read_light(art, labels, subject.mesh, camera))
+
+
+def find_across(subject):
+    """How far right each texel lies on the head."""
+    return subject.mesh.vertices[subject.mesh.faces].mean(1)[:, 0][mark_texels(subject.mesh, SIZE).clamp(min=0)]
+
+
+def measure_halves(subject, texture) -> tuple[float, float]:
+    """Mean of the face's skin left and right of the nose, as the front view has it."""
+    across, face = find_across(subject), mark_face(subject.mesh, SIZE) & (subject.labels == SKIN)
+    return tuple(texture[:, face & side].mean().item() for side in (across < -MIDDLE, across > MIDDLE))
+
+
+@pytest.mark.parametrize("yaw_deg", [0.0, 25.0])
+def test_shade_comes_on_the_side_where_the_artwork_has_it(subject, model, yaw_deg):
+    source = paint_side(subject, model, yaw_deg)
+    lit = carry_light(subject.content, subject, [source])
+    left, right = measure_halves(subject, lit)
+    assert left == pytest.approx(0.6 * 0.4, abs=0.08)
+    assert right == pytest.approx(0.6, abs=0.05)
+    middle = lit[:, subject.labels == EYES] - subject.content[:, subject.labels == EYES]
+    assert middle.abs().mean() < 0.02  # eyes keep their light
+
+
+def test_light_has_no_lines(subject, model):
+    source = paint_side(subject, model)
+    light = source.light.clone()
+    light[:3] += 0.4 * (torch.rand(light[:3].shape, generator=torch.Generator().manual_seed(0)) - 0.5)
+    noisy = carry_light(subject.content, subject, [dataclasses.replace(source, light=light)])
+    smooth = carry_light(subject.content, subject, [source])
+    assert (noisy - smooth).abs().mean() < 0.02
+
+
+def test_without_light_nothing_changes(subject, model):
+    source = paint_side(subject, model)
+    dark = dataclasses.replace(source, light=None)
+    assert torch.equal(carry_light(subject.content, subject, [dark]), subject.content)
+    unseen = dataclasses.replace(source, light=torch.zeros_like(source.light))
+    assert torch.equal(carry_light(subject.content, subject, [unseen]), subject.content)
+    generator = torch.Generator().manual_seed(0)
+    portrait = take_portrait(subject.mesh, subject.content, subject.labels)
+    assert keep_colours([source], portrait, generator)[0].light is None
+
+
+def test_light_is_mixed_by_weight(subject, model):
+    source = paint_side(subject, model)
+    even = cut_source(source.image, source.labels, light=read_own_light(subject, model))
+    mixed = carry_light(
+        subject.content, subject, [dataclasses.replace(source, weight=0.5), dataclasses.replace(even, weight=0.5)]
+    )
+    whole = carry_light(subject.content, subject, [source])
+    assert measure_halves(subject, mixed)[0] == pytest.approx((0.6 + measure_halves(subject, whole)[0]) / 2, abs=0.03)
+
+
+def read_own_light(subject, model):
+    camera = view_camera(subject.mesh.vertices, 0.0, 0.0, 300)
+    points = camera.project(model.landmarks68.positions(subject.mesh.vertices, subject.mesh.faces))
+    art = shade(rasterize(subject.mesh, camera), subject.content, torch.ones(3))
+    return read_light(art, label_artwork(art, subject.mesh, camera, points), subject.mesh, camera)
+
+
+def test_tones_are_matched_and_lines_stay(subject):
+    generator = torch.Generator().manual_seed(0)
+    lines = 0.1 * (torch.rand(3, SIZE, SIZE, generator=generator) - 0.5)
+    texture = subject.content + lines
+    art = torch.rand(3, 64, 64, generator=generator) * 0.2 + torch.tensor([0.5, 0.3, 0.2])[:, None, None]
+    labels = torch.full((64, 64), SKIN)
+    labels[:8] = HAIR
+    portrait = take_portrait(subject.mesh, texture, subject.labels)
+    matched = match_tones(texture, subject.labels, portrait, [cut_source(art, labels)], generator)
+    face = mark_face(subject.mesh, SIZE) & (subject.labels == SKIN)
+    assert (matched[:, face].mean(1) - art.mean((1, 2))).abs().max() < 0.05
+
+    def fine(image):
+        return image - F.avg_pool2d(image[None], 9, stride=1, padding=4)[0]
+
+    change = fine(matched) - fine(texture)
+    assert change[:, face].std() < 0.1 * fine(texture)[:, face].std()
+
+
+def test_a_portrait_shows_face_and_hair_only(subject):
+    texture = torch.zeros(3, SIZE, SIZE)
+    face = mark_face(subject.mesh, SIZE)
+    texture[0][face | (subject.labels == HAIR)] = 1.0
+    texture[1][~face & (subject.labels == SKIN)] = 1.0  # neck and ears
+    portrait = take_portrait(subject.mesh, texture, subject.labels)
+    shown = portrait.image[:, portrait.labels == SKIN]
+    assert shown[0].mean() > 0.97
+    assert shown[1].mean() < 0.03
