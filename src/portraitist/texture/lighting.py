@@ -22,7 +22,8 @@ from portraitist.texture.semantics import BROWS, EYELIDS, LIPS, NOSE, SKIN
 from portraitist.texture.targets import FACE_REGIONS, StyleSource, Subject, mark_face, select_faces
 from portraitist.types import Camera, Image, Mesh
 
-_SIDE, _BLUR = 64, 4.0  # cells along the layout's side; of them: a face is some thirty wide
+_SIDE = 64  # cells along the layout; a face is some thirty wide
+_BLUR, _FAR_BLUR = 3.0, 8.0  # cells; beyond what an artwork shows
 _MEASURED, _LIT = (SKIN, NOSE, EYELIDS), (SKIN, NOSE, EYELIDS, LIPS, BROWS)
 _COVERED, _FEWEST_CELLS = 0.2, 50
 _SOFT_BORDER = 48
@@ -61,8 +62,9 @@ def carry_light(texture: Image, subject: Subject, exemplars: Sequence[StyleSourc
 
 
 def _spread(values: Float[Tensor, "c g g"], known: Bool[Tensor, "g g"]) -> Float[Tensor, "c g g"]:
-    """Smooth field through the values of the ``known`` cells; the others take that of the nearest."""
+    """Smooth field through the values of the ``known`` cells; the others take the mean of those nearest to them."""
     unknown = ~known.cpu().numpy()
     rows, columns = np.asarray(distance_transform_edt(unknown, return_distances=False, return_indices=True))
     filled = values.cpu().numpy()[:, rows, columns]
-    return torch.from_numpy(np.stack([cv2.GaussianBlur(channel, (0, 0), _BLUR) for channel in filled])).to(values)
+    fields = [np.where(unknown, cv2.GaussianBlur(channel, (0, 0), _FAR_BLUR), channel) for channel in filled]
+    return torch.from_numpy(np.stack([cv2.GaussianBlur(field, (0, 0), _BLUR) for field in fields])).to(values)

@@ -61,7 +61,7 @@ class TextureConfig:
     strength: float = 1.0
     texture_size: int = 1024
     view_px: int = 256
-    steps: int = 150
+    steps: int = 130
     samples: int = 384
     weights: Weights = field(default_factory=lambda: _GUIDED)
     near_views: int = 10
