@@ -25,7 +25,7 @@ from portraitist.types import Camera, Image, Mesh
 _SIDE = 64  # cells along the layout; a face is some thirty wide
 _BLUR, _FAR_BLUR = 3.0, 8.0  # cells; beyond what an artwork shows
 _MEASURED, _LIT = (SKIN, NOSE, EYELIDS), (SKIN, NOSE, EYELIDS, LIPS, BROWS)
-_COVERED, _FEWEST_CELLS = 0.2, 50
+_COVERED, _FEWEST_CELLS, _EDGE = 0.2, 50, 5
 _SOFT_BORDER = 48
 
 
@@ -62,8 +62,12 @@ def carry_light(texture: Image, subject: Subject, exemplars: Sequence[StyleSourc
 
 
 def _spread(values: Float[Tensor, "c g g"], known: Bool[Tensor, "g g"]) -> Float[Tensor, "c g g"]:
-    """Smooth field through the values of the ``known`` cells; the others take the mean of those nearest to them."""
-    unknown = ~known.cpu().numpy()
+    """Smooth field through the values of the ``known`` cells; the others take the mean of those nearest to them.
+
+    Known cells along the edge do not count: where the fitted head reaches beyond the drawn one, they show the ground.
+    """
+    trusted = cv2.erode(known.cpu().numpy().astype(np.uint8), np.ones((_EDGE, _EDGE), np.uint8))
+    unknown = trusted == 0 if trusted.any() else ~known.cpu().numpy()
     rows, columns = np.asarray(distance_transform_edt(unknown, return_distances=False, return_indices=True))
     filled = values.cpu().numpy()[:, rows, columns]
     fields = [np.where(unknown, cv2.GaussianBlur(channel, (0, 0), _FAR_BLUR), channel) for channel in filled]

@@ -1,6 +1,6 @@
 """Strong light and shade painted into an artwork's face, evened out before its style is taken.
 
-Otherwise the shaded half of a Rembrandt ends up as dark patches anywhere on the sitter.
+Otherwise the shaded half of a Rembrandt is a shaded half of the sitter (`lighting`).
 """
 
 from __future__ import annotations
