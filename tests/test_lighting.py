@@ -54,7 +54,7 @@ def test_shade_comes_on_the_side_where_the_artwork_has_it(subject, model, yaw_de
     lit = carry_light(subject.content, subject, [source])
     left, right = measure_halves(subject, lit)
     assert left == pytest.approx(0.6 * 0.4, abs=0.08)
-    assert right == pytest.approx(0.6, abs=0.05)
+    assert right == pytest.approx(0.6, abs=0.08)
     middle = lit[:, subject.labels == EYES] - subject.content[:, subject.labels == EYES]
     assert middle.abs().mean() < 0.02  # eyes keep their light
 
