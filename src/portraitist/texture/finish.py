@@ -37,8 +37,8 @@ _FEWEST_TEXELS = 30
 
 @dataclass(frozen=True)
 class _DrawnArtwork:
-    """An artwork as large as on the texture: fine bands, decorrelated, and parts. ``missing``: how many of the bands
-    are finer than its pixels. ``weight``: share in a mix of artworks."""
+    """An artwork or the head's portrait, its face as large as on the texture: fine bands, decorrelated, and parts.
+    ``missing``: how many of the bands are finer than its pixels. ``weight``: share in a mix of artworks."""
 
     bands: list[Image]
     labels: Int[Tensor, "t t"]

@@ -23,7 +23,7 @@ from portraitist.texture.targets import FACE_REGIONS, StyleSource, Subject, mark
 from portraitist.types import Camera, Image, Mesh
 
 _SIDE = 64  # cells along the layout; a face is some thirty wide
-_BLUR, _FAR_BLUR = 3.0, 8.0  # cells; beyond what an artwork shows
+_BLUR, _FAR_BLUR = 3.0, 4.0  # cells; beyond what an artwork shows
 _MEASURED, _LIT = (SKIN, NOSE, EYELIDS), (SKIN, NOSE, EYELIDS, LIPS, BROWS)
 _COVERED, _FEWEST_CELLS, _EDGE = 0.2, 50, 5
 _SOFT_BORDER = 48

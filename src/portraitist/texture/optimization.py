@@ -18,8 +18,8 @@ from portraitist.texture.palettes import (
     calm_hues,
     keep_colours,
     match_colours,
-    match_tones,
     spread_strengths,
+    take_tones,
 )
 from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
@@ -153,7 +153,8 @@ def stylize_texture(
         texture = optimiser.draw_lines()
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
         texture = carry_light(temper_lines(texture, subject, exemplars), subject, exemplars)
-        texture = match_tones(texture, labels, take_portrait(mesh, texture, labels), exemplars, generator)
+        portrait = take_portrait(mesh, texture, labels)  # the network lets the tones drift
+        texture = take_tones(texture, match_colours(texture, labels, portrait, exemplars, generator))
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
     else:
         texture = optimiser.change_texels()

@@ -73,18 +73,10 @@ def match_colours(
     return _recolour_parts(texture, labels, portrait, exemplars, transfer_colours, generator)
 
 
-def match_tones(
-    texture: Image,
-    labels: Int[Tensor, "t t"],
-    portrait: StyleSource,
-    exemplars: Sequence[StyleSource],
-    generator: torch.Generator,
-) -> Image:
-    """`match_colours` of broad light and shade only: what the optimisation has let drift, without its lines."""
-    bands = build_pyramid(texture)
-    matched = build_pyramid(match_colours(texture, labels, portrait, exemplars, generator))
-    mixed = [new if new.shape[-1] <= TONE_SIDE else old for old, new in zip(bands, matched, strict=True)]
-    return fold_pyramid(mixed).clamp(0, 1)
+def take_tones(texture: Image, other: Image) -> Image:
+    """The lines of one texture in the broad light and shade of another."""
+    pairs = zip(build_pyramid(texture), build_pyramid(other), strict=True)
+    return fold_pyramid([new if new.shape[-1] <= TONE_SIDE else old for old, new in pairs]).clamp(0, 1)
 
 
 def keep_colours(

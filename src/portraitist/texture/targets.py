@@ -197,10 +197,8 @@ def take_portrait(mesh: Mesh, texture: Image, labels: Int[Tensor, "t t"]) -> Sty
     In the texture itself, neck and ears and the sides of the face would count for more than they do in a picture.
     """
     fragments = rasterize(mesh, view_camera(mesh.vertices, 0.0, 0.0, texture.shape[-1]))
-    seen = _look_up_labels(mesh, labels, fragments)
-    face = select_faces(mesh, FACE_REGIONS)[fragments.face_ids.clamp(min=0)]
-    picture = shade(fragments, texture, texture.new_zeros(3))
-    return cut_source(picture, torch.where(face | (seen == HAIR), seen, NOWHERE))
+    seen = _drop_ears_and_neck(mesh, _look_up_labels(mesh, labels, fragments), fragments)
+    return cut_source(shade(fragments, texture, texture.new_zeros(3)), seen)
 
 
 def mark_face(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
@@ -244,8 +242,7 @@ def find_places(
     unlike what an artwork's face shows, and are compared only if ``all_skin``."""
     labels = _look_up_labels(subject.mesh, subject.labels, fragments)
     if not all_skin:
-        face = select_faces(subject.mesh, FACE_REGIONS)[fragments.face_ids.clamp(min=0)]
-        labels = torch.where(face | (labels == HAIR), labels, NOWHERE)
+        labels = _drop_ears_and_neck(subject.mesh, labels, fragments)
     labels = torch.where(torch.isin(labels, labels.new_tensor(left_out)), NOWHERE, labels)
     return PatchPlaces.make(labels, fragments.mask)
 
@@ -256,6 +253,12 @@ def _look_up_labels(mesh: Mesh, labels: Int[Tensor, "t t"], fragments: Fragments
     columns, rows = (fragments.uv * side).long().clamp(0, side - 1).unbind(-1)
     seen, faces = labels[rows, columns], label_faces(mesh)[fragments.face_ids.clamp(min=0)]
     return torch.where(fragments.mask, torch.where(seen >= 0, seen, faces), NOWHERE)
+
+
+def _drop_ears_and_neck(mesh: Mesh, labels: Int[Tensor, "h w"], fragments: Fragments) -> Int[Tensor, "h w"]:
+    """Labels of face and hair only, which are what an artwork's labels are of."""
+    face = select_faces(mesh, FACE_REGIONS)[fragments.face_ids.clamp(min=0)]
+    return torch.where(face | (labels == HAIR), labels, NOWHERE)
 
 
 def _draw_angles(count: int, generator: torch.Generator) -> list[tuple[float, float]]:
