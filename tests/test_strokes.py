@@ -6,13 +6,15 @@ import dataclasses
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from portraitist.texture.finish import temper_lines
+from portraitist.texture.finish import match_contrast, temper_lines
+from portraitist.texture.palettes import blur_mask
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid
 from portraitist.texture.rendering import rasterize, shade, view_camera
-from portraitist.texture.semantics import EYES, HAIR, NOWHERE, SKIN, label_texels
+from portraitist.texture.semantics import EYES, FEATURES, HAIR, LIPS, NOWHERE, SKIN, is_one_of, label_texels
 from portraitist.texture.strokes import paint_strokes
 from portraitist.texture.targets import FACE_REGIONS, StyleSource, Subject, find_places, select_faces
 
@@ -66,6 +68,10 @@ def test_strokes_come_nearer_to_the_artwork_and_leave_the_eyes(subject):
     assert moved[:, eyes].mean() < 0.2 * moved[:, subject.labels == SKIN].mean()
 
 
+def finish(texture: Tensor, subject: Subject, art: StyleSource) -> Tensor:
+    return match_contrast(temper_lines(texture, subject, [art]), subject, [art])
+
+
 def test_no_steps_no_strokes(subject):
     art = drawn(grain(256, 2, 0.6))
     assert paint_strokes(subject.start, subject, [art], 256, 0, seeded(), no_report) is subject.start
@@ -76,40 +82,47 @@ def measure_band(texture: Tensor, skin: Tensor, level: int) -> float:
 
 
 def test_crackle_goes_where_the_artwork_is_smooth_and_stays_where_it_is_rough(subject):
-    crackled = (subject.start + grain(SIDE, 4, 0.2, seed=5) - 0.5).clamp(0, 1)
+    crackle = grain(SIDE, 4, 0.2, seed=5) - 0.5
     skin = subject.labels == SKIN
+    pattern = build_pyramid(crackle)[2][0]
     smooth, rough = (
-        temper_lines(crackled, subject, [drawn(grain(512, 4, amplitude, seed=1))]) for amplitude in (0.2, 0.9)
+        build_pyramid(finish((subject.start + crackle).clamp(0, 1), subject, drawn(grain(512, 4, amplitude, seed=1))))
+        for amplitude in (0.02, 0.9)
     )
-    before, least, most = (measure_band(x - subject.start, skin, 2) for x in (crackled, smooth, rough))
-    assert least < 0.45 * before
-    assert most > 1.5 * least
+    cells = F.adaptive_avg_pool2d(skin[None].float(), pattern.shape[-1])[0] > 0.5
+    # Of the crackle itself: start and crackle have nothing in common.
+    least, most = (bands[2][0][cells] @ pattern[cells] / pattern[cells].square().sum() for bands in (smooth, rough))
+    assert least < 0.2
+    assert most > 0.8
 
 
 def test_broad_colours_are_kept(subject):
     tinted = (subject.start + torch.tensor([0.2, 0.0, -0.1])[:, None, None]).clamp(0, 1)
-    held = temper_lines(tinted, subject, [drawn(grain(512, 4, 0.2, seed=1))])
+    held = finish(tinted, subject, drawn(grain(512, 4, 0.2, seed=1)))
     torch.testing.assert_close(held.mean((1, 2)), tinted.mean((1, 2)), atol=0.02, rtol=0)
 
 
 @pytest.mark.parametrize(("amplitude", "expected"), [(0.02, 0.5), (0.26, 1.3), (0.9, 1.5)])
 def test_contrast_goes_to_the_artworks_within_limits(subject, amplitude, expected):
     # One texel on the head is as wide as one pixel of an artwork of this size.
-    matched = temper_lines(subject.start, subject, [drawn(grain(512, 4, amplitude, seed=1))])
+    matched = match_contrast(subject.start, subject, [drawn(grain(512, 4, amplitude, seed=1))])
     before, after = (measure_band(x, subject.labels == SKIN, 2) for x in (subject.start, matched))
     assert abs(after / before - expected) < 0.35 * expected
 
 
 def test_an_artwork_without_skin_leaves_the_contrast(subject):
-    art = drawn(grain(256, 2, 0.9))
+    crackled, art = grain(SIDE, 4, 0.4, seed=5), drawn(grain(256, 2, 0.9))
     bare = dataclasses.replace(art, labels=torch.full_like(art.labels, EYES))
-    torch.testing.assert_close(temper_lines(subject.start, subject, [bare]), subject.start, atol=1e-5, rtol=0)
+    torch.testing.assert_close(temper_lines(crackled, subject, [bare]), crackled, atol=1e-5, rtol=0)
+    away = blur_mask(is_one_of(subject.labels, FEATURES)[None].float(), 4)[0] == 0
+    matched = match_contrast(crackled, subject, [bare])
+    torch.testing.assert_close(matched[:, away], crackled[:, away], atol=1e-5, rtol=0)
 
 
 def test_coloured_specks_go_where_the_artwork_has_none(subject):
     specks = grain(SIDE, 4, 0.2, seed=5)[:1] - 0.5
     speckled = (subject.start + specks * torch.tensor([1.0, -1.0, 0.0])[:, None, None]).clamp(0, 1)
-    tempered = temper_lines(speckled, subject, [drawn(grain(512, 4, 0.2, seed=1))])
+    tempered = finish(speckled, subject, drawn(grain(512, 4, 0.2, seed=1)))
 
     def measure_hue(texture: Tensor) -> float:
         return measure_band((texture[:1] - texture[1:2]).expand(3, -1, -1), subject.labels == SKIN, 2)
@@ -125,6 +138,15 @@ def test_hair_is_tempered_by_hair_and_skin_by_skin(subject):
     art.labels[:256] = torch.where(art.labels[:256] == SKIN, HAIR, art.labels[:256])
     labels = subject.labels.clone()
     labels[: SIDE // 2] = torch.where(labels[: SIDE // 2] == SKIN, HAIR, labels[: SIDE // 2])
-    tempered = temper_lines(crackled, dataclasses.replace(subject, labels=labels), [art])
+    tempered = finish(crackled, dataclasses.replace(subject, labels=labels), art)
     kept = {part: measure_band(tempered, labels == part, 2) for part in (HAIR, SKIN)}
     assert kept[HAIR] > 1.5 * kept[SKIN]
+
+
+@pytest.mark.parametrize(("amplitude", "least", "most"), [(0.02, 0.99, 1.01), (0.9, 1.5, 2.3)])
+def test_features_get_crisper_but_not_softer(subject, amplitude, least, most):
+    art = drawn(grain(512, 4, amplitude, seed=1))
+    art.labels[:] = LIPS
+    lips = blur_mask((subject.labels != LIPS)[None].float(), 48)[0] == 0
+    before, after = (measure_band(x, lips, 2) for x in (subject.start, match_contrast(subject.start, subject, [art])))
+    assert least < after / before < most

@@ -12,11 +12,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.texture.colours import decorrelate, recorrelate
-from portraitist.texture.palettes import blur_mask, is_one_of
+from portraitist.texture.palettes import blur_mask
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.rendering import rasterize
-from portraitist.texture.semantics import EYELIDS, HAIR, NOSE, NOWHERE, SKIN
+from portraitist.texture.semantics import (
+    EYELIDS,
+    EYES,
+    FEATURES,
+    HAIR,
+    LIPS,
+    MOUTH,
+    NOSE,
+    NOWHERE,
+    SKIN,
+    is_one_of,
+)
 from portraitist.texture.targets import (
     StyleSource,
     Subject,
@@ -29,15 +40,18 @@ from portraitist.texture.targets import (
 from portraitist.types import Image
 
 _CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
-_LEAST_SHARE, _LEAST_GAIN, _MOST_GAIN = 0.15, 0.5, 1.2
+_ROOM, _LEAST_SHARE = 0.9, 0.15
+_LEAST_GAIN, _MOST_GAINS = 0.5, (2.0, 1.0)  # the last: of luminance and of hue
+_SKIN, _HAIR = (SKIN, NOSE), (HAIR,)
 _SOFT_BORDER = 48
 _VIEW_PX = 256
-_FEWEST_TEXELS = 30
+_FEWEST_TEXELS, _MOST_ENLARGEMENT = 30, 8.0
+_USUAL_SPREAD = 0.46  # of eyes and lips, in the mean head: share of the root of the face's area
 
 
 @dataclass(frozen=True)
 class _DrawnArtwork:
-    """An artwork or the head's portrait, its face as large as on the texture: fine bands, decorrelated, and parts.
+    """An artwork or the head's portrait at the scale of the texture: fine bands, decorrelated, and parts.
     ``missing``: how many of the bands are finer than its pixels. ``weight``: share in a mix of artworks."""
 
     bands: list[Image]
@@ -47,47 +61,60 @@ class _DrawnArtwork:
 
 
 def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
-    """``texture`` with as much contrast in every fine band of skin and of hair as the artworks have there.
+    """``texture`` without the lines that the artworks' contrast in that band of skin or of hair has no room for.
 
     Beyond the paper. A network is pleased by lines also where the artwork is smooth: there they are a crackle of worms
-    and coloured specks. As much of the change from the subject's start is kept as takes the band's contrast to the
-    artworks', in luminance and in hue; what is then still missing or too much is scaled. So smooth paint stays
-    smooth, rough paint rough, and the sitter's forms are there beneath. Bands finer than an artwork's pixels are left
-    as they are.
+    and coloured specks. As much of the change from the subject's start is kept as takes the band's contrast nearly to
+    the artworks', in luminance and in hue. So smooth paint stays smooth, rough paint rough, and the sitter's forms are
+    there beneath; the rest of the contrast is theirs, see `match_contrast`. Bands finer than an artwork's pixels are
+    left as they are.
     """
     starts, bands = (_decorrelate(build_pyramid(image)) for image in (subject.start, texture))
-    count = min(max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1), len(bands) - 1)
+    portrait, drawn = _draw_all(texture, subject, exemplars)
+    count = len(portrait.bands)
     starts, tempered = starts[:count], [band.clone() for band in bands[:count]]
-    face_texels = _measure_face_texels(subject)
     on_face = mark_face(subject.mesh, texture.shape[-1])
-    drawn = [_draw_artwork(exemplar, face_texels, count) for exemplar in exemplars]
-    portrait = _draw_artwork(take_portrait(subject.mesh, texture, subject.labels), face_texels, count)
-    for members, softened, place in (
-        ((SKIN, NOSE), (SKIN, NOSE, EYELIDS), on_face),
-        ((HAIR,), (HAIR,), torch.ones_like(on_face)),
-    ):
+    for members, softened, place in ((_SKIN, (*_SKIN, EYELIDS), on_face), (_HAIR, _HAIR, torch.ones_like(on_face))):
         measured = is_one_of(subject.labels, members) & place
         if not measured.any():
             continue
         before, after = _measure_contrast(starts, measured), _measure_contrast(bands[:count], measured)
         # In the layout, forms are stretched and have less contrast; fine ones lose some in the rendering instead.
         seen = torch.maximum(_measure_artwork(portrait, members, after), after).clamp(min=1e-6)
-        found = [_measure_artwork(art, members, seen) * art.weight for art in drawn]
-        wanted = torch.stack(found).sum(0) * after / seen
+        wanted = _ROOM * _measure_artworks(drawn, members, seen / _ROOM) * after / seen
         added = (after.square() - before.square()).clamp(min=1e-10)
         shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(_LEAST_SHARE, 1)
         shares = torch.where(after > before, shares, 1.0)
-        kept = [_lerp(old, new, share) for old, new, share in zip(starts, bands, shares, strict=False)]
-        gains = (wanted / _measure_contrast(kept, measured).clamp(min=1e-6)).clamp(_LEAST_GAIN, _MOST_GAIN)
-        soft = blur_mask(is_one_of(subject.labels, softened)[None].to(texture), _SOFT_BORDER)
-        for level, (band, gain) in enumerate(zip(kept, gains, strict=True)):
-            change = _per_channel(gain) * band - bands[level]
-            tempered[level] += change * F.adaptive_avg_pool2d(soft, band.shape[-1])
+        soft = _soften(subject, softened)
+        for level, (start, share) in enumerate(zip(starts, shares, strict=True)):
+            lost = (1 - _per_channel(share)) * (start - bands[level])
+            tempered[level] += lost * F.adaptive_avg_pool2d(soft, start.shape[-1])
     return fold_pyramid(_recorrelate([*tempered, *bands[count:]])).clamp(0, 1)
 
 
-def _lerp(start: Image, end: Image, share: Float[Tensor, "2"]) -> Image:
-    return start + (end - start) * _per_channel(share)
+def match_contrast(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
+    """``texture`` as crisp or as soft as the artworks: their contrast, within limits, in every fine band of skin, of
+    features and of hair, as one sees it.
+
+    Beyond the paper. Drawn eyes and mouths are drawn sharper than a photo shows them; a network does not miss it.
+    Features are not made softer, and no hue stronger.
+    """
+    bands = _decorrelate(build_pyramid(texture))
+    portrait, drawn = _draw_all(texture, subject, exemplars)
+    matched = [band.clone() for band in bands]
+    for members, least in ((_SKIN, _LEAST_GAIN), (FEATURES, 1.0), (_HAIR, _LEAST_GAIN)):
+        seen = _measure_artwork(portrait, members, torch.ones(len(portrait.bands), 2).to(texture)).clamp(min=1e-6)
+        gains = (_measure_artworks(drawn, members, seen) / seen).clamp(min=least)
+        gains = torch.minimum(gains, gains.new_tensor(_MOST_GAINS))
+        soft = _soften(subject, members)
+        for level, gain in enumerate(gains):
+            change = (_per_channel(gain) - 1) * bands[level]
+            matched[level] += change * F.adaptive_avg_pool2d(soft, change.shape[-1])
+    return fold_pyramid(_recorrelate(matched)).clamp(0, 1)
+
+
+def _soften(subject: Subject, members: tuple[int, ...]) -> Float[Tensor, "1 t t"]:
+    return blur_mask(is_one_of(subject.labels, members)[None].to(subject.start), _SOFT_BORDER)
 
 
 def _per_channel(values: Float[Tensor, "2"]) -> Float[Tensor, "3 1 1"]:
@@ -103,11 +130,26 @@ def _recorrelate(bands: Sequence[Image]) -> list[Image]:
     return [recorrelate(band.movedim(0, -1)).movedim(-1, 0) for band in bands]
 
 
-def _measure_face_texels(subject: Subject) -> float:
-    """Root of the area of the face, seen from the front, in texels."""
+def _draw_all(
+    texture: Image, subject: Subject, exemplars: Sequence[StyleSource]
+) -> tuple[_DrawnArtwork, list[_DrawnArtwork]]:
+    """The head's portrait and the artworks, all at the scale of the texture."""
+    count = max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1)
     (front,), _ = place_cameras(subject.mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
     face_px, uv_per_px = measure_face(subject.mesh, rasterize(subject.mesh, front))
-    return face_px * uv_per_px * subject.labels.shape[-1]
+    portrait = take_portrait(subject.mesh, texture, subject.labels)
+    factor = face_px * uv_per_px * texture.shape[-1] / max(face_size(portrait.labels), 1.0)
+    own_spread = _measure_spread(portrait.labels)
+    drawn = [_draw_artwork(e, factor * own_spread / _measure_spread(e.labels), count) for e in exemplars]
+    return _draw_artwork(portrait, factor, count), drawn
+
+
+def _measure_spread(labels: Int[Tensor, "h w"]) -> float:
+    """Distance in pixels from eyes to lips. Of the face's area, hair and hats cover a share that differs; it serves
+    where there are no eyes or no lips."""
+    eyes, mouth = (torch.nonzero(is_one_of(labels, parts)).float().mean(0) for parts in ((EYES,), (LIPS, MOUTH)))
+    distance = (eyes - mouth).norm().item()
+    return distance if distance > 0 else max(_USUAL_SPREAD * face_size(labels), 1.0)
 
 
 def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b 2"]:
@@ -120,18 +162,26 @@ def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b
     return torch.stack(contrasts)
 
 
-def _draw_artwork(exemplar: StyleSource, face_texels: float, count: int) -> _DrawnArtwork:
-    factor = face_texels / max(face_size(exemplar.labels), 1.0)
+def _draw_artwork(exemplar: StyleSource, factor: float, count: int) -> _DrawnArtwork:
+    """``factor``: texels per pixel."""
+    factor = min(factor, _MOST_ENLARGEMENT)
     missing = max(math.ceil(math.log2(factor)) - 1, 0)  # enlarged twofold there is still something to see
     size = [max(round(side * factor), 32) for side in exemplar.labels.shape]
     image = PatchPlaces.make(exemplar.labels).extend(exemplar.image)
-    image = F.interpolate(image[None], size, mode="bilinear", antialias=True)
+    image = F.interpolate(image[None], size, mode="bicubic", antialias=True)
     labels = F.interpolate(exemplar.labels[None, None].float(), size, mode="nearest-exact")
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
     bands = _decorrelate(build_pyramid(F.pad(image, padding, mode="replicate")[0])[:count])
     labels = F.pad(labels, padding, value=NOWHERE)[0, 0].long()
     return _DrawnArtwork(bands, labels, missing, exemplar.weight)
+
+
+def _measure_artworks(
+    drawn: Sequence[_DrawnArtwork], members: tuple[int, ...], own: Float[Tensor, "b 2"]
+) -> Float[Tensor, "b 2"]:
+    """Mean of `_measure_artwork` by the artworks' weights."""
+    return torch.stack([_measure_artwork(art, members, own) * art.weight for art in drawn]).sum(0)
 
 
 def _measure_artwork(drawn: _DrawnArtwork, members: tuple[int, ...], own: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:

@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from portraitist.texture.palettes import blur_mask, is_one_of
+from portraitist.texture.palettes import blur_mask
 from portraitist.texture.rendering import rasterize
-from portraitist.texture.semantics import BROWS, EYELIDS, LIPS, NOSE, SKIN
+from portraitist.texture.semantics import BROWS, EYELIDS, LIPS, NOSE, SKIN, is_one_of
 from portraitist.texture.targets import FACE_REGIONS, StyleSource, Subject, mark_face, select_faces
 from portraitist.types import Camera, Image, Mesh
 

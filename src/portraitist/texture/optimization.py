@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from portraitist.texture.descent import PlainDescent, PyramidDescent
-from portraitist.texture.finish import temper_lines
+from portraitist.texture.finish import match_contrast, temper_lines
 from portraitist.texture.lighting import carry_light
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.palettes import (
@@ -152,7 +152,8 @@ def stylize_texture(
     if config.lines_only:
         texture = optimiser.draw_lines()
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
-        texture = carry_light(temper_lines(texture, subject, exemplars), subject, exemplars)
+        texture = match_contrast(temper_lines(texture, subject, exemplars), subject, exemplars)
+        texture = carry_light(texture, subject, exemplars)
         portrait = take_portrait(mesh, texture, labels)  # the network lets the tones drift
         texture = take_tones(texture, match_colours(texture, labels, portrait, exemplars, generator))
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))

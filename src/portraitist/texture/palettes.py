@@ -22,6 +22,7 @@ from portraitist.texture.semantics import (
     NOSE,
     PARTS,
     SKIN,
+    is_one_of,
 )
 from portraitist.texture.targets import StyleSource, mark_face
 from portraitist.types import Image, Mesh
@@ -187,11 +188,6 @@ def _share_by_colour(texture: Image, labels: Int[Tensor, "h w"], portrait: Style
     share = torch.lerp(shares[_HAIR_PALETTE], hairiness, mixed)
     shares[_SKIN_PALETTE] = (shares[_SKIN_PALETTE] + shares[_HAIR_PALETTE] - share).clamp(min=0)
     return shares | {_HAIR_PALETTE: share}
-
-
-def is_one_of(labels: Tensor, members: tuple[int, ...]) -> Tensor:
-    """Where any of the parts is."""
-    return torch.isin(labels, labels.new_tensor(members))
 
 
 def blur_mask(mask: Float[Tensor, "1 h w"], parts: int) -> Float[Tensor, "1 h w"]:

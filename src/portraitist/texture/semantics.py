@@ -56,6 +56,11 @@ _BELIEVED, _LITTLE_HAIR, _RIM_WIDTH, _STRANGE, _LOWEST_HAIR = 0.95, 0.1, 0.25, 1
 _LIGHT_LIPS = 8.0  # by how much lighter than skin, in L of Lab, lips cannot be
 
 
+def is_one_of(labels: Tensor, members: tuple[int, ...]) -> Bool[Tensor, "..."]:
+    """Where any of the parts is."""
+    return torch.isin(labels, labels.new_tensor(members))
+
+
 def label_faces(mesh: Mesh) -> Int[Tensor, "f"]:
     """Part of every face of the head."""
     parts = torch.tensor([_PART_OF_REGION[name] for name in REGIONS], device=mesh.regions.device)
