@@ -15,7 +15,7 @@ from portraitist.texture.colours import decorrelate, recorrelate
 from portraitist.texture.palettes import blur_mask
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
-from portraitist.texture.rendering import rasterize
+from portraitist.texture.rendering import rasterize, view_camera
 from portraitist.texture.semantics import (
     EYELIDS,
     EYES,
@@ -34,25 +34,25 @@ from portraitist.texture.targets import (
     face_size,
     mark_face,
     measure_face,
-    place_cameras,
     take_portrait,
 )
 from portraitist.types import Image
 
 _CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
-_ROOM, _LEAST_SHARE = 0.9, 0.15
+_ROOM, _LEAST_SHARE = 0.9, 0.15  # of the artwork's contrast, the rest is left to the sitter's forms; of a change
 _LEAST_GAIN, _MOST_GAINS = 0.5, (2.0, 1.0)  # the last: of luminance and of hue
 _SKIN, _HAIR = (SKIN, NOSE), (HAIR,)
 _SOFT_BORDER = 48
 _VIEW_PX = 256
-_FEWEST_TEXELS, _MOST_ENLARGEMENT = 30, 8.0
-_USUAL_SPREAD = 0.46  # of eyes and lips, in the mean head: share of the root of the face's area
+_FEWEST_TEXELS = 30
+_USUAL_EYES_TO_LIPS = 0.46  # of the root of the face's area, in the mean head
 
 
 @dataclass(frozen=True)
 class _DrawnArtwork:
-    """An artwork or the head's portrait at the scale of the texture: fine bands, decorrelated, and parts.
-    ``missing``: how many of the bands are finer than its pixels. ``weight``: share in a mix of artworks."""
+    """An artwork or the head's portrait at the scale of the texture: fine bands, decorrelated, and parts at the size of
+    the first. ``missing``: how many bands are finer than its pixels, and come before that one. ``weight``: share in a
+    mix of artworks."""
 
     bands: list[Image]
     labels: Int[Tensor, "t t"]
@@ -61,17 +61,16 @@ class _DrawnArtwork:
 
 
 def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
-    """``texture`` without the lines that the artworks' contrast in that band of skin or of hair has no room for.
+    """``texture`` without those lines on skin and hair for which a band has no room beside the artworks' contrast.
 
     Beyond the paper. A network is pleased by lines also where the artwork is smooth: there they are a crackle of worms
     and coloured specks. As much of the change from the subject's start is kept as takes the band's contrast nearly to
     the artworks', in luminance and in hue. So smooth paint stays smooth, rough paint rough, and the sitter's forms are
-    there beneath; the rest of the contrast is theirs, see `match_contrast`. Bands finer than an artwork's pixels are
-    left as they are.
+    there beneath. Bands finer than an artwork's pixels are left as they are.
     """
     starts, bands = (_decorrelate(build_pyramid(image)) for image in (subject.start, texture))
     portrait, drawn = _draw_all(texture, subject, exemplars)
-    count = len(portrait.bands)
+    count = _count_bands(texture)
     starts, tempered = starts[:count], [band.clone() for band in bands[:count]]
     on_face = mark_face(subject.mesh, texture.shape[-1])
     for members, softened, place in ((_SKIN, (*_SKIN, EYELIDS), on_face), (_HAIR, _HAIR, torch.ones_like(on_face))):
@@ -85,7 +84,7 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
         added = (after.square() - before.square()).clamp(min=1e-10)
         shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(_LEAST_SHARE, 1)
         shares = torch.where(after > before, shares, 1.0)
-        soft = _soften(subject, softened)
+        soft = _mark_softly(subject, softened)
         for level, (start, share) in enumerate(zip(starts, shares, strict=True)):
             lost = (1 - _per_channel(share)) * (start - bands[level])
             tempered[level] += lost * F.adaptive_avg_pool2d(soft, start.shape[-1])
@@ -96,24 +95,31 @@ def match_contrast(texture: Image, subject: Subject, exemplars: Sequence[StyleSo
     """``texture`` as crisp or as soft as the artworks: their contrast, within limits, in every fine band of skin, of
     features and of hair, as one sees it.
 
-    Beyond the paper. Drawn eyes and mouths are drawn sharper than a photo shows them; a network does not miss it.
-    Features are not made softer, and no hue stronger.
+    Beyond the paper. Artists draw eyes and mouths crisper than a photo shows them, and the network's losses do not ask
+    for it. Features are not made softer, and no hue stronger. Parts and bands that an artwork does not show are left as
+    they are.
     """
     bands = _decorrelate(build_pyramid(texture))
     portrait, drawn = _draw_all(texture, subject, exemplars)
     matched = [band.clone() for band in bands]
     for members, least in ((_SKIN, _LEAST_GAIN), (FEATURES, 1.0), (_HAIR, _LEAST_GAIN)):
-        seen = _measure_artwork(portrait, members, torch.ones(len(portrait.bands), 2).to(texture)).clamp(min=1e-6)
+        own = _measure_contrast(bands[: _count_bands(texture)], is_one_of(subject.labels, members))
+        seen = _measure_artwork(portrait, members, own).clamp(min=1e-6)
         gains = (_measure_artworks(drawn, members, seen) / seen).clamp(min=least)
         gains = torch.minimum(gains, gains.new_tensor(_MOST_GAINS))
-        soft = _soften(subject, members)
+        soft = _mark_softly(subject, members)
         for level, gain in enumerate(gains):
             change = (_per_channel(gain) - 1) * bands[level]
             matched[level] += change * F.adaptive_avg_pool2d(soft, change.shape[-1])
     return fold_pyramid(_recorrelate(matched)).clamp(0, 1)
 
 
-def _soften(subject: Subject, members: tuple[int, ...]) -> Float[Tensor, "1 t t"]:
+def _count_bands(texture: Image) -> int:
+    """How many bands have contrast in the sense of this module."""
+    return max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1)
+
+
+def _mark_softly(subject: Subject, members: tuple[int, ...]) -> Float[Tensor, "1 t t"]:
     return blur_mask(is_one_of(subject.labels, members)[None].to(subject.start), _SOFT_BORDER)
 
 
@@ -134,22 +140,21 @@ def _draw_all(
     texture: Image, subject: Subject, exemplars: Sequence[StyleSource]
 ) -> tuple[_DrawnArtwork, list[_DrawnArtwork]]:
     """The head's portrait and the artworks, all at the scale of the texture."""
-    count = max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1)
-    (front,), _ = place_cameras(subject.mesh, _VIEW_PX, 1, all_round=False, generator=torch.Generator())
-    face_px, uv_per_px = measure_face(subject.mesh, rasterize(subject.mesh, front))
-    portrait = take_portrait(subject.mesh, texture, subject.labels)
-    factor = face_px * uv_per_px * texture.shape[-1] / max(face_size(portrait.labels), 1.0)
-    own_spread = _measure_spread(portrait.labels)
-    drawn = [_draw_artwork(e, factor * own_spread / _measure_spread(e.labels), count) for e in exemplars]
+    count, portrait = _count_bands(texture), take_portrait(subject.mesh, texture, subject.labels)
+    # Framed as in the portrait. Footprints are in parts of the texture's side, which is the portrait's, too.
+    front = rasterize(subject.mesh, view_camera(subject.mesh.vertices, 0.0, 0.0, _VIEW_PX))
+    factor = measure_face(subject.mesh, front)[1] * _VIEW_PX
+    distance = _measure_eyes_to_lips(portrait.labels)
+    drawn = [_draw_artwork(e, factor * distance / _measure_eyes_to_lips(e.labels), count) for e in exemplars]
     return _draw_artwork(portrait, factor, count), drawn
 
 
-def _measure_spread(labels: Int[Tensor, "h w"]) -> float:
-    """Distance in pixels from eyes to lips. Of the face's area, hair and hats cover a share that differs; it serves
-    where there are no eyes or no lips."""
-    eyes, mouth = (torch.nonzero(is_one_of(labels, parts)).float().mean(0) for parts in ((EYES,), (LIPS, MOUTH)))
-    distance = (eyes - mouth).norm().item()
-    return distance if distance > 0 else max(_USUAL_SPREAD * face_size(labels), 1.0)
+def _measure_eyes_to_lips(labels: Int[Tensor, "h w"]) -> float:
+    """Distance of their middles in pixels. Of the face's area, hair and hats cover a share that differs; it decides
+    only where there are no eyes or no lips."""
+    eyes, lips = (torch.nonzero(is_one_of(labels, parts)).float().mean(0) for parts in ((EYES,), (LIPS, MOUTH)))
+    distance = (eyes - lips).norm().item()  # NaN without either
+    return distance if distance > 0 else max(_USUAL_EYES_TO_LIPS * face_size(labels), 1.0)
 
 
 def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b 2"]:
@@ -163,18 +168,18 @@ def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b
 
 
 def _draw_artwork(exemplar: StyleSource, factor: float, count: int) -> _DrawnArtwork:
-    """``factor``: texels per pixel."""
-    factor = min(factor, _MOST_ENLARGEMENT)
+    """``factor``: texels per pixel. ``count``: how many bands are of interest; those finer than its pixels are not
+    drawn."""
     missing = max(math.ceil(math.log2(factor)) - 1, 0)  # enlarged twofold there is still something to see
-    size = [max(round(side * factor), 32) for side in exemplar.labels.shape]
+    size = [max(round(side * factor / 2**missing), 32) for side in exemplar.labels.shape]
     image = PatchPlaces.make(exemplar.labels).extend(exemplar.image)
     image = F.interpolate(image[None], size, mode="bicubic", antialias=True)
     labels = F.interpolate(exemplar.labels[None, None].float(), size, mode="nearest-exact")
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
-    bands = _decorrelate(build_pyramid(F.pad(image, padding, mode="replicate")[0])[:count])
+    *bands, _ = build_pyramid(F.pad(image, padding, mode="replicate")[0])
     labels = F.pad(labels, padding, value=NOWHERE)[0, 0].long()
-    return _DrawnArtwork(bands, labels, missing, exemplar.weight)
+    return _DrawnArtwork(_decorrelate(bands[: max(count - missing, 0)]), labels, missing, exemplar.weight)
 
 
 def _measure_artworks(
@@ -185,10 +190,9 @@ def _measure_artworks(
 
 
 def _measure_artwork(drawn: _DrawnArtwork, members: tuple[int, ...], own: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:
-    """Contrasts of parts of the artwork; ``own`` where it has no pixels fine enough or does not show them."""
+    """Contrasts of parts of the artwork; ``own`` in bands that it has not, or where it does not show them."""
     shown = is_one_of(drawn.labels, members)
-    if shown.sum() < _FEWEST_TEXELS:
+    if not drawn.bands or shown.sum() < _FEWEST_TEXELS:
         return own
     contrasts = _measure_contrast(drawn.bands, shown)
-    known = torch.arange(len(own), device=own.device)[:, None] >= drawn.missing
-    return torch.where(known, contrasts, own)
+    return torch.cat([own[: drawn.missing], contrasts, own[drawn.missing + len(contrasts) :]])

@@ -24,7 +24,7 @@ from portraitist.texture.palettes import (
 from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
 from portraitist.texture.rendering import shade
 from portraitist.texture.seams import close_seams
-from portraitist.texture.semantics import EYES, MOUTH, label_texels
+from portraitist.texture.semantics import EYES, MOUTH, is_one_of, label_texels
 from portraitist.texture.strokes import Report, paint_strokes
 from portraitist.texture.targets import (
     Style,
@@ -202,7 +202,7 @@ class _Optimiser:
         line, *rest = (level.detach() for level in levels)
         if rest:
             after, before = fold_pyramid(rest), fold_pyramid(bands[first + 1 :])
-            kept = torch.isin(self.subject.labels, self.subject.labels.new_tensor((EYES, MOUTH)))[None].to(after)
+            kept = is_one_of(self.subject.labels, (EYES, MOUTH))[None].to(after)
             rest = [torch.lerp(after, before, F.adaptive_avg_pool2d(kept, after.shape[-1]))]
         fine = [band * config.detail for band in bands[:first]]
         return fold_pyramid([*fine, line, *rest]).clamp(0, 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.rendering import mark_texels, rasterize, shade, view_camera
-from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, label_faces, mismatch_costs
+from portraitist.texture.semantics import FEATURES, HAIR, NOWHERE, PARTS, is_one_of, label_faces, mismatch_costs
 from portraitist.texture.strotss import sample_points, unit_rows
 from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import REGIONS, Camera, Fragments, Image, Mesh
@@ -243,7 +243,7 @@ def find_places(
     labels = _look_up_labels(subject.mesh, subject.labels, fragments)
     if not all_skin:
         labels = _drop_ears_and_neck(subject.mesh, labels, fragments)
-    labels = torch.where(torch.isin(labels, labels.new_tensor(left_out)), NOWHERE, labels)
+    labels = torch.where(is_one_of(labels, left_out), NOWHERE, labels)
     return PatchPlaces.make(labels, fragments.mask)
 
 
