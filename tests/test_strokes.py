@@ -68,26 +68,35 @@ def test_strokes_come_nearer_to_the_artwork_and_leave_the_eyes(subject):
     assert moved[:, eyes].mean() < 0.2 * moved[:, subject.labels == SKIN].mean()
 
 
-def finish(texture: Tensor, subject: Subject, art: StyleSource) -> Tensor:
-    return match_contrast(temper_lines(texture, subject, [art]), subject, [art])
-
-
 def test_no_steps_no_strokes(subject):
     art = drawn(grain(256, 2, 0.6))
     assert paint_strokes(subject.start, subject, [art], 256, 0, seeded(), no_report) is subject.start
+
+
+def finish(texture: Tensor, subject: Subject, art: StyleSource) -> Tensor:
+    return match_contrast(temper_lines(texture, subject, [art]), subject, [art])
 
 
 def measure_band(texture: Tensor, skin: Tensor, level: int) -> float:
     return float(build_pyramid(texture)[level][0].abs()[skin[:: 2**level, :: 2**level]].mean())
 
 
+def test_crackle_goes_where_the_artwork_is_smooth_and_stays_where_it_is_rough(subject):
+    crackled = (subject.start + grain(SIDE, 4, 0.2, seed=5) - 0.5).clamp(0, 1)
+    skin = subject.labels == SKIN
+    smooth, rough = (
+        temper_lines(crackled, subject, [drawn(grain(512, 4, amplitude, seed=1))]) for amplitude in (0.2, 0.9)
+    )
+    before, least, most = (measure_band(x - subject.start, skin, 2) for x in (crackled, smooth, rough))
+    assert least < 0.45 * before
+    assert most > 1.5 * least
+
+
 @pytest.mark.parametrize(
     ("amplitude", "crackle_left", "start_left"),
     [(0.02, (0.0, 0.2), (0.0, 0.6)), (0.2, (0.0, 0.35), (0.7, 1.3)), (0.9, (0.8, 2.2), (0.8, 2.2))],
 )
-def test_crackle_goes_where_the_artwork_is_smooth_and_stays_where_it_is_rough(
-    subject, amplitude, crackle_left, start_left
-):
+def test_of_crackle_and_start_as_much_is_left_as_the_artwork_is_rough(subject, amplitude, crackle_left, start_left):
     crackle = grain(SIDE, 4, 0.2, seed=5) - 0.5
     art = drawn(grain(256, 4, amplitude, seed=1))
     finished = finish((subject.start + crackle).clamp(0, 1), subject, art)
