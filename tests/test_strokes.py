@@ -144,6 +144,17 @@ def test_hair_over_the_forehead_does_not_change_the_scale(subject):
     assert fringed == pytest.approx(open_face, rel=0.03)
 
 
+def test_contrast_is_that_of_the_skin_around_the_features(subject):
+    art = drawn(grain(256, 4, 0.26, seed=1))
+    art.labels[100:110, 80:176], art.labels[200:215, 110:146] = EYES, LIPS
+    wrinkled = dataclasses.replace(art, image=art.image.clone())
+    wrinkled.image[:, 8:48] = grain(256, 4, 0.9, seed=1)[:, 8:48]
+    plain, other = (
+        measure_band(match_contrast(subject.start, subject, [x]), subject.labels == SKIN, 2) for x in (art, wrinkled)
+    )
+    assert other == pytest.approx(plain, rel=0.03)
+
+
 @pytest.mark.parametrize("side", [12, 24, 60])
 def test_a_tiny_artwork_leaves_bands_that_it_cannot_show(subject, side):
     art = drawn(grain(64, 2, 0.9, seed=1)[:, :side, :side])

@@ -152,9 +152,26 @@ def _draw_all(
 def _measure_eyes_to_lips(labels: Int[Tensor, "h w"]) -> float:
     """Distance of their middles in pixels. Of the face's area, hair and hats cover a share that differs; it decides
     only where there are no eyes or no lips."""
-    eyes, lips = (torch.nonzero(is_one_of(labels, parts)).float().mean(0) for parts in ((EYES,), (LIPS, MOUTH)))
-    distance = (eyes - lips).norm().item()  # NaN without either
+    distance = (_find_middle(labels, EYES) - _find_middle(labels, LIPS, MOUTH)).norm().item()
     return distance if distance > 0 else max(_USUAL_EYES_TO_LIPS * face_size(labels), 1.0)
+
+
+def _find_middle(labels: Int[Tensor, "h w"], *members: int) -> Float[Tensor, "2"]:
+    """(row, column); NaN without any."""
+    return torch.nonzero(is_one_of(labels, members)).float().mean(0)
+
+
+def _keep_middle(labels: Int[Tensor, "h w"]) -> Int[Tensor, "h w"]:
+    """Labels without the skin far from the features: foreheads, which hair and hats shade, and throats are painted
+    otherwise than the rest of the face, and one picture shows more of them than another."""
+    eyes, lips = _find_middle(labels, EYES), _find_middle(labels, LIPS, MOUTH)
+    distance = (eyes - lips).norm()
+    if not distance > 0:
+        return labels
+    rows, columns = (torch.arange(side, device=labels.device) for side in labels.shape)
+    middle = (eyes + lips) / 2
+    far = torch.hypot(rows[:, None] - middle[0], columns - middle[1]) > distance
+    return torch.where(far & is_one_of(labels, _SKIN), NOWHERE, labels)
 
 
 def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b 2"]:
@@ -178,7 +195,7 @@ def _draw_artwork(exemplar: StyleSource, factor: float, count: int) -> _DrawnArt
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
     *bands, _ = build_pyramid(F.pad(image, padding, mode="replicate")[0])
-    labels = F.pad(labels, padding, value=NOWHERE)[0, 0].long()
+    labels = _keep_middle(F.pad(labels, padding, value=NOWHERE)[0, 0].long())
     return _DrawnArtwork(_decorrelate(bands[: max(count - missing, 0)]), labels, missing, exemplar.weight)
 
 
