@@ -268,6 +268,7 @@ def run(paint: Paint, head: PreparedHead, folder: Path, models: Models) -> None:
     seconds = time.perf_counter() - began
     texture = (texture * 255).round() / 255
     folder.mkdir(parents=True, exist_ok=True)
+    save_image(folder / "texture.png", texture)
     save_image(folder / "views.png", head.yardstick.draw(texture))
     curve = [
         {"seconds": when, **head.yardstick.measure_objective(snapshot.clamp(0, 1))} for when, snapshot in snapshots[:-1]

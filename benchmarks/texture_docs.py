@@ -91,3 +91,18 @@ def draw_curves(runs: dict[str, Run], path: Path) -> None:
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
+
+
+def draw_frontier(rows: list[Run], path: Path) -> None:
+    """Objective and network-free distance of each run's blends against identity."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("objective", "network_free"), strict=True):
+        for run in dict.fromkeys(row["run"] for row in rows):
+            points = [(row["identity"], row[name]) for row in rows if row["run"] == run]
+            axes.plot(*zip(*points, strict=True), "o-", markersize=3, label=run)
+        axes.set(xlabel="identity distance", ylabel=name)
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from pair_figures import FIGURES
-from texture_docs import compare_colours, compare_runs, compare_strengths, draw_curves, list_medians
+from texture_docs import compare_colours, compare_runs, compare_strengths, draw_curves, draw_frontier, list_medians
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
-CURVES_PICTURE, RUNS_PICTURE = (ROOT / "docs" / "images" / name for name in ("texture_curves.png", "texture_runs.jpg"))
+IMAGES = ROOT / "docs" / "images"
+CURVES_PICTURE, RUNS_PICTURE = IMAGES / "texture_curves.png", IMAGES / "texture_runs.jpg"
+FRONTIER_PICTURE = IMAGES / "texture_frontier.png"
 EXPECTED = ("quality", "detection")
 """Results that the page names even when they are absent, in this order; others follow by name."""
 
@@ -27,6 +29,7 @@ TITLES = {
     "expressions": "Expressions on the most exaggerated heads",
     "likeness": "Likeness",
     "texture": "Texture style against time",
+    "texture_frontier": "Texture style against likeness",
     "texture_floor": "Texture style against the machine",
     "translation": "Landmark translation",
     "geometry": "Shape style alone",
@@ -67,6 +70,8 @@ part's mean colour from the artwork's. Colours are sRGB, 0..1. *Over paper*: med
 *flat texture*: naive transfer, the texture as if it were a photo. *single view*: the front alone. *no content loss*:
 neither self-similarity nor likeness. *no semantics*: all of head and artwork is one part. *no patches*: the network's
 losses alone. *un-normalised network input* and *leaking samples* are defects of the authors' code.""",
+    "texture_frontier": """Textures blended with the photo's in several *shares*, means over the pairs; figures as in
+the table above. Low and left is better.""",
     "texture_floor": """Operations of the network's convolutions, forward and backward, counted in a whole texture stage
 on the example of `portraitist demo`; *floor*: the time they would take at the rate of the fastest of the network's own
 convolutions, if all else were free.""",
@@ -129,7 +134,8 @@ def describe_result(name: str, folder: Path) -> str:
     result = json.loads(path.read_text())
     if name == "likeness":  # photo by photo only in the file
         result = {key: result[key] for key in ("command", "summary", "video")}
-    describe = {"quality": describe_quality, "texture": describe_texture}.get(name, describe_any)
+    describers = {"quality": describe_quality, "texture": describe_texture, "texture_frontier": describe_frontier}
+    describe = describers.get(name, describe_any)
     body = describe(result)
     parts = [title, f"Made by `{result.pop('command', command)}`.", MEANINGS.get(name, ""), body]
     return "\n\n".join(part for part in parts if part)
@@ -168,6 +174,13 @@ def describe_texture(result: dict[str, Any]) -> str:
     parts += [_records_table(table) for table in tables if table]
     parts += [f"![{title}](images/{path.name})" for path, title in pictures if path.is_file()]
     return "\n\n".join(parts)
+
+
+def describe_frontier(result: dict[str, Any]) -> str:
+    """The table and its picture."""
+    draw_frontier(result["means"], FRONTIER_PICTURE)
+    picture = f"![Objective and network-free distance against identity](images/{FRONTIER_PICTURE.name})"
+    return "\n\n".join([_records_table(result["means"]), picture])
 
 
 def describe_any(value: dict[str, Any], label: str = "") -> str:

@@ -144,6 +144,16 @@ def test_hair_over_the_forehead_does_not_change_the_scale(subject):
     assert fringed == pytest.approx(open_face, rel=0.03)
 
 
+def test_an_artworks_grain_makes_no_specks(subject):
+    painted = F.interpolate(grain(64, 4, 0.05, seed=1)[None], (256, 256), mode="bicubic")[0]
+    grainy = painted + 0.15 * (torch.rand(1, 256, 256, generator=seeded(2)) - 0.5)
+    skin, everywhere = subject.labels == SKIN, torch.ones(256, 256, dtype=torch.bool)
+    before, in_artwork = measure_band(subject.start, skin, 0), measure_band(grainy, everywhere, 0)
+    after = measure_band(match_contrast(subject.start, subject, [drawn(grainy)]), skin, 0)
+    assert in_artwork > 2 * before
+    assert after < 1.3 * before
+
+
 def test_contrast_is_that_of_the_skin_around_the_features(subject):
     art = drawn(grain(256, 4, 0.26, seed=1))
     art.labels[100:110, 80:176], art.labels[200:215, 110:146] = EYES, LIPS

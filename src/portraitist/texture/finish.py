@@ -39,7 +39,8 @@ from portraitist.texture.targets import (
 from portraitist.types import Image
 
 _CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
-_ROOM, _LEAST_SHARE = 0.9, 0.15  # of the artwork's contrast, the rest is left to the sitter's forms; of a change
+_GRAINY_BANDS, _MOST_PAINTED = 2, 0.7  # the finest, and a painted one's contrast in parts of the next coarser one's
+_ROOM, _LEAST_SHARE = 0.87, 0.15  # of the artwork's contrast, the rest is left to the sitter's forms; of a change
 _LEAST_GAIN, _MOST_GAINS = 0.5, (2.0, 1.0)  # the last: of luminance and of hue
 _SKIN, _HAIR = (SKIN, NOSE), (HAIR,)
 _SOFT_BORDER = 48
@@ -202,8 +203,15 @@ def _draw_artwork(exemplar: StyleSource, factor: float, count: int) -> _DrawnArt
 def _measure_artworks(
     drawn: Sequence[_DrawnArtwork], members: tuple[int, ...], own: Float[Tensor, "b 2"]
 ) -> Float[Tensor, "b 2"]:
-    """Mean of `_measure_artwork` by the artworks' weights."""
-    return torch.stack([_measure_artwork(art, members, own) * art.weight for art in drawn]).sum(0)
+    """Mean of `_measure_artwork` by the artworks' weights.
+
+    What is drawn or painted has less contrast from band to finer band. Where an artwork has not, it is the grain of
+    canvas, paper or film: raising the texture's fine lines to that contrast would give specks, not grain.
+    """
+    wanted = torch.stack([_measure_artwork(art, members, own) * art.weight for art in drawn]).sum(0)
+    for band in reversed(range(min(_GRAINY_BANDS, len(wanted) - 1))):
+        wanted[band] = torch.minimum(wanted[band], torch.maximum(own[band], _MOST_PAINTED * wanted[band + 1]))
+    return wanted
 
 
 def _measure_artwork(drawn: _DrawnArtwork, members: tuple[int, ...], own: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:
