@@ -54,7 +54,7 @@ def main() -> None:
         for (run, share), of_pairs in figures.items()
     ]
     for row in rows:
-        print(f"{row['run']:12} {row['share']:.1f}  " + ", ".join(f"{name} {row[name]:.3f}" for name in FIGURES))
+        print(f"{row['run']:12} {row['share']:.2f}  " + ", ".join(f"{name} {row[name]:.3f}" for name in FIGURES))
     command = " ".join(["python benchmarks/texture_frontier.py", *sys.argv[1:]])
     RESULTS.write_text(json.dumps({"command": command, "means": rows}, indent=1) + "\n")
 

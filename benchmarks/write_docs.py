@@ -71,7 +71,7 @@ part's mean colour from the artwork's. Colours are sRGB, 0..1. *Over paper*: med
 neither self-similarity nor likeness. *no semantics*: all of head and artwork is one part. *no patches*: the network's
 losses alone. *un-normalised network input* and *leaking samples* are defects of the authors' code.""",
     "texture_frontier": """Textures blended with the photo's in several *shares*, means over the pairs; figures as in
-the table above. Low and left is better.""",
+*Texture style against time*. Low and left is better.""",
     "texture_floor": """Operations of the network's convolutions, forward and backward, counted in a whole texture stage
 on the example of `portraitist demo`; *floor*: the time they would take at the rate of the fastest of the network's own
 convolutions, if all else were free.""",

@@ -153,19 +153,20 @@ def _draw_all(
 def _measure_eyes_to_lips(labels: Int[Tensor, "h w"]) -> float:
     """Distance of their middles in pixels. Of the face's area, hair and hats cover a share that differs; it decides
     only where there are no eyes or no lips."""
-    distance = (_find_middle(labels, EYES) - _find_middle(labels, LIPS, MOUTH)).norm().item()
+    eyes, lips = _find_eyes_and_lips(labels)
+    distance = (eyes - lips).norm().item()
     return distance if distance > 0 else max(_USUAL_EYES_TO_LIPS * face_size(labels), 1.0)
 
 
-def _find_middle(labels: Int[Tensor, "h w"], *members: int) -> Float[Tensor, "2"]:
-    """(row, column); NaN without any."""
-    return torch.nonzero(is_one_of(labels, members)).float().mean(0)
+def _find_eyes_and_lips(labels: Int[Tensor, "h w"]) -> Float[Tensor, "2 2"]:
+    """Their middles (row, column); NaN without any."""
+    return torch.stack([torch.nonzero(is_one_of(labels, x)).float().mean(0) for x in ((EYES,), (LIPS, MOUTH))])
 
 
 def _keep_middle(labels: Int[Tensor, "h w"]) -> Int[Tensor, "h w"]:
     """Labels without the skin far from the features: foreheads, which hair and hats shade, and throats are painted
     otherwise than the rest of the face, and one picture shows more of them than another."""
-    eyes, lips = _find_middle(labels, EYES), _find_middle(labels, LIPS, MOUTH)
+    eyes, lips = _find_eyes_and_lips(labels)
     distance = (eyes - lips).norm()
     if not distance > 0:
         return labels
