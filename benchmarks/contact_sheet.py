@@ -15,7 +15,7 @@ from pathlib import Path
 from pair_runs import entry_folder, find_any_source, hash_source
 from pairs import Pair, spread_pairs
 from portraitist import load_image, save_image
-from portraitist.files.preview import Panel, draw_sheet
+from portraitist.export.preview import Panel, draw_sheet
 from quality import add_config_options, make_config
 
 ROWS_PER_PAGE = 6

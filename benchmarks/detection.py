@@ -18,9 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraitist.files.images import image_to_uint8, load_image
-from portraitist.reconstruction.face_views import View
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks, pick_ibug_points
+from portraitist.io.images import image_to_uint8, load_image
+from portraitist.landmarks.views import View
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks, pick_ibug_points
 from portraitist.types import Image, NoFaceError
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

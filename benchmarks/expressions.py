@@ -19,7 +19,7 @@ from metrics.expressions import measure_teeth_lag, measure_worst_exposure, pose_
 from metrics.shape import measure_flipped_share
 from pairs import DEFAULT_DATA
 from portraitist import Config, load_image, save_image
-from portraitist.files.preview import Panel, draw_sheet
+from portraitist.export.preview import Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import (
     DirectTranslator,
@@ -31,10 +31,10 @@ from portraitist.geometry.translation import (
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
-from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
-from portraitist.texture.rendering import render_view, view_camera
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.segmentation.person import PersonSegmenter, segment_person
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.rendering.rasterizer import render_view, view_camera
 from portraitist.types import EXPRESSION_NAMES, Head, Landmarks
 
 RESULTS = Path(__file__).parent / "results" / "expressions.json"

@@ -68,11 +68,11 @@ def serve() -> None:
     import embreex.mesh_construction  # noqa: F401
     import mediapipe.tasks.python.vision  # noqa: F401
 
-    import portraitist.cli
-    import portraitist.files.results
+    import portraitist.cli.main
+    import portraitist.export.result_folder
     import portraitist.pipeline
 
-    portraitist.files.results.VIEW_SIZE_PX = 64  # rendering is not what is tried, and takes most of the time
+    portraitist.export.result_folder.VIEW_SIZE_PX = 64  # rendering is not what is tried, and takes most of the time
     for line in sys.stdin:
         arguments, folder, scratch, surroundings = json.loads(line)
         child = os.fork()
@@ -81,7 +81,7 @@ def serve() -> None:
             os.chdir(folder)
             signal.alarm(SECONDS)  # a run that hangs is ended, and seen by its code
             enter(surroundings)
-            end_run(portraitist.cli.main, arguments)
+            end_run(portraitist.cli.main.main, arguments)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 

@@ -37,7 +37,7 @@ from portraitist.geometry.translation import (
 from portraitist.pipeline import make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.types import HeadFit, Landmarks
 
 PHOTOS = ("p00", "p02", "p06", "p11", "p14", "p19", "p24", "p37")

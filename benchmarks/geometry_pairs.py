@@ -37,8 +37,8 @@ from portraitist.geometry.translation import (
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import Head, HeadFit, Landmarks
 
 RESULTS = Path(__file__).parent / "results" / "geometry_pairs.json"

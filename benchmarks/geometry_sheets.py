@@ -11,13 +11,13 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from portraitist import save_image
-from portraitist.files.images import image_from_pil
-from portraitist.files.preview import CLOSED_LINES, IBUG_LINES, Panel, draw_sheet
+from portraitist.io.images import image_from_pil
+from portraitist.export.preview import CLOSED_LINES, IBUG_LINES, Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.shape_space import outer_eye_distance
 from portraitist.geometry.translation import Exemplar, GeometryConfig, Translator, mean_face, translate_landmarks
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.texture.rendering import rasterize, view_camera
+from portraitist.rendering.rasterizer import rasterize, view_camera
 from portraitist.types import Head, HeadFit, Image
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)

@@ -174,7 +174,7 @@ def draw_sheets(jobs: list[Job]) -> None:
     """Pages of photo and head from six sides, into the cache."""
     from likeness_photos import SHEET_VIEWS
     from portraitist import load_image, save_image
-    from portraitist.files.preview import Panel, draw_sheet
+    from portraitist.export.preview import Panel, draw_sheet
 
     rows = []
     for job in jobs:
@@ -193,10 +193,10 @@ def time_reconstruction(data: Path) -> dict[str, float]:
 
     from portraitist import load_image
     from portraitist.reconstruction.fitting import fit_head
-    from portraitist.reconstruction.gaze import pick_irises
-    from portraitist.reconstruction.landmarks import detect_landmarks
-    from portraitist.reconstruction.person_mask import segment_person
-    from portraitist.reconstruction.unwrap import unwrap_photo
+    from portraitist.unwrapping.gaze import pick_irises
+    from portraitist.landmarks.detection import detect_landmarks
+    from portraitist.segmentation.person import segment_person
+    from portraitist.unwrapping.unwrap import unwrap_photo
     from reconstruction_runs import load_models
 
     model, detector, segmenter = load_models()

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float
 from metrics.identity import compare_embeddings, embed_face
 from metrics.pictures import fill_hull, measure_psnr
 from portraitist import load_image, save_image
-from portraitist.files.images import image_to_uint8
-from portraitist.reconstruction.gaze import pick_irises
-from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
-from portraitist.texture.rendering import mark_texels, render_view, view_camera
+from portraitist.io.images import image_to_uint8
+from portraitist.unwrapping.gaze import pick_irises
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.rendering.rasterizer import mark_texels, render_view, view_camera
 from portraitist.types import Image, Landmarks, PortraitistError
 from reconstruction_runs import (
     HIDDEN_IDS,

@@ -16,7 +16,7 @@ from metrics.head_shape import (
 )
 from portraitist import load_image
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.landmarks import detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
 from portraitist.types import HeadFit, Landmarks, PortraitistError
 from reconstruction_runs import load_models
 from rendered_faces import RenderedFace

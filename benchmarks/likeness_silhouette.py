@@ -12,8 +12,8 @@ from torch import Tensor
 
 from metrics.pictures import fill_hull, fill_rows, keep_band, measure_overlap
 from portraitist import load_image, save_image
-from portraitist.files.images import image_to_uint8
-from portraitist.texture.rendering import rasterize
+from portraitist.io.images import image_to_uint8
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Image, Landmarks, PortraitistError
 from reconstruction_runs import reconstruct
 

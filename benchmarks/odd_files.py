@@ -155,15 +155,15 @@ def make_head() -> Head:
 
 
 def load_photo() -> Image:
-    from portraitist.files.images import load_image
+    from portraitist.io.images import load_image
 
     return load_image(PHOTO)
 
 
 def save_turned_head(path: Path, yaw_deg: int) -> None:
     """The photo's head seen from ``yaw_deg``: 0 front, 90 side, 180 behind."""
-    from portraitist.files.images import save_image
-    from portraitist.texture.rendering import render_view, view_camera
+    from portraitist.io.images import save_image
+    from portraitist.rendering.rasterizer import render_view, view_camera
 
     head = make_head()
     camera = view_camera(head.mesh.vertices, float(yaw_deg), 0.0, 512)
@@ -173,7 +173,7 @@ def save_turned_head(path: Path, yaw_deg: int) -> None:
 @functools.cache
 def find_points() -> np.ndarray:
     """The photo's 68 points, in pixels."""
-    from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
+    from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 
     return detect_landmarks(load_photo(), LandmarkDetector())[0].points.numpy()
 

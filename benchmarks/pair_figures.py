@@ -20,7 +20,7 @@ from metrics.style import compare_style
 from pair_runs import CACHE, hash_source
 from pairs import Pair
 from portraitist import load_image
-from portraitist.files.images import image_to_uint8
+from portraitist.io.images import image_to_uint8
 from portraitist.reconstruction.head_model import load_head_model
 
 

@@ -77,7 +77,7 @@ def run_pair(job: Job) -> str | None:
     Meant to be the only job of its process, so that the peak memory is the pair's own.
     """
     from portraitist import Models, load_image, stylize
-    from portraitist.files.results import describe_run
+    from portraitist.export.result_folder import describe_run
 
     torch.set_num_threads(job.threads)
     source = hash_source()
@@ -106,9 +106,9 @@ def run_pair(job: Job) -> str | None:
 
 
 def _save_pictures(result: Result, folder: Path) -> None:
-    from portraitist.files.images import save_image
-    from portraitist.files.results import draw_preview, render_named_views
-    from portraitist.texture.rendering import render_view, view_camera
+    from portraitist.io.images import save_image
+    from portraitist.export.result_folder import draw_preview, render_named_views
+    from portraitist.rendering.rasterizer import render_view, view_camera
 
     white = torch.ones(3)
     content, stylized = result.content, result.stylized
@@ -129,7 +129,7 @@ def _save_pictures(result: Result, folder: Path) -> None:
 def _collect_shapes(result: Result, models, job: Job) -> dict[str, np.ndarray]:
     """Meshes and landmarks as ``measure_pair`` reads them; the frontal ones ``[68, 2]`` in metres, y up."""
     from portraitist.reconstruction.fitting import fit_head
-    from portraitist.texture.rendering import view_camera
+    from portraitist.rendering.rasterizer import view_camera
 
     content, stylized = result.content, result.stylized
     art_landmarks, art_fit = result.art_landmarks, result.art_fit

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.gaze import pick_irises
+from portraitist.unwrapping.gaze import pick_irises
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
-from portraitist.reconstruction.unwrap import Unwrapped, unwrap_photo
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.segmentation.person import PersonSegmenter, segment_person
+from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
 from portraitist.types import HeadFit, Image, LandmarkEmbedding, Landmarks
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises

@@ -32,7 +32,7 @@ from scipy.spatial.transform import Rotation
 from pair_runs import CACHE
 from pairs import DEFAULT_DATA
 from portraitist import load_image, save_image
-from portraitist.files.preview import Panel, draw_sheet
+from portraitist.export.preview import Panel, draw_sheet
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import REGIONS, Image, rotation_from_yaw_pitch
 from rendered_hair import COLOURS_SRGB, HAIR_STYLES, grow_hair
@@ -187,9 +187,9 @@ def make_faces(data: Path, processes: int) -> Path:
 def unwrap_textures(data: Path) -> list[Float[np.ndarray, "t t 3"]]:
     """sRGB skins for the head model, float16: of the development photos, or of the one photo that is always there."""
     from portraitist.reconstruction.fitting import fit_head
-    from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-    from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
-    from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
+    from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+    from portraitist.segmentation.person import PersonSegmenter, segment_person
+    from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 
     paths = [data / "photos" / f"{name}.jpg" for name in TEXTURE_PHOTOS]
     if not paths[0].is_file():

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.surface import SURFACE_PARTS, build_surface
+from portraitist.reconstruction.head_surface import SURFACE_PARTS, build_surface
 from portraitist.types import EXPRESSION_NAMES
 
 HEAD_SLIDERS = ("cheek", "chin", "ear", "eyebrows", "eye", "forehead", "head", "mouth", "neck", "nose")

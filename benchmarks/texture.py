@@ -32,16 +32,16 @@ from torch import Tensor
 from pair_runs import CACHE, ROOT, hash_source
 from pairs import DEFAULT_DATA, Pair, read_annotation, spread_pairs
 from portraitist import Config, Models, Result, load_image, stylize
-from portraitist.cli import make_demo_request
-from portraitist.files.images import image_to_uint8, save_image
-from portraitist.files.preview import Panel, draw_sheet
-from portraitist.reconstruction.person_mask import segment_person
+from portraitist.cli.main import make_demo_request
+from portraitist.io.images import image_to_uint8, save_image
+from portraitist.export.preview import Panel, draw_sheet
+from portraitist.segmentation.person import segment_person
 from portraitist.texture import optimization, targets
-from portraitist.texture.lighting import read_light
+from portraitist.texture.shading_transfer import read_light
 from portraitist.texture.optimization import TextureConfig
-from portraitist.texture.rendering import mark_texels
-from portraitist.texture.semantics import SKIN, label_artwork, label_texels
-from portraitist.texture.targets import StyleSource, cut_source
+from portraitist.rendering.rasterizer import mark_texels
+from portraitist.segmentation.parts import SKIN, label_artwork, label_texels
+from portraitist.texture.views import StyleSource, cut_source
 from portraitist.types import Fragments, Image
 from texture_figures import Yardstick
 

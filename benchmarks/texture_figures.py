@@ -13,12 +13,12 @@ from metrics.face_crop import FaceCrop, crop_face
 from metrics.identity import compare_embeddings, embed_face
 from metrics.style import measure_edges, measure_style
 from portraitist import Result
-from portraitist.files.images import image_to_uint8
+from portraitist.io.images import image_to_uint8
 from portraitist.texture import seams
-from portraitist.texture.colours import decorrelate
-from portraitist.texture.rendering import rasterize, render_view, shade, view_camera
-from portraitist.texture.semantics import BROWS, EYES, HAIR, LIPS, label_texels
-from portraitist.texture.strotss import (
+from portraitist.texture.color_transfer import decorrelate
+from portraitist.rendering.rasterizer import rasterize, render_view, shade, view_camera
+from portraitist.segmentation.parts import BROWS, EYES, HAIR, LIPS, label_texels
+from portraitist.texture.losses import (
     colour_distances,
     cosine_distances,
     moment_distance,
@@ -27,7 +27,7 @@ from portraitist.texture.strotss import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.targets import FACE_REGIONS, StyleSource, select_faces, take_portrait
+from portraitist.texture.views import FACE_REGIONS, StyleSource, select_faces, take_portrait
 from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Fragments
 

@@ -16,8 +16,8 @@ from PIL import Image as PillowImage
 from scipy.spatial import cKDTree
 
 from portraitist import render_view, view_camera, write_glb
-from portraitist.files.gltf import ORIGINAL_SHAPE
-from portraitist.files.images import image_from_pil
+from portraitist.export.glb import ORIGINAL_SHAPE
+from portraitist.io.images import image_from_pil
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Image
 
 BLENDER = shutil.which("blender")

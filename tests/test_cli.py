@@ -18,13 +18,13 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
 from portraitist import save_head
-from portraitist.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
+from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
 from portraitist.assets import asset_path
-from portraitist.cli import RUNS, make_config, make_demo_request
+from portraitist.cli.main import RUNS, make_config, make_demo_request
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[1] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
-COMMAND = [sys.executable, "-m", "portraitist.cli"]
+COMMAND = [sys.executable, "-m", "portraitist.cli.main"]
 
 
 def portraitist(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from matplotlib.cbook import get_sample_data
 
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
-from portraitist.files.output_folder import list_files
+from portraitist.io.output_folder import list_files
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 MEASURED = {"seconds", "peak_memory_mb"}
@@ -31,7 +31,7 @@ SURROUNDINGS = {
 def run_product(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "2", "--save-all"]
-    command = [sys.executable, "-m", "portraitist.cli", "stylize", str(PHOTO), str(asset_path("exemplars/brush.jpg"))]
+    command = [sys.executable, "-m", "portraitist.cli.main", "stylize", str(PHOTO), str(asset_path("exemplars/brush.jpg"))]
     return subprocess.run(
         [*command, "-o", "out", *options],
         cwd=folder,

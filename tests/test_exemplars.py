@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 
 from portraitist.assets import asset_hashes, asset_path
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks, pick_ibug_points
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks, pick_ibug_points
 from portraitist.types import Landmarks
 
 NAMES = ("brush", "ink", "mosaic")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.normals import vertex_normals
-from portraitist.reconstruction.exposure import even_light
+from portraitist.mesh.normals import vertex_normals
+from portraitist.unwrapping.delighting import even_light
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.observation import SkinColours, TexelColours, luminance
-from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
+from portraitist.unwrapping.observation import SkinColours, TexelColours, luminance
+from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
 
 SIZE = 512
 SKIN, HAIR = np.array([0.70, 0.52, 0.44]), np.array([0.20, 0.14, 0.10])

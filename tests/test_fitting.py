@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.reconstruction.detector_errors import assume_independent_errors, load_detector_errors
+from portraitist.reconstruction.landmark_noise import assume_independent_errors, load_detector_errors
 from portraitist.reconstruction.fitting import fit_head, solve_camera
-from portraitist.reconstruction.jaw_contour import find_seen_points
-from portraitist.reconstruction.joint_solve import read_angles, rotate, solve_within
-from portraitist.reconstruction.landmarks import pick_ibug_points
+from portraitist.reconstruction.contour_landmarks import find_seen_points
+from portraitist.reconstruction.gauss_newton import read_angles, rotate, solve_within
+from portraitist.landmarks.detection import pick_ibug_points
 from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rotation_from_yaw_pitch
 
 

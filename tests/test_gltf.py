@@ -14,8 +14,8 @@ import trimesh
 from PIL import Image as PillowImage
 
 from portraitist.files import gltf
-from portraitist.files.gltf import ORIGINAL_SHAPE, write_glb
-from portraitist.normals import vertex_normals
+from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
+from portraitist.mesh.normals import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, OutputError
 
 SCALAR_TYPES = {gl.FLOAT: "<f4", gl.UNSIGNED_SHORT: "<u2", gl.UNSIGNED_INT: "<u4"}

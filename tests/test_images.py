@@ -13,7 +13,7 @@ import torch
 from PIL import ImageCms
 
 from portraitist.files import images
-from portraitist.files.images import load_image, read_picture_size, save_image
+from portraitist.io.images import load_image, read_picture_size, save_image
 from portraitist.types import InputError, OutputError
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.reconstruction.eyeballs import find_eye_white, look_at, redness
-from portraitist.reconstruction.gaze import SIDES, aim_irises, find_gazes, locate_eyeballs, pick_irises, unit
+from portraitist.unwrapping.eyes import find_eye_white, look_at, redness
+from portraitist.unwrapping.gaze import SIDES, aim_irises, find_gazes, locate_eyeballs, pick_irises, unit
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.inner_parts import paint_inner_parts
-from portraitist.reconstruction.mouth import CROWN_WIDTHS, locate_teeth
-from portraitist.reconstruction.observation import SkinColours, TexelColours, luminance
-from portraitist.reconstruction.rims import EYE_CONTOURS, INNER_LIP, locate_rim
-from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
-from portraitist.reconstruction.unwrap import UnwrapConfig, observe_photo
-from portraitist.texture.rendering import rasterize, shade, view_camera
+from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
+from portraitist.unwrapping.mouth import CROWN_WIDTHS, locate_teeth
+from portraitist.unwrapping.observation import SkinColours, TexelColours, luminance
+from portraitist.unwrapping.margins import EYE_CONTOURS, INNER_LIP, locate_rim
+from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
+from portraitist.unwrapping.unwrap import UnwrapConfig, observe_photo
+from portraitist.rendering.rasterizer import rasterize, shade, view_camera
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh, rotation_from_yaw_pitch
 
 SIZE = 1024

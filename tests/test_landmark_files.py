@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.files.landmark_files import check_landmarks, read_landmarks, read_landmarks_of_picture, write_landmarks
+from portraitist.io.landmark_files import check_landmarks, read_landmarks, read_landmarks_of_picture, write_landmarks
 from portraitist.types import InputError
 
 

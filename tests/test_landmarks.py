@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.files.images import image_to_uint8, load_image
-from portraitist.reconstruction.face_views import VIEW_SIDE, Recipe, ViewRenderer
-from portraitist.reconstruction.landmarks import (
+from portraitist.io.images import image_to_uint8, load_image
+from portraitist.landmarks.views import VIEW_SIDE, Recipe, ViewRenderer
+from portraitist.landmarks.detection import (
     IBUG_FROM_DENSE,
     LandmarkDetector,
     detect_landmarks,
@@ -208,13 +208,13 @@ def test_tiles_cover_the_picture() -> None:
 
 
 def test_importing_is_cheap() -> None:
-    code = "import sys, portraitist.reconstruction.landmarks; sys.exit('mediapipe' in sys.modules)"
+    code = "import sys, portraitist.landmarks.detection; sys.exit('mediapipe' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_detector_is_quiet_from_start_to_exit() -> None:
     code = (
-        "import torch; from portraitist.reconstruction.landmarks import *; d = LandmarkDetector()\n"
+        "import torch; from portraitist.landmarks.detection import *; d = LandmarkDetector()\n"
         "try: detect_landmarks(torch.zeros(3, 64, 64), d)\n"
         "except NoFaceError: print('no face')"
     )

@@ -8,11 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from portraitist.texture.lighting import carry_light, read_light
-from portraitist.texture.palettes import keep_colours, match_colours, take_tones
-from portraitist.texture.rendering import mark_texels, rasterize, shade, view_camera
-from portraitist.texture.semantics import EYES, HAIR, NOWHERE, SKIN, label_artwork, label_faces
-from portraitist.texture.targets import Subject, cut_source, mark_face, take_portrait
+from portraitist.texture.shading_transfer import carry_light, read_light
+from portraitist.texture.part_colors import keep_colours, match_colours, take_tones
+from portraitist.rendering.rasterizer import mark_texels, rasterize, shade, view_camera
+from portraitist.segmentation.parts import EYES, HAIR, NOWHERE, SKIN, label_artwork, label_faces
+from portraitist.texture.views import Subject, cut_source, mark_face, take_portrait
 
 SIZE, MIDDLE = 256, 0.025  # texels; metres from the nose that count as neither side
 

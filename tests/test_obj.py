@@ -9,7 +9,7 @@ import pytest
 import trimesh
 from PIL import Image as PillowImage
 
-from portraitist.files.obj import write_obj
+from portraitist.export.obj import write_obj
 from portraitist.types import Head, OutputError
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from conftest import make_head
 
-from portraitist.texture.descent import PyramidDescent
+from portraitist.texture.optimizer import PyramidDescent
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.optimization import TextureConfig, _Optimiser, stylize_texture
 from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
-from portraitist.texture.rendering import mark_texels, shade
-from portraitist.texture.semantics import EYES, HAIR, NOWHERE, SKIN, label_texels
-from portraitist.texture.targets import Subject, cut_source, make_view_bank, sample_style
+from portraitist.rendering.rasterizer import mark_texels, shade
+from portraitist.segmentation.parts import EYES, HAIR, NOWHERE, SKIN, label_texels
+from portraitist.texture.views import Subject, cut_source, make_view_bank, sample_style
 from portraitist.texture.vgg import load_vgg
 from portraitist.types import REGIONS, Cancelled, Progress
 

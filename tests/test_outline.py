@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.outline import fit_outline
-from portraitist.texture.rendering import rasterize
+from portraitist.reconstruction.silhouette import fit_outline
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from portraitist.files.output_folder import check_output, new_folder
+from portraitist.io.output_folder import check_output, new_folder
 from portraitist.types import OutputError
 
 RUN = """

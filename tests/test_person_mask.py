@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.files.images import load_image
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.person_mask import PersonSegmenter, feather, head_crop, refine_edges, segment_person
+from portraitist.io.images import load_image
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.segmentation.person import PersonSegmenter, feather, head_crop, refine_edges, segment_person
 from portraitist.types import Landmarks
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.texture.rendering import NAMED_VIEWS, mark_texels, rasterize, render_view, shade, view_camera
+from portraitist.rendering.rasterizer import NAMED_VIEWS, mark_texels, rasterize, render_view, shade, view_camera
 from portraitist.types import Camera, Fragments, Mesh, rotation_from_yaw_pitch
 
 WHITE = torch.ones(3)

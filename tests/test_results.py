@@ -13,9 +13,9 @@ import torch
 from PIL import Image as PillowImage
 
 from portraitist.files import output_folder, results, turntable
-from portraitist.files.output_folder import check_output, new_folder
-from portraitist.files.preview import Panel, draw_landmarks, draw_sheet
-from portraitist.files.results import write_result
+from portraitist.io.output_folder import check_output, new_folder
+from portraitist.export.preview import Panel, draw_landmarks, draw_sheet
+from portraitist.export.result_folder import write_result
 from portraitist.types import Camera, Head, HeadFit, Landmarks, OutputError, Result
 
 

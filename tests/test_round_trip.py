@@ -14,7 +14,7 @@ from conftest import assert_same_picture, make_marked_head
 from test_gltf import read_accessor
 
 from portraitist import load_head, render_view, save_head, view_camera, write_glb, write_obj
-from portraitist.files.images import image_from_pil
+from portraitist.io.images import image_from_pil
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Image, Mesh
 
 YAWS_DEG = (0.0, 40.0, 180.0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from portraitist.texture.colours import limit_hues, transfer_colours
-from portraitist.texture.palettes import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
+from portraitist.texture.color_transfer import limit_hues, transfer_colours
+from portraitist.texture.part_colors import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import extend_islands
-from portraitist.texture.rendering import mark_texels, view_camera
-from portraitist.texture.seams import close_seams, find_cut, look_up
-from portraitist.texture.semantics import (
+from portraitist.rendering.rasterizer import mark_texels, view_camera
+from portraitist.rendering.seams import close_seams, find_cut, look_up
+from portraitist.segmentation.parts import (
     EYES,
     HAIR,
     LIPS,
@@ -24,8 +24,8 @@ from portraitist.texture.semantics import (
     label_texels,
     mismatch_costs,
 )
-from portraitist.texture.shading import even_shading
-from portraitist.texture.targets import StyleSource, cut_source
+from portraitist.texture.delighting import even_shading
+from portraitist.texture.views import StyleSource, cut_source
 from portraitist.types import REGIONS, InputError
 
 

@@ -9,8 +9,8 @@ import torch
 from portraitist import load_image
 from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 
 
 @pytest.mark.parametrize("size", [128, 256])

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from portraitist.texture.finish import match_contrast, temper_lines
-from portraitist.texture.palettes import blur_mask
+from portraitist.texture.detail import match_contrast, temper_lines
+from portraitist.texture.part_colors import blur_mask
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid
-from portraitist.texture.rendering import rasterize, shade, view_camera
-from portraitist.texture.semantics import EYES, FEATURES, HAIR, LIPS, NOWHERE, SKIN, is_one_of, label_texels
+from portraitist.rendering.rasterizer import rasterize, shade, view_camera
+from portraitist.segmentation.parts import EYES, FEATURES, HAIR, LIPS, NOWHERE, SKIN, is_one_of, label_texels
 from portraitist.texture.strokes import paint_strokes
-from portraitist.texture.targets import FACE_REGIONS, StyleSource, Subject, find_places, select_faces
+from portraitist.texture.views import FACE_REGIONS, StyleSource, Subject, find_places, select_faces
 
 SIDE = 512
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portraitist.texture.colours import decorrelate, recorrelate, transfer_colours
-from portraitist.texture.strotss import (
+from portraitist.texture.color_transfer import decorrelate, recorrelate, transfer_colours
+from portraitist.texture.losses import (
     colour_distances,
     cosine_distances,
     moment_distance,

@@ -9,7 +9,7 @@ import pytest
 import torch
 import trimesh
 
-from portraitist.geometry.subdivision import subdivide_head
+from portraitist.mesh.subdivision import subdivide_head
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import EXPRESSION_NAMES, REGIONS, Head
 

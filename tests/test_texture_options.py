@@ -9,10 +9,10 @@ import torch
 
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
-from portraitist.cli import make_demo_request
+from portraitist.cli.main import make_demo_request
 from portraitist.texture.optimization import TextureConfig
-from portraitist.texture.palettes import PartStrengths
-from portraitist.texture.semantics import HAIR, LIPS, label_texels
+from portraitist.texture.part_colors import PartStrengths
+from portraitist.segmentation.parts import HAIR, LIPS, label_texels
 from portraitist.types import InputError
 
 TINY = TextureConfig(

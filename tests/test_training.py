@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from dataset import Faces, RealFaces, assign_folds, build_training_set, find_mean_shape, weigh_groups
 from growth import distort, grow_art, mirror
-from portraitist.geometry.landmark_network import LandmarkNetwork, NetworkSize, TrainedTranslator
+from portraitist.geometry.translation_network import LandmarkNetwork, NetworkSize, TrainedTranslator
 from portraitist.geometry.translation import mean_face
 from systems import DRIT, MUNIT, OURS, AutoEncoder, CycleGAN, Translation, count_classes
 from train import measure_photo_share

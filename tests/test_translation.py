@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from portraitist.geometry.depth import predict_depth, scale_depth
-from portraitist.geometry.landmark_network import (
+from portraitist.geometry.translation_network import (
     LandmarkNetwork,
     NetworkSize,
     TrainedTranslator,
@@ -32,7 +32,7 @@ from portraitist.geometry.translation import (
     measure_movement,
     translate_landmarks,
 )
-from portraitist.geometry.unfolding import hold_back_folds
+from portraitist.geometry.foldover import hold_back_folds
 from portraitist.types import Camera, HeadFit, InputError
 
 SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)

@@ -14,8 +14,8 @@ from PIL import ImageSequence
 
 from portraitist import Cancelled, InputError, OutputError, Progress, render_view, view_camera, write_turntable
 from portraitist.files import turntable
-from portraitist.files.images import image_to_uint8
-from portraitist.files.output_file import check_output_file
+from portraitist.io.images import image_to_uint8
+from portraitist.io.output_file import check_output_file
 from portraitist.types import Head
 
 FRAMES, SIZE_PX = 12, 128

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.files.images import load_image
-from portraitist.reconstruction.covering import learn_hair, measure_contrast
+from portraitist.io.images import load_image
+from portraitist.unwrapping.occlusion import learn_hair, measure_contrast
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.membrane import build_membrane
-from portraitist.reconstruction.observation import HairColours, SkinColours, TexelColours
-from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
-from portraitist.reconstruction.strands import orient_hair
-from portraitist.reconstruction.texel_atlas import TexelAtlas, build_atlas
-from portraitist.reconstruction.unwrap import UnwrapConfig, Unwrapped, find_visible, observe_photo, unwrap_photo
-from portraitist.texture.rendering import rasterize, render_view, shade, view_camera
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.mesh.membrane import build_membrane
+from portraitist.unwrapping.observation import HairColours, SkinColours, TexelColours
+from portraitist.segmentation.person import PersonSegmenter, segment_person
+from portraitist.hair.strands import orient_hair
+from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
+from portraitist.unwrapping.unwrap import UnwrapConfig, Unwrapped, find_visible, observe_photo, unwrap_photo
+from portraitist.rendering.rasterizer import rasterize, render_view, shade, view_camera
 from portraitist.types import Camera, HeadFit, InputError, Landmarks, Mesh
 
 SIZE = 512

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from portraitist.geometry.landmark_network import NetworkSize, build_mlp
+from portraitist.geometry.translation_network import NetworkSize, build_mlp
 
 JUDGE_LAYERS = 4  # of discriminators and the classifier, Sec. 4.1
 STYLE_SIZE = 8  # of MUNIT and DRIT++, as published

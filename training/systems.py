@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from networks import STYLE_SIZE, StyledDecoder, build_judge, kl_to_standard_normal, sample_normal
-from portraitist.geometry.landmark_network import (
+from portraitist.geometry.translation_network import (
     CONTENT_LAYERS,
     DECODER_LAYERS,
     LandmarkNetwork,

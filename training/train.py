@@ -20,7 +20,7 @@ import torch
 from clean_shapes import PUBLIC_DOMAIN, build_clean_set
 from dataset import TrainingSet, build_training_set, read_real_faces
 from frontal_shapes import CACHE
-from portraitist.geometry.landmark_network import TrainedTranslator, save_translator
+from portraitist.geometry.translation_network import TrainedTranslator, save_translator
 from systems import OURS, TranslationWeights
 from trainer import SIZE, train_translation
 

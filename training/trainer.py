@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dataset import TrainingSet
-from portraitist.geometry.landmark_network import LandmarkNetwork, NetworkSize
+from portraitist.geometry.translation_network import LandmarkNetwork, NetworkSize
 from systems import (
     DRIT,
     MUNIT,

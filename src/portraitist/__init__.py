@@ -11,17 +11,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from portraitist.files.gltf import write_glb
-    from portraitist.files.head_file import load_head, save_head
-    from portraitist.files.images import load_image, save_image
-    from portraitist.files.landmark_files import read_landmarks
-    from portraitist.files.obj import write_obj
-    from portraitist.files.output_folder import check_output
-    from portraitist.files.results import write_result
-    from portraitist.files.turntable import write_turntable
-    from portraitist.geometry.subdivision import subdivide_head
+    from portraitist.export.glb import write_glb
+    from portraitist.io.head_file import load_head, save_head
+    from portraitist.io.images import load_image, save_image
+    from portraitist.io.landmark_files import read_landmarks
+    from portraitist.export.obj import write_obj
+    from portraitist.io.output_folder import check_output
+    from portraitist.export.result_folder import write_result
+    from portraitist.export.turntable import write_turntable
+    from portraitist.mesh.subdivision import subdivide_head
     from portraitist.pipeline import Config, Models, stylize
-    from portraitist.texture.rendering import render_view, view_camera
+    from portraitist.rendering.rasterizer import render_view, view_camera
     from portraitist.types import (
         AssetError,
         Camera,
@@ -75,20 +75,20 @@ __all__ = [
 _HOMES = {
     "Config": "pipeline",
     "Models": "pipeline",
-    "check_output": "files.output_folder",
-    "load_head": "files.head_file",
-    "load_image": "files.images",
-    "read_landmarks": "files.landmark_files",
-    "render_view": "texture.rendering",
-    "save_head": "files.head_file",
-    "save_image": "files.images",
+    "check_output": "io.output_folder",
+    "load_head": "io.head_file",
+    "load_image": "io.images",
+    "read_landmarks": "io.landmark_files",
+    "render_view": "rendering.rasterizer",
+    "save_head": "io.head_file",
+    "save_image": "io.images",
     "stylize": "pipeline",
-    "subdivide_head": "geometry.subdivision",
-    "view_camera": "texture.rendering",
-    "write_glb": "files.gltf",
-    "write_obj": "files.obj",
-    "write_result": "files.results",
-    "write_turntable": "files.turntable",
+    "subdivide_head": "mesh.subdivision",
+    "view_camera": "rendering.rasterizer",
+    "write_glb": "export.glb",
+    "write_obj": "export.obj",
+    "write_result": "export.result_folder",
+    "write_turntable": "export.turntable",
 }
 
 

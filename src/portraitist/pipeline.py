@@ -12,9 +12,9 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from portraitist.files.landmark_files import check_landmarks
+from portraitist.io.landmark_files import check_landmarks
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
-from portraitist.geometry.subdivision import subdivide_head
+from portraitist.mesh.subdivision import subdivide_head
 from portraitist.geometry.translation import (
     GeometryConfig,
     Translator,
@@ -24,17 +24,17 @@ from portraitist.geometry.translation import (
     translate_landmarks,
 )
 from portraitist.reconstruction.fitting import FitConfig, fit_head
-from portraitist.reconstruction.gaze import pick_irises
+from portraitist.unwrapping.gaze import pick_irises
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.reconstruction.landmarks import LandmarkDetector, detect_landmarks
-from portraitist.reconstruction.outline import fit_outline
-from portraitist.reconstruction.person_mask import PersonSegmenter, segment_person
-from portraitist.reconstruction.unwrap import UnwrapConfig, unwrap_photo
-from portraitist.texture.lighting import read_light
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.reconstruction.silhouette import fit_outline
+from portraitist.segmentation.person import PersonSegmenter, segment_person
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.texture.shading_transfer import read_light
 from portraitist.texture.optimization import TextureConfig, stylize_texture
-from portraitist.texture.semantics import apply_style_mask, label_artwork
-from portraitist.texture.shading import even_shading
-from portraitist.texture.targets import StyleSource, cut_source
+from portraitist.segmentation.parts import apply_style_mask, label_artwork
+from portraitist.texture.delighting import even_shading
+from portraitist.texture.views import StyleSource, cut_source
 from portraitist.texture.vgg import VGG, load_vgg
 from portraitist.types import (
     Head,

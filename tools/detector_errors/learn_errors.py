@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from metrics.head_shape import find_face_vertices, read_angles_deg  # pyright: ignore[reportMissingImports]
-from portraitist.reconstruction.detector_errors import view_terms
+from portraitist.reconstruction.landmark_noise import view_terms
 from portraitist.reconstruction.fitting import SKIN_POINTS
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from exemplars.sitters import Sitter, shape_points
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.texture.rendering import rasterize
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import REGIONS, Camera, Mesh, rotation_from_yaw_pitch
 
 HAIR = len(REGIONS)

@@ -11,7 +11,7 @@ from mediapipe.tasks.python import vision
 from scipy.optimize import linear_sum_assignment
 
 from portraitist.assets import asset_path
-from portraitist.texture.rendering import rasterize
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, Mesh, rotation_from_yaw_pitch
 from source import PARTS
 

@@ -20,9 +20,9 @@ from jaxtyping import Float, Int
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from portraitist.geometry.expressions import carry_expressions, find_lip_contacts
+from portraitist.geometry.blendshape_transfer import carry_expressions, find_lip_contacts
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.surface import (
+from portraitist.reconstruction.head_surface import (
     DECIMETRE,
     SURFACE_PARTS,
     Surface,

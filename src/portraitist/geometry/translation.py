@@ -17,13 +17,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.assets import asset_path
-from portraitist.geometry.curvature import weigh_by_curvature
+from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.depth import predict_depth, scale_depth
-from portraitist.geometry.landmark_network import TrainedTranslator, load_translator
+from portraitist.geometry.translation_network import TrainedTranslator, load_translator
 from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation, outer_eye_distance
-from portraitist.geometry.unfolding import hold_back_folds
+from portraitist.geometry.foldover import hold_back_folds
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.jaw_contour import find_seen_points
+from portraitist.reconstruction.contour_landmarks import find_seen_points
 from portraitist.types import HeadFit, InputError, Landmarks
 
 TRANSLATORS = ("network", "direct")

@@ -15,15 +15,15 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from portraitist.reconstruction.detector_errors import (
+from portraitist.reconstruction.landmark_noise import (
     LandmarkErrors,
     assume_independent_errors,
     load_detector_errors,
 )
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.jaw_contour import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
-from portraitist.reconstruction.joint_solve import HeadPoints, read_angles, solve_jointly
-from portraitist.reconstruction.surface import HandleSystem, factor_handles, spread_displacement
+from portraitist.reconstruction.contour_landmarks import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
+from portraitist.reconstruction.gauss_newton import HeadPoints, read_angles, solve_jointly
+from portraitist.reconstruction.head_surface import HandleSystem, factor_handles, spread_displacement
 from portraitist.types import (
     EXPRESSION_NAMES,
     Camera,

@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from portraitist.texture.semantics import HAIR, SKIN
-from portraitist.texture.strotss import (
+from portraitist.segmentation.parts import HAIR, SKIN
+from portraitist.texture.losses import (
     colour_distances,
     cosine_distances,
     moment_distance,
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.targets import Style, View
+from portraitist.texture.views import Style, View
 from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Image
 

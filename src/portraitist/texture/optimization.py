@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import torch
 import torch.nn.functional as F
 
-from portraitist.texture.descent import PlainDescent, PyramidDescent
-from portraitist.texture.finish import match_contrast, temper_lines
-from portraitist.texture.lighting import carry_light
+from portraitist.texture.optimizer import PlainDescent, PyramidDescent
+from portraitist.texture.detail import match_contrast, temper_lines
+from portraitist.texture.shading_transfer import carry_light
 from portraitist.texture.objective import Weights, measure_loss
-from portraitist.texture.palettes import (
+from portraitist.texture.part_colors import (
     TONE_SIDE,
     PartStrengths,
     calm_hues,
@@ -22,11 +22,11 @@ from portraitist.texture.palettes import (
     take_tones,
 )
 from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
-from portraitist.texture.rendering import shade
-from portraitist.texture.seams import close_seams
-from portraitist.texture.semantics import EYES, MOUTH, is_one_of, label_texels
+from portraitist.rendering.rasterizer import shade
+from portraitist.rendering.seams import close_seams
+from portraitist.segmentation.parts import EYES, MOUTH, is_one_of, label_texels
 from portraitist.texture.strokes import Report, paint_strokes
-from portraitist.texture.targets import (
+from portraitist.texture.views import (
     Style,
     StyleSource,
     Subject,

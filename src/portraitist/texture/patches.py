@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from portraitist.texture.semantics import NOWHERE, PARTS
+from portraitist.segmentation.parts import NOWHERE, PARTS
 from portraitist.types import Image
 
 PATCH = 7

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Int
 from scipy.ndimage import distance_transform_edt
 
-from portraitist.texture.rendering import mark_texels
+from portraitist.rendering.rasterizer import mark_texels
 from portraitist.types import Image, Mesh
 
 _COARSEST = 8

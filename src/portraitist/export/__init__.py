@@ -1,0 +1,1 @@
+"""A head in the formats of other programs, and pictures of it."""

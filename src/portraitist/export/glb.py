@@ -1,0 +1,173 @@
+"""A head as one GLB file that opens painted, named and movable in any viewer."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gl
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from portraitist import __version__
+from portraitist.io.output_file import new_file
+from portraitist.mesh.normals import vertex_normals
+from portraitist.types import EXPRESSION_NAMES, Head, Image
+
+ORIGINAL_SHAPE = "originalShape"
+"""Morph target that slides the exaggeration out again: at weight 1 the head has its unstylised shape."""
+
+NEGLIGIBLE_M = 1e-7
+"""Morph offsets below a tenth of a micrometre are stored as nothing, which makes most targets small."""
+
+LARGEST_PNG_BYTES = 6_000_000
+"""Above this the texture is embedded as JPEG: a 4k painting would otherwise weigh more than all the rest."""
+
+
+def write_glb(path: str | Path, head: Head) -> None:
+    """Write ``head`` as binary glTF 2.0: one mesh, one unlit material, the texture embedded.
+
+    The base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit actions plus
+    ``originalShape``. Default weights are ``head.expression``, so base + weights x targets = ``head.mesh.vertices``.
+    Vertices are doubled at UV seams only; normals come from the undivided mesh, so a lit viewer shows no seam either.
+    The file appears whole or not at all. Raises OutputError when it cannot be written.
+    """
+    vertex_ids, uv_ids, corners = _split_at_uv_seams(head)
+    file = gl.GLTF2(asset=gl.Asset(version="2.0", generator=f"Portraitist {__version__}"))
+    blob = bytearray()
+
+    attributes = gl.Attributes(
+        POSITION=_add_vectors(file, blob, _float32(head.neutral)[vertex_ids], bounds=True),
+        NORMAL=_add_vectors(
+            file, blob, vertex_normals(_float32(head.neutral), head.mesh.faces.numpy(force=True))[vertex_ids]
+        ),
+        TEXCOORD_0=_add_vectors(file, blob, _float32(head.mesh.uvs)[uv_ids]),
+    )
+    offsets = [*_float32(head.expression_deltas), _float32(head.original - head.mesh.vertices)]
+    primitive = gl.Primitive(
+        attributes=attributes,
+        indices=_add_indices(file, blob, corners, len(vertex_ids)),
+        material=0,
+        targets=[gl.Attributes(POSITION=_add_morph_target(file, blob, offset[vertex_ids])) for offset in offsets],
+    )
+    _add_unlit_material(file, blob, head.texture)
+    file.meshes = [
+        gl.Mesh(
+            name="Head",
+            primitives=[primitive],
+            weights=[*_float32(head.expression).tolist(), 0.0],
+            extras={"targetNames": [*EXPRESSION_NAMES, ORIGINAL_SHAPE]},
+        )
+    ]
+    file.nodes = [gl.Node(name="Head", mesh=0)]
+    file.scenes = [gl.Scene(name="Head", nodes=[0])]
+    file.scene = 0
+    file.buffers = [gl.Buffer(byteLength=len(blob))]
+    file.set_binary_blob(bytes(blob))
+    with new_file(Path(path)) as temporary:
+        temporary.write_bytes(b"".join(file.save_to_bytes()))
+
+
+def _split_at_uv_seams(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """glTF has one index per corner, so each different (vertex, uv) pair becomes one vertex."""
+    faces, uv_faces = head.mesh.faces.numpy(force=True), head.mesh.uv_faces.numpy(force=True)
+    pairs = np.stack([faces.reshape(-1), uv_faces.reshape(-1)], axis=1)
+    unique_pairs, corners = np.unique(pairs, axis=0, return_inverse=True)
+    return unique_pairs[:, 0], unique_pairs[:, 1], corners.reshape(-1)
+
+
+def _add_view(file: gl.GLTF2, blob: bytearray, data: bytes, target: int | None = None) -> int:
+    """Append ``data`` to the buffer, aligned to 4 bytes as accessors need; return its buffer view."""
+    file.bufferViews.append(gl.BufferView(buffer=0, byteOffset=len(blob), byteLength=len(data), target=target))
+    blob.extend(data)
+    blob.extend(bytes(-len(blob) % 4))
+    return len(file.bufferViews) - 1
+
+
+def _add_accessor(file: gl.GLTF2, accessor: gl.Accessor) -> int:
+    file.accessors.append(accessor)
+    return len(file.accessors) - 1
+
+
+def _add_vectors(file: gl.GLTF2, blob: bytearray, values: np.ndarray, bounds: bool = False) -> int:
+    """A plain float32 accessor for ``values [n, 2 or 3]``; positions need their bounds written."""
+    view = _add_view(file, blob, np.ascontiguousarray(values, dtype="<f4").tobytes(), gl.ARRAY_BUFFER)
+    accessor = gl.Accessor(bufferView=view, componentType=gl.FLOAT, count=len(values), type=f"VEC{values.shape[1]}")
+    if bounds:
+        accessor.min, accessor.max = values.min(0).tolist(), values.max(0).tolist()
+    return _add_accessor(file, accessor)
+
+
+def _add_indices(file: gl.GLTF2, blob: bytearray, ids: np.ndarray, vertex_count: int) -> int:
+    kind, dtype = _index_type(vertex_count)
+    view = _add_view(file, blob, ids.astype(dtype).tobytes(), gl.ELEMENT_ARRAY_BUFFER)
+    return _add_accessor(file, gl.Accessor(bufferView=view, componentType=kind, count=len(ids), type=gl.SCALAR))
+
+
+def _add_morph_target(file: gl.GLTF2, blob: bytearray, offsets: np.ndarray) -> int:
+    """Offsets ``[n, 3]`` as a sparse accessor over zeros, or as a plain one where that is smaller."""
+    moved = np.flatnonzero(np.abs(offsets).max(1) > NEGLIGIBLE_M)
+    kind, dtype = _index_type(len(offsets))
+    if len(moved) * (12 + np.dtype(dtype).itemsize) >= len(offsets) * 12:
+        return _add_vectors(file, blob, offsets, bounds=True)
+    # An action that moves nothing still needs one entry: readers choke on empty sparse blocks.
+    ids = moved if len(moved) else np.zeros(1, np.int64)
+    values = offsets[ids] if len(moved) else np.zeros((1, 3), np.float32)
+    sparse = gl.Sparse(
+        count=len(ids),
+        indices=gl.AccessorSparseIndices(
+            bufferView=_add_view(file, blob, ids.astype(dtype).tobytes()), componentType=kind
+        ),
+        values=gl.AccessorSparseValues(bufferView=_add_view(file, blob, values.astype("<f4").tobytes())),
+    )
+    # The accessor has no buffer view of its own (all zeros), and then must not have a byteOffset either.
+    accessor = gl.Accessor(byteOffset=None, componentType=gl.FLOAT, count=len(offsets), type=gl.VEC3, sparse=sparse)
+    # Some vertices are not listed (a full list is never sparse), so zero is always within the bounds.
+    accessor.min, accessor.max = values.min(0, initial=0.0).tolist(), values.max(0, initial=0.0).tolist()
+    return _add_accessor(file, accessor)
+
+
+def _add_unlit_material(file: gl.GLTF2, blob: bytearray, texture: Image) -> None:
+    """The painting already holds its light, so the material must not add any (KHR_materials_unlit)."""
+    data, mime_type = _encode_texture(texture)
+    file.images = [gl.Image(name="Painting", bufferView=_add_view(file, blob, data), mimeType=mime_type)]
+    file.samplers = [
+        gl.Sampler(
+            magFilter=gl.LINEAR, minFilter=gl.LINEAR_MIPMAP_LINEAR, wrapS=gl.CLAMP_TO_EDGE, wrapT=gl.CLAMP_TO_EDGE
+        )
+    ]
+    file.textures = [gl.Texture(source=0, sampler=0)]
+    file.materials = [
+        gl.Material(
+            name="Painting",
+            pbrMetallicRoughness=gl.PbrMetallicRoughness(
+                baseColorTexture=gl.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
+            ),
+            doubleSided=True,  # the neck is open below, and the mouth is seen from inside
+            alphaCutoff=None,  # only allowed with alphaMode MASK
+            extensions={"KHR_materials_unlit": {}},
+        )
+    ]
+    file.extensionsUsed = ["KHR_materials_unlit"]
+
+
+def _encode_texture(texture: Image) -> tuple[bytes, str]:
+    pixels = (texture.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    picture = PillowImage.fromarray(pixels)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    if buffer.tell() <= LARGEST_PNG_BYTES:
+        return buffer.getvalue(), "image/png"
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue(), "image/jpeg"
+
+
+def _index_type(vertex_count: int) -> tuple[int, str]:
+    """Smallest index type; the largest value of each is reserved (primitive restart)."""
+    return (gl.UNSIGNED_SHORT, "<u2") if vertex_count < 65_535 else (gl.UNSIGNED_INT, "<u4")
+
+
+def _float32(values: Tensor) -> np.ndarray:
+    return values.detach().cpu().numpy().astype(np.float32)

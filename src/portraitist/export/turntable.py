@@ -1,0 +1,83 @@
+"""A head turning once around, as a video and as an animated picture that loop without a jump."""
+
+from __future__ import annotations
+
+import fractions
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image as PillowImage
+
+from portraitist.io.images import image_to_uint8
+from portraitist.io.output_file import new_file
+from portraitist.rendering.rasterizer import render_view, view_camera
+from portraitist.types import Head, InputError, Progress, ProgressCallback
+
+SIZE_PX = 512
+FRAMES = 100
+MILLISECONDS_PER_FRAME = 40
+"""Four seconds a turn, 3.6 degrees a frame; a whole number of milliseconds, since WebP has no fractions."""
+
+BT709 = 1
+"""Code of the colours of HD video (matrix, primaries, transfer); untagged, players would guess between two."""
+
+
+def write_turntable(path: str | Path, head: Head, progress: ProgressCallback | None = None) -> None:
+    """Render one full turn of ``head`` on white and write it as ``path`` says: H.264 ``.mp4`` or animated ``.webp``.
+
+    A former file is replaced when the new one is complete. Raises InputError for another suffix, OutputError when the
+    file cannot be written, and what ``progress`` raises.
+    """
+    path = Path(path)
+    check_suffix(path)
+    frames = render_turn(head, progress)
+    with new_file(path) as temporary:
+        ENCODERS[path.suffix.lower()](temporary, frames)
+
+
+def check_suffix(path: Path) -> None:
+    """Raises InputError unless the file is to be one of those a turntable can be."""
+    if path.suffix.lower() not in ENCODERS:
+        raise InputError(f"A turntable cannot be written as {path.name}: the name must end in .mp4 or .webp.")
+
+
+def render_turn(head: Head, progress: ProgressCallback | None = None) -> list[np.ndarray]:
+    """``FRAMES`` uint8 pictures ``[SIZE_PX, SIZE_PX, 3]`` from the front to the step before the front again.
+
+    The face turns to the viewer's right first. The camera keeps its scale and looks at the same point all the way.
+    """
+    white = head.texture.new_ones(3)
+    frames = []
+    for frame in range(FRAMES):
+        if progress:
+            progress(Progress("turntable", frame, FRAMES))
+        camera = view_camera(head.mesh.vertices, 360.0 * frame / FRAMES, 0.0, SIZE_PX)
+        frames.append(image_to_uint8(render_view(head.mesh, head.texture, camera, white)))
+    return frames
+
+
+def encode_mp4(path: Path, frames: list[np.ndarray]) -> None:
+    """H.264 with 4:2:0 colour, which every browser plays, and the index in front, so that it starts at once."""
+    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        # One thread: the encoder decides differently with another number of them, and records it in the file.
+        options = {"crf": "16", "preset": "medium", "threads": "1"}
+        stream = container.add_stream("libx264", fractions.Fraction(1000, MILLISECONDS_PER_FRAME), options)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        codec = stream.codec_context
+        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+        container.mux(stream.encode())
+
+
+def encode_webp(path: Path, frames: list[np.ndarray]) -> None:
+    """Animated WebP that repeats for ever: for pages and chats that do not show videos in line."""
+    first, *rest = [PillowImage.fromarray(pixels) for pixels in frames]
+    timing = {"duration": MILLISECONDS_PER_FRAME, "loop": 0}
+    first.save(path, "WEBP", save_all=True, append_images=rest, quality=85, method=4, **timing)
+
+
+ENCODERS = {".mp4": encode_mp4, ".webp": encode_webp}

@@ -1,1 +1,0 @@
-"""The world outside: pictures, landmark files, meshes, result folders."""

@@ -1,0 +1,32 @@
+"""Where a face curves: how much of its own deviation each landmark takes when the sitter is exaggerated.
+
+After curvature-weighted exaggeration (Sela, Aflalo and Kimmel 2015), which scales surface gradients by a power of the
+curvature: nose, chin and brows grow, flat cheeks do not. Here the weight goes to the landmarks that lead the surface.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_surface import cotangent_laplacian
+
+POWER = 0.5
+REACH = 0.012  # metres around a landmark over which curvature is averaged
+RANGE = (0.5, 2.0)
+
+
+def weigh_by_curvature(vertices: Float[Tensor, "n 3"], model: HeadModel) -> Float[Tensor, "68 1"]:
+    """Power of the mean curvature around each landmark of a head, over its mean over all landmarks, within bounds."""
+    ids, faces = np.unique(model.faces[model.face_mask("outer_skin")].numpy(), return_inverse=True)
+    places = vertices.double().numpy()[ids]
+    laplacian, areas = cotangent_laplacian(places, faces.reshape(-1, 3))
+    curvature = np.linalg.norm(laplacian @ places, axis=1) / (2 * areas)
+    landmarks = model.landmarks68.positions(vertices, model.faces).double().numpy()
+    apart = np.linalg.norm(landmarks[:, None] - places[None], axis=2)
+    near = np.exp(-0.5 * (apart / REACH) ** 2) * areas
+    weights = ((near @ curvature) / near.sum(1)) ** POWER
+    return torch.from_numpy((weights / weights.mean()).clip(*RANGE)[:, None]).float()

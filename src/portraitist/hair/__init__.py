@@ -1,0 +1,1 @@
+"""Hair (paper Sec. 7.2)."""

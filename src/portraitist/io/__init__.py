@@ -1,0 +1,1 @@
+"""What is read and written besides meshes: pictures, landmark files, head files, output folders."""

@@ -1,0 +1,1 @@
+"""Finding the face and its landmarks (paper Sec. 4.2, first step)."""

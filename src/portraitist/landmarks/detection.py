@@ -1,0 +1,248 @@
+"""Finding the face: 478 dense points, 68 iBUG points and 52 expression scores (paper Sec. 4.2, first step).
+
+The detector is MediaPipe's Face Landmarker. Around it stand a search over views, for faces that it misses at first, and
+a refinement: the face is detected again in several upright close-ups and the median is taken. How well they agree
+tells a face from a chance pattern.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraitist.io.images import image_to_uint8
+from portraitist.landmarks.views import VIEW_SIDE, Recipe, View, ViewRenderer, rotation, stretch_matrix
+from portraitist.landmarks.faces import EYE_CORNERS, Face, describe_choice, describe_doubts, take_median
+from portraitist.landmarks.mediapipe_tasks import open_task
+from portraitist.types import EXPRESSION_NAMES, Image, Landmarks, NoFaceError
+
+log = logging.getLogger(__name__)
+
+# One entry per iBUG point: the dense point at its place, or the two neighbours between which it lies.
+IBUG_FROM_DENSE: tuple[tuple[int, ...], ...] = (
+    *[(127,), (234, 93), (93, 132), (132, 58), (172,), (136, 150), (149,), (176, 148), (152,)],  # jaw, sitter's right
+    *[(377, 400), (378,), (379, 365), (397,), (288, 361), (361, 323), (323, 454), (356,)],  # jaw, sitter's left
+    *[(70,), (63, 105), (105, 66), (66, 107), (107,)],  # right brow, from its outer end
+    *[(336,), (336, 296), (296, 334), (334, 293), (300,)],  # left brow, from its inner end
+    *[(168,), (6, 197), (195, 5), (4,), (240,), (99,), (2,), (328,), (460,)],  # nose: bridge, then under the nostrils
+    *[(33,), (160,), (158,), (133, 173), (153,), (144,)],  # right eye
+    *[(362, 398), (385,), (387,), (263,), (373,), (380,)],  # left eye
+    *[
+        (61,),
+        (39, 40),
+        (37,),
+        (0,),
+        (267,),
+        (269, 270),
+        (291,),
+        (405, 321),
+        (314,),
+        (17,),
+        (84,),
+        (181, 91),
+    ],  # outer lip
+    *[(78,), (81, 82), (13,), (311, 312), (308,), (402, 317), (14,), (178, 87)],  # inner lip
+)
+
+MAX_FACES = 5
+
+# Ordered by how many more of 168 artworks each one finds (benchmarks/detection.py), then pictures lying on their side
+# and tilted heads.
+SEARCH: tuple[Recipe, ...] = (
+    Recipe(),
+    Recipe(zoom=0.65, stretch=1.3),
+    Recipe(zoom=0.65, blur_px=3.0),
+    Recipe(blur_px=3.0, tone="grey"),
+    Recipe(zoom=0.65, blur_px=5.0, tone="contrast"),
+    Recipe(zoom=0.65, blur_px=3.0, stretch=1.3, tone="grey"),
+    *(Recipe(zoom=0.65, turn_deg=turn) for turn in (180.0, 90.0, -90.0, 45.0, -45.0)),
+    *(Recipe(blur_px=3.0, turn_deg=turn, tone="grey") for turn in (20.0, -20.0)),
+    *(Recipe(zoom=0.65, blur_px=5.0, stretch=1.3, turn_deg=turn) for turn in (0.0, 20.0, -20.0)),
+)
+
+# Small faces: the detector sees those that take a seventh of the view or more; the last zoom reaches 2 %.
+TILE_ZOOMS = (2.0, 4.0, 7.0)
+MIN_TILE_SIDE = 128
+
+# Crowds: the first faces are smaller than this share of the picture, and the tiles show them at this share or larger.
+MAX_SHARE_OF_CROWD = 0.2
+MIN_SHARE_OF_TILE = 0.15
+
+# (size of the face over the view, blur in pixels, stretch). Seen wider, long faces are measured better.
+CLOSE_UPS = ((0.40, 1.5, 1.0), (0.55, 3.0, 1.0), (0.40, 3.0, 1.3), (0.55, 1.5, 1.3), (0.50, 2.0, 1.6))
+MIN_CLOSE_UPS = 3
+
+# Of 4,600 right detections in paintings 97 % stay within these bounds, of chance patterns none (outer eye distances).
+MAX_SPREAD = 0.05
+MAX_SHIFT = 0.25
+
+# Without such a face: this many first detections must agree within this distance (outer eye distances).
+MIN_VOTES = 4
+MAX_VOTE_DISTANCE = 0.15
+
+ADVICE = (
+    "Use a picture in which the face is larger, sharper or less turned, or give the 68 landmarks yourself "
+    "(--photo-landmarks or --art-landmarks)."
+)
+
+
+class LandmarkDetector:
+    """MediaPipe's Face Landmarker. Make one per thread or process, and never fork after making one."""
+
+    def __init__(self) -> None:
+        from mediapipe.tasks.python import vision
+
+        self._landmarker = open_task(
+            self,
+            vision.FaceLandmarker,
+            vision.FaceLandmarkerOptions,
+            "face_landmarker.task",
+            num_faces=MAX_FACES,
+            output_face_blendshapes=True,
+        )
+
+    def detect(self, view: View) -> list[Face]:
+        """All faces in one view, in picture coordinates."""
+        import mediapipe
+
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(view.pixels))
+        found = self._landmarker.detect(picture)
+        height, width = view.pixels.shape[:2]
+        faces = []
+        for points, actions in zip(found.face_landmarks, found.face_blendshapes, strict=True):
+            in_view = np.array([(point.x * width, point.y * height) for point in points])
+            scores = {action.category_name: action.score for action in actions}
+            # MediaPipe has every ARKit action but tongueOut.
+            in_order = np.array([scores.get(name, 0.0) for name in EXPRESSION_NAMES])
+            faces.append(Face(view.to_picture(in_view), in_order))
+        return faces
+
+
+def detect_landmarks(image: Image, detector: LandmarkDetector, *, what: str = "photo") -> tuple[Landmarks, list[str]]:
+    """Find the largest face of a picture. Returns its landmarks and warnings for the user.
+
+    ``what`` names the picture in messages ("photo", "art"). Raises NoFaceError when no face is found.
+    """
+    renderer = ViewRenderer(image_to_uint8(image))
+    faces, warnings = find_faces(renderer, detector)
+    if not faces:
+        raise NoFaceError(f"No face was found in the {what} ({image.shape[2]} x {image.shape[1]} pixels). {ADVICE}")
+    face = faces[0]
+    warnings += [*describe_choice(faces, renderer.size), *describe_doubts(face, renderer.size)]
+    dense = torch.from_numpy(face.points).float()
+    landmarks = Landmarks(
+        points=pick_ibug_points(dense),
+        size=(image.shape[1], image.shape[2]),
+        dense=dense,
+        expressions=torch.from_numpy(face.scores).float().clamp(0, 1),
+    )
+    return landmarks, [warning.format(what=what) for warning in warnings]
+
+
+def pick_ibug_points(dense: Float[Tensor, "478 d"]) -> Float[Tensor, "68 d"]:
+    """The 68 iBUG points from the 478 dense ones, in 2D or 3D."""
+    first = [indices[0] for indices in IBUG_FROM_DENSE]
+    last = [indices[-1] for indices in IBUG_FROM_DENSE]
+    return (dense[first] + dense[last]) / 2
+
+
+def find_faces(renderer: ViewRenderer, detector: LandmarkDetector) -> tuple[list[Face], list[str]]:
+    """Faces from the first view in which one stands up to refinement, largest first, with warnings.
+
+    First views of the whole picture, then tiles. When all fail, the first detections in the whole picture vote.
+    """
+    candidates: list[Face] = []
+    tiles = [recipe for zoom in TILE_ZOOMS if max(renderer.size) / zoom >= MIN_TILE_SIDE for recipe in tile(zoom)]
+    for recipe in (*SEARCH, *tiles):
+        seen = [face for face in detector.detect(renderer.render_recipe(recipe)) if is_plausible(face, renderer.size)]
+        refined = [refine_face(face, recipe, renderer, detector) for face in seen]
+        faces = [face for face in refined if face is not None]
+        if faces:
+            log.debug("face found with %s", recipe)
+            faces += find_other_faces(faces, renderer, detector)
+            return sorted(faces, key=lambda face: -face.eye_distance), []
+        if recipe in SEARCH:
+            candidates += seen
+    voted = vote(candidates)
+    doubt = "The face in the {what} was found with doubts; check its landmarks, or give the 68 points yourself."
+    return ([voted], [doubt]) if voted else ([], [])
+
+
+def find_other_faces(faces: list[Face], renderer: ViewRenderer, detector: LandmarkDetector) -> list[Face]:
+    """Where the faces found are small, there may be a crowd, of which the detector sees but a few at once."""
+    longest = max(renderer.size)
+    share = max(face.extent for face in faces) / longest
+    zooms = [zoom for zoom in TILE_ZOOMS if share * zoom >= MIN_SHARE_OF_TILE and longest / zoom >= MIN_TILE_SIDE]
+    if share >= MAX_SHARE_OF_CROWD or not zooms:
+        return []
+    others: list[Face] = []
+    for recipe in tile(zooms[0]):
+        for seen in detector.detect(renderer.render_recipe(recipe)):
+            if is_plausible(seen, renderer.size) and not any(seen.overlaps(face) for face in (*faces, *others)):
+                others += [face for face in [refine_face(seen, recipe, renderer, detector)] if face is not None]
+    return others
+
+
+def tile(zoom: float) -> list[Recipe]:
+    """Views of overlapping parts, so that every face up to a third of a part lies whole in one; middle first."""
+    half = 0.5 / zoom
+    centres = np.linspace(half, 1 - half, 1 + int(np.ceil((zoom - 1) / 0.65)))
+    recipes = [Recipe(zoom=zoom, centre=(float(x), float(y))) for y in centres for x in centres]
+    return sorted(recipes, key=lambda recipe: np.hypot(recipe.centre[0] - 0.5, recipe.centre[1] - 0.5))
+
+
+def is_plausible(face: Face, size: tuple[int, int]) -> bool:
+    """Whether at least half of the points lie in the picture and the face is large enough to be measured."""
+    inside = ((face.points >= 0) & (face.points <= size[::-1])).all(axis=1)
+    return bool(inside.mean() > 0.5) and face.eye_distance >= 10
+
+
+def refine_face(face: Face, recipe: Recipe, renderer: ViewRenderer, detector: LandmarkDetector) -> Face | None:
+    """Detect ``face`` again in upright close-ups and take medians; None when the close-ups do not agree on it.
+
+    Whatever ``recipe`` needed to see the face at all (blur, stretch, tone) is kept.
+    """
+    seen: list[Face] = []
+    for size, blur_px, stretch in CLOSE_UPS:
+        view = render_close_up(
+            face.points,
+            renderer,
+            size,
+            Recipe(
+                blur_px=max(blur_px, recipe.blur_px),
+                stretch=stretch if recipe.stretch == 1 else recipe.stretch,
+                tone=recipe.tone,
+            ),
+        )
+        seen += sorted(detector.detect(view), key=face.distance)[:1]
+    if len(seen) < MIN_CLOSE_UPS:
+        return None
+    median = take_median(seen)
+    spread = np.mean([median.distance(other) for other in seen])
+    return median if spread <= MAX_SPREAD and median.distance(face) <= MAX_SHIFT else None
+
+
+def vote(candidates: list[Face]) -> Face | None:
+    """Median of the largest group of candidates close to one of them, if it is large enough."""
+    groups = [[other for other in candidates if face.distance(other) <= MAX_VOTE_DISTANCE] for face in candidates]
+    largest = max(groups, key=len, default=[])
+    return take_median(largest) if len(largest) >= MIN_VOTES else None
+
+
+def render_close_up(points: np.ndarray, renderer: ViewRenderer, size: float, recipe: Recipe) -> View:
+    """The view in which the eyes of ``points [478, 2]`` are level and the face takes ``size`` of the side.
+
+    Blur, stretch and tone are the recipe's.
+    """
+    right_outer, right_inner, left_inner, left_outer = points[list(EYE_CORNERS)]
+    across = left_inner + left_outer - right_inner - right_outer
+    upright = rotation(-np.arctan2(across[1], across[0]))
+    linear = stretch_matrix(recipe.stretch) @ upright
+    box = points @ linear.T
+    low, high = box.min(axis=0), box.max(axis=0)
+    scale = VIEW_SIDE * size / max(*(high - low), 1.0)
+    return renderer.render(scale * linear, np.linalg.solve(linear, (low + high) / 2), recipe.blur_px, recipe.tone)

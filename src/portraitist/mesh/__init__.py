@@ -1,0 +1,1 @@
+"""Triangle meshes: operators, handles, attached parts, subdivision."""

@@ -1,0 +1,63 @@
+"""Smooth fields on the vertices of the mean head, where the cut down the back of the UV layout does not exist."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float
+from scipy.sparse.linalg import splu
+
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_surface import SURFACE_PARTS, cotangent_laplacian
+
+UNGUIDED_STIFFNESS = 0.05
+
+
+class Membrane:
+    """Smoothest field on the connected surface that meets weighted data; other vertices stay 0."""
+
+    def __init__(self, model: HeadModel) -> None:
+        ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
+        self.ids = ids
+        self.laplacian, self.areas = cotangent_laplacian(model.mean.double().numpy()[ids], faces.reshape(-1, 3))
+        edges = sp.coo_matrix(sp.triu(self.laplacian, 1))
+        self.edges, self.stiffness = np.stack([edges.row, edges.col], axis=1), -np.asarray(edges.data, np.float64)
+
+    def solve(self, data: Float[np.ndarray, "n c"], weights: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n c"]:
+        """Minimise ``sum w |x - data|² + x' L x``."""
+        return self._minimise(self.laplacian, data, weights, 0.0)
+
+    def solve_guided(
+        self,
+        data: Float[np.ndarray, "n c"],
+        weights: Float[np.ndarray, "n"],
+        guide: Float[np.ndarray, "n c"],
+        trust: Float[np.ndarray, "n"],
+    ) -> Float[np.ndarray, "n c"]:
+        """The same, but differences along edges are drawn to the guide's where both ends trust it, else weakly to 0."""
+        first, second = self.edges.T
+        agreed = np.minimum(trust[self.ids][first], trust[self.ids][second])
+        flow = (guide[self.ids][first] - guide[self.ids][second]) * (self.stiffness * agreed)[:, None]
+        count = len(self.ids)
+        rows, signs = np.concatenate([first, second]), np.repeat([1.0, -1.0], len(first))
+        spread = sp.csr_matrix((signs, (rows, np.tile(np.arange(len(first)), 2))), (count, len(first)))
+        laplacian = spread @ sp.diags(self.stiffness * np.maximum(agreed, UNGUIDED_STIFFNESS)) @ spread.T
+        return self._minimise(laplacian, data, weights, spread @ flow)
+
+    def _minimise(
+        self, laplacian: sp.spmatrix, data: np.ndarray, weights: np.ndarray, divergence: np.ndarray | float
+    ) -> np.ndarray:
+        own = np.maximum(weights[self.ids].astype(np.float64), 1e-7)
+        system = (laplacian + sp.diags(own)).tocsc()
+        factor = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        result = np.zeros_like(data, np.float32)
+        result[self.ids] = factor.solve(own[:, None] * data[self.ids] + divergence)
+        return result
+
+
+@functools.lru_cache(maxsize=2)
+def build_membrane(model: HeadModel) -> Membrane:
+    """Membrane of the model's mean head; remembered."""
+    return Membrane(model)

@@ -1,0 +1,166 @@
+"""Skull, ears and neck drawn in to the person's outline.
+
+Landmarks end at jaw and forehead, so a fitted head guesses how large the skull is, how far ears stand out and how wide
+the neck is. Where it reaches beyond the person in the photo that is mostly wrong. Where it falls short nothing is: hair
+and collar are part of the person too. A skull has little shape of its own, and masks end at hats, wreaths and dark
+hair, so the skull is only moved as skulls of the head model differ; ears and neck are moved freely, but smoothly.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from portraitist.reconstruction.fitting import SKIN_POINTS
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_surface import factor_handles, spread_displacement
+from portraitist.types import Camera, HeadFit, LandmarkEmbedding
+
+ROUNDS = 3
+STIFFNESS = 3e-4
+OUTLINE_WEIGHT = 20.0  # of all outline points together, against 68 landmarks
+LEAST_OVERHANG = 0.01  # outer eye distances: the mask's edge is no more certain
+LARGEST_OVERHANG = 0.25  # further away it is the mask that is wrong; for the crown, two standard deviations
+CROWN_HEIGHT = 0.06  # metres above the eyes of the mean head: from here on the skull closes in
+LANDMARK_HOLD = 0.002  # metres by which a landmark may move (standard deviation) while the skull changes
+EDGE_ERROR = 0.003  # metres: of the mask's edge around the skull,
+EDGE_POINTS = 10  # counted as so many independent points
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """Where the picture is not the person: distance to the person and the person's nearest place, by pixel of the
+    picture widened by ``pad`` on all sides."""
+
+    distance_px: np.ndarray  # [h, w]
+    nearest_px: np.ndarray  # [h, w, 2]
+    pad: int
+    eye_distance_px: float
+
+    def find_overhang(self, points: Float[Tensor, "k 3"], camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        """How far points reach beyond the person (outer eye distances), and the move ``[k, 2]`` to its edge: metres in
+        the picture's plane, x right and y up."""
+        seen_px = camera.project(points).numpy() + self.pad
+        columns = np.clip(seen_px[:, 0].astype(np.int64), 0, self.distance_px.shape[1] - 1)
+        rows = np.clip(seen_px[:, 1].astype(np.int64), 0, self.distance_px.shape[0] - 1)
+        move_px = self.nearest_px[rows, columns] - seen_px
+        return self.distance_px[rows, columns] / self.eye_distance_px, move_px / camera.scale_px * [1, -1]
+
+
+def fit_outline(fit: HeadFit, person: Float[Tensor, "h w"], eye_distance_px: float, model: HeadModel) -> HeadFit:
+    """The same fit with skin that overhangs the person mask (0..1) drawn in to its edge; landmarks are held.
+
+    The displacement is smooth and goes to the neutral head as well; below the crown it lies in the picture's plane.
+    """
+    outside = _measure_outside(person.numpy() > 0.5, round(eye_distance_px), eye_distance_px)
+    moved = _draw_in_crown(fit, outside, model)
+    return _draw_in_sides(moved, outside, model)
+
+
+def _draw_in_crown(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
+    """The most probable skull within the mask. Where more of it is missing than heads differ by, something covers the
+    head, and the whole skull stays as it was guessed."""
+    modes, (ids,) = _find_crown_modes(model), np.nonzero(_mark_crown(model))
+    in_plane = modes[:, ids] @ fit.camera.rotation[:2].double().numpy().T
+    displacement = np.zeros_like(modes[0])
+    for round_number in range(ROUNDS):
+        shown = fit.mesh.vertices[ids] + torch.from_numpy(displacement[ids]).float()
+        overhang, move = outside.find_overhang(shown, fit.camera)
+        (out,) = np.nonzero(overhang > LEAST_OVERHANG)
+        if not len(out) or (round_number == 0 and overhang.max() > LARGEST_OVERHANG):
+            break
+        certainty = min(1.0, EDGE_POINTS / len(out)) / EDGE_ERROR**2
+        slopes = in_plane[:, out].reshape(len(modes), -1)
+        normal = certainty * slopes @ slopes.T + np.eye(len(modes))
+        weights = np.linalg.solve(normal, certainty * slopes @ move[out].ravel())
+        displacement += np.einsum("k,knd->nd", weights, modes)
+    return _displace(fit, torch.from_numpy(displacement).float())
+
+
+def _mark_crown(model: HeadModel) -> Bool[np.ndarray, "n"]:
+    scalp = np.isin(np.arange(len(model.mean)), model.vertex_ids("scalp"))
+    return scalp & (model.mean[:, 1].numpy() > CROWN_HEIGHT)
+
+
+@functools.lru_cache(maxsize=2)
+def _find_crown_modes(model: HeadModel) -> Float[np.ndarray, "k n 3"]:
+    """How heads with the same landmarks differ: displacements whose weights are standard normal."""
+    basis = model.identity_basis.double().numpy()
+    dense = model.landmarks478
+    corners = model.faces[dense.face_ids[:SKIN_POINTS]].numpy()
+    at_points = (basis[:, corners] * dense.barycentrics[:SKIN_POINTS].double().numpy()[..., None]).sum(2)
+    at_points = at_points.reshape(len(basis), -1) / LANDMARK_HOLD
+    covariance = np.linalg.inv(np.eye(len(basis)) + at_points @ at_points.T)
+    return np.tensordot(np.linalg.cholesky(covariance), basis, axes=(0, 0))
+
+
+def _draw_in_sides(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
+    skin_ids, skin_points = _embed_sides(model)
+    dense = model.landmarks478
+    for _ in range(ROUNDS):
+        overhang, move = outside.find_overhang(fit.mesh.vertices[skin_ids], fit.camera)
+        out = _find_believed(overhang, skin_ids, model)
+        if not len(out):
+            break
+        handles = LandmarkEmbedding(
+            torch.cat([dense.face_ids[:SKIN_POINTS], skin_points.face_ids[out]]),
+            torch.cat([dense.barycentrics[:SKIN_POINTS], skin_points.barycentrics[out]]),
+        )
+        weights = torch.full((SKIN_POINTS + len(out),), 68 / SKIN_POINTS)
+        weights[SKIN_POINTS:] = min(1.0, OUTLINE_WEIGHT / len(out))
+        targets = torch.zeros(SKIN_POINTS + len(out), 3)
+        targets[SKIN_POINTS:] = torch.from_numpy(move[out]).float() @ fit.camera.rotation[:2]
+        system = factor_handles(model, handles, weights, STIFFNESS)
+        fit = _displace(fit, spread_displacement(model, system, fit.mesh.vertices, targets))
+    return fit
+
+
+def _find_believed(overhang: np.ndarray, skin_ids: np.ndarray, model: HeadModel) -> Int[np.ndarray, "o"]:
+    """Which of the skin's vertices to draw in: where the mask leaves out too much it is wrong all around that place."""
+    everywhere = np.zeros(len(model.mean))
+    everywhere[skin_ids] = overhang
+    out = everywhere > LEAST_OVERHANG
+    edges = model.faces.numpy()[:, [0, 1, 1, 2]].reshape(-1, 2)
+    edges = edges[out[edges].all(1)]
+    graph = sp.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(out), len(out)))
+    _, patches = connected_components(graph, directed=False)
+    wrong = np.isin(patches, patches[everywhere > LARGEST_OVERHANG])
+    return np.flatnonzero((out & ~wrong)[skin_ids])
+
+
+def _displace(fit: HeadFit, displacement: Float[Tensor, "n 3"]) -> HeadFit:
+    if not displacement.any():
+        return fit
+    shown = fit.mesh.vertices + displacement
+    return replace(fit, mesh=fit.mesh.with_vertices(shown), neutral=fit.neutral + displacement)
+
+
+def _measure_outside(inside: np.ndarray, pad: int, eye_distance_px: float) -> _Outside:
+    """Beyond the picture's border the person goes on as it meets it: what is cut off there is no overhang."""
+    inside = np.pad(inside, pad, mode="edge")
+    distance, labels = cv2.distanceTransformWithLabels(
+        (~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    labels = np.asarray(labels, np.int64)
+    rows, columns = np.nonzero(inside)
+    places = np.zeros((labels.max() + 1, 2))
+    places[labels[rows, columns]] = np.stack([columns, rows], 1) + 0.5
+    return _Outside(distance, places[labels], pad, eye_distance_px)
+
+
+def _embed_sides(model: HeadModel) -> tuple[np.ndarray, LandmarkEmbedding]:
+    """The outer skin's vertices below the crown, each as a corner of one of its triangles."""
+    (face_ids,) = torch.nonzero(model.face_mask("outer_skin"), as_tuple=True)
+    ids, first = np.unique(model.faces[face_ids].numpy().ravel(), return_index=True)
+    below = ~_mark_crown(model)[ids]
+    ids, first = ids[below], first[below]
+    barycentrics = torch.eye(3)[torch.from_numpy(first % 3)]
+    return ids, LandmarkEmbedding(face_ids[torch.from_numpy(first // 3)], barycentrics)

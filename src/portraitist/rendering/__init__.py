@@ -1,0 +1,1 @@
+"""Cameras, rasterization, texture look-ups, UV layouts."""

@@ -1,0 +1,1 @@
+"""What each pixel shows: person, hair, skin and the features of a face."""

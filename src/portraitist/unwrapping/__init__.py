@@ -1,0 +1,1 @@
+"""Photo to canonical texture (paper Sec. 4.2)."""
