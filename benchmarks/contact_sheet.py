@@ -1,8 +1,8 @@
-"""Large labelled sheets of finished runs, to be looked at at full size.
+"""Large labeled sheets of finished runs, to be looked at at full size.
 
     python benchmarks/contact_sheet.py OUT          # the newest runs of the standard preset, six pairs to a page
 
-One row per pair: photo, artwork, unstylised head, then the stylised head from the front, the left and the right. Takes
+One row per pair: photo, artwork, unstylized head, then the stylized head from the front, the left and the right. Takes
 what ``quality.py`` has left in benchmarks/cache; it runs nothing.
 """
 
@@ -20,7 +20,7 @@ from quality import add_config_options, make_config
 
 ROWS_PER_PAGE = 6
 PAGE_WIDTH_PX = 2400
-VIEWS = {"content_front": "unstylised", "front": "front", "left": "left", "right": "right"}
+VIEWS = {"content_front": "unstylized", "front": "front", "left": "left", "right": "right"}
 
 
 def main() -> None:

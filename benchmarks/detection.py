@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.io.images import image_to_uint8, load_image
-from portraitist.landmarks.views import View
 from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks, pick_ibug_points
+from portraitist.landmarks.views import View
 from portraitist.types import Image, NoFaceError
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -28,14 +28,14 @@ from portraitist.geometry.translation import (
     measure_exemplar,
     translate_landmarks,
 )
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
-from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 from portraitist.rendering.rasterizer import render_view, view_camera
+from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import EXPRESSION_NAMES, Head, Landmarks
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 
 RESULTS = Path(__file__).parent / "results" / "expressions.json"
 PHOTOS = ("p00", "p08", "p14", "p26", "p33")

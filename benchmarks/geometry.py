@@ -34,10 +34,10 @@ from portraitist.geometry.translation import (
     measure_movement,
     translate_landmarks,
 )
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.pipeline import make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.types import HeadFit, Landmarks
 
 PHOTOS = ("p00", "p02", "p06", "p11", "p14", "p19", "p24", "p37")

@@ -34,10 +34,10 @@ from portraitist.geometry.translation import (
     measure_movement,
     translate_landmarks,
 )
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import Head, HeadFit, Landmarks
 

@@ -11,11 +11,11 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw
 
 from portraitist import save_image
-from portraitist.io.images import image_from_pil
 from portraitist.export.preview import CLOSED_LINES, IBUG_LINES, Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.shape_space import outer_eye_distance
 from portraitist.geometry.translation import Exemplar, GeometryConfig, Translator, mean_face, translate_landmarks
+from portraitist.io.images import image_from_pil
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.rasterizer import rasterize, view_camera
 from portraitist.types import Head, HeadFit, Image
@@ -42,7 +42,7 @@ def draw_sheets(
     for strength in STRENGTHS:
         rows = [_draw_row(art, strength, fits, exemplar, model, translator) for art, exemplar in exemplars.items()]
         save_image(folder / f"landmarks-{strength:g}.png", draw_sheet(rows, 2400))
-    grid = [[Panel("unstylised", render_untextured(heads[name], 0.0)) for name in fits]]
+    grid = [[Panel("unstylized", render_untextured(heads[name], 0.0)) for name in fits]]
     for art, exemplar in exemplars.items():
         config = GeometryConfig()
         made = [deform(fit, heads[name], exemplar, model, translator, config) for name, (_, fit) in fits.items()]
@@ -55,8 +55,8 @@ def draw_sheets(
             deform(fit, heads[name], exemplar, model, translator, GeometryConfig(strength=strength))
             for strength in STRENGTHS
         ]
-        labelled = zip(STRENGTHS, made, strict=True)
-        strengths.append([Panel(f"{art} {strength:g}", render_untextured(head, 0.0)) for strength, head in labelled])
+        labeled = zip(STRENGTHS, made, strict=True)
+        strengths.append([Panel(f"{art} {strength:g}", render_untextured(head, 0.0)) for strength, head in labeled])
     save_image(folder / "strengths.png", draw_sheet(strengths))
     depths = []
     for art, exemplar in exemplars.items():
@@ -82,15 +82,15 @@ def _draw_row(
 
 
 def draw_landmark_sets(before: Float[torch.Tensor, "68 2"], after: Float[torch.Tensor, "68 2"]) -> Image:
-    """Both sets joined as faces, grey and black."""
+    """Both sets joined as faces, gray and black."""
     picture = PillowImage.new("RGB", (LANDMARKS_PX, LANDMARKS_PX), "white")
     draw = ImageDraw.Draw(picture)
     scale = LANDMARKS_PX / LANDMARKS_WIDTH / outer_eye_distance(before)
-    for points, colour in ((before, SITTER), (after, DRAWN)):
+    for points, color in ((before, SITTER), (after, DRAWN)):
         places = (points - before.mean(0)) * scale * torch.tensor([1.0, -1.0]) + LANDMARKS_PX / 2
         for first, last in IBUG_LINES:
             curve = [tuple(place) for place in places[first : last + 1].tolist()]
-            draw.line(curve + (curve[:1] if first in CLOSED_LINES else []), fill=colour, width=2)
+            draw.line(curve + (curve[:1] if first in CLOSED_LINES else []), fill=color, width=2)
     return image_from_pil(picture)
 
 

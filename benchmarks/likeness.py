@@ -1,4 +1,4 @@
-"""The yardstick of reconstruction and unwrap: is the unstylised head this person, from every side?
+"""The yardstick of reconstruction and unwrap: is the unstylized head this person, from every side?
 
     python benchmarks/rendered_faces.py             # once: ground truth, rendered
     python benchmarks/likeness.py                   # everything: a few minutes on two cores, then only what has changed
@@ -192,10 +192,10 @@ def time_reconstruction(data: Path) -> dict[str, float]:
     import torch
 
     from portraitist import load_image
-    from portraitist.reconstruction.fitting import fit_head
-    from portraitist.unwrapping.gaze import pick_irises
     from portraitist.landmarks.detection import detect_landmarks
+    from portraitist.reconstruction.fitting import fit_head
     from portraitist.segmentation.person import segment_person
+    from portraitist.unwrapping.gaze import pick_irises
     from portraitist.unwrapping.unwrap import unwrap_photo
     from reconstruction_runs import load_models
 

@@ -17,10 +17,10 @@ from metrics.identity import compare_embeddings, embed_face
 from metrics.pictures import fill_hull, measure_psnr
 from portraitist import load_image, save_image
 from portraitist.io.images import image_to_uint8
-from portraitist.unwrapping.gaze import pick_irises
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 from portraitist.rendering.rasterizer import mark_texels, render_view, view_camera
 from portraitist.types import Image, Landmarks, PortraitistError
+from portraitist.unwrapping.gaze import pick_irises
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 from reconstruction_runs import (
     HIDDEN_IDS,
     OVAL_IDS,

@@ -15,8 +15,8 @@ from metrics.head_shape import (
     read_angles_deg,
 )
 from portraitist import load_image
-from portraitist.reconstruction.fitting import fit_head
 from portraitist.landmarks.detection import detect_landmarks
+from portraitist.reconstruction.fitting import fit_head
 from portraitist.types import HeadFit, Landmarks, PortraitistError
 from reconstruction_runs import load_models
 from rendered_faces import RenderedFace

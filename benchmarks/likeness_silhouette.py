@@ -51,7 +51,7 @@ def find_band(landmarks: Landmarks) -> Bool[np.ndarray, "h w"]:
 
 
 def find_bare_head(photo: Image, person: Tensor, landmarks: Landmarks) -> Bool[np.ndarray, "h w"]:
-    """The person without hair and clothes: pixels of the person mask in the colours of the face's skin, connected with
+    """The person without hair and clothes: pixels of the person mask in the colors of the face's skin, connected with
     the face, each row filled from the first to the last (brows, beards, glasses and shadows belong to the head)."""
     lab = cv2.cvtColor(np.ascontiguousarray(photo.permute(1, 2, 0).numpy()), cv2.COLOR_RGB2LAB)
     hull = fill_hull(landmarks.points[1:].numpy(), landmarks.size)
@@ -85,9 +85,9 @@ def measure_overhang(person: np.ndarray, head: np.ndarray, landmarks: Landmarks)
 def draw_outlines(photo: Image, person: np.ndarray, head: np.ndarray, landmarks: Landmarks) -> Image:
     """The photo, cut to the head, with the person's outline in green and the fitted head's in red."""
     picture = image_to_uint8(photo).copy()
-    for mask, colour in ((person, (0, 255, 0)), (head, (255, 0, 0))):
+    for mask, color in ((person, (0, 255, 0)), (head, (255, 0, 0))):
         contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, contours, -1, colour, max(1, photo.shape[2] // 400))
+        cv2.drawContours(picture, contours, -1, color, max(1, photo.shape[2] // 400))
     low, high = landmarks.points.amin(0), landmarks.points.amax(0)
     reach = 0.4 * (high - low).amax()
     left, top, right, bottom = [*(low - reach).int().clamp(min=0).tolist(), *(high + reach).int().tolist()]

@@ -22,14 +22,14 @@ _ANNOTATED_FACES = 100
 
 
 def frontalize_fit(landmarks: Landmarks, fit: HeadFit, model: HeadModel, keep_expression: bool = False) -> Tensor:
-    """The 68 points of one picture in the frontal frame ``[68, 2]`` (metres, y up), through its fitted head."""
+    """The 68 points of one picture in the frontal frame ``[68, 2]`` (meters, y up), through its fitted head."""
     shown = model.landmarks68.positions(fit.mesh.vertices, model.faces)
     neutral = shown if keep_expression else model.landmarks68.positions(fit.neutral, model.faces)
     return frontalize_landmarks(landmarks.points, fit.camera, shown, neutral)
 
 
 def measure_mean_face(data: Path, model: HeadModel, *, annotated: bool) -> Tensor:
-    """Mean of normal faces in the frontal frame ``[68, 2]``, metres, made mirror-symmetric.
+    """Mean of normal faces in the frontal frame ``[68, 2]``, meters, made mirror-symmetric.
 
     Over the development photos with the detector's points, or (``annotated``) over 100 photos with hand-set points.
     """

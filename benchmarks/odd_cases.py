@@ -81,7 +81,7 @@ PICTURES = [
     Case("symbolic links in a circle", feed("loop.jpg", loop_jpg=link_in_a_circle), REFUSED, ("loop.jpg",)),
     Case("name of 300 letters", feed("x" * 300 + ".jpg"), REFUSED, ("PHOTO",)),
     Case(
-        "photo: CMYK JPEG; artwork: 16-bit grey PNG",
+        "photo: CMYK JPEG; artwork: 16-bit gray PNG",
         feed(
             "cmyk.jpg",
             "deep.png",
@@ -91,7 +91,7 @@ PICTURES = [
         USED,
     ),
     Case(
-        "photo: 16-bit RGB PNG; artwork: palette PNG with a transparent colour",
+        "photo: 16-bit RGB PNG; artwork: palette PNG with a transparent color",
         feed("deep.png", "map.png", deep_png=lambda path: files.save_16_bit(path, 3), map_png=files.save_palette),
         USED,
     ),
@@ -111,11 +111,11 @@ PICTURES = [
         USED,
     ),
     Case(
-        "photo: grey PNG; artwork: spoilt EXIF data and colour profile",
+        "photo: gray PNG; artwork: spoilt EXIF data and color profile",
         feed(
-            "grey.png",
+            "gray.png",
             "notes.jpg",
-            grey_png=lambda path: files.read_photo().convert("L").save(path),
+            gray_png=lambda path: files.read_photo().convert("L").save(path),
             notes_jpg=files.save_spoilt_notes,
         ),
         USED,

@@ -20,7 +20,7 @@ from portraitist.types import Head, Image
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = FOLDER / "exemplars" / "brush.jpg"
-GREY = (120, 130, 140)
+GRAY = (120, 130, 140)
 
 
 @functools.cache
@@ -62,12 +62,12 @@ def save_16_bit(path: Path, channels: int) -> None:
 
 
 def save_palette(path: Path) -> None:
-    """64 colours, one of them transparent."""
+    """64 colors, one of them transparent."""
     read_photo().quantize(64).save(path, transparency=0)
 
 
 def save_animation(path: Path) -> None:
-    blank = PIL.Image.new("RGB", read_photo().size, GREY)
+    blank = PIL.Image.new("RGB", read_photo().size, GRAY)
     read_photo().save(path, save_all=True, append_images=[blank, blank])
 
 
@@ -92,21 +92,21 @@ def save_translucent(path: Path) -> None:
 
 
 def save_spoilt_notes(path: Path) -> None:
-    """EXIF data cut short and a colour profile that is none, around a good picture."""
+    """EXIF data cut short and a color profile that is none, around a good picture."""
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03\0\0\0\x01"
     read_photo().save(path, exif=exif, icc_profile=b"not a profile", quality=95)
 
 
 def save_wide(path: Path) -> None:
     """20,000 x 2,400 pixels."""
-    canvas = PIL.Image.new("RGB", (20_000, 2400), GREY)
+    canvas = PIL.Image.new("RGB", (20_000, 2400), GRAY)
     canvas.paste(read_photo().resize((2048, 2400)), (9000, 0))
     canvas.save(path, quality=80)
 
 
 def save_tiny_face(path: Path) -> None:
     """A face of 40 pixels in 2000."""
-    canvas = PIL.Image.new("RGB", (2000, 1500), GREY)
+    canvas = PIL.Image.new("RGB", (2000, 1500), GRAY)
     canvas.paste(read_photo().resize((111, 130), PIL.Image.Resampling.LANCZOS), (1300, 900))
     canvas.save(path)
 
@@ -135,7 +135,7 @@ def save_close_face(path: Path) -> None:
 
 
 def save_blank(path: Path) -> None:
-    PIL.Image.new("RGB", (400, 400), GREY).save(path)
+    PIL.Image.new("RGB", (400, 400), GRAY).save(path)
 
 
 def save_no_face(path: Path) -> None:
@@ -145,7 +145,7 @@ def save_no_face(path: Path) -> None:
 
 @functools.cache
 def make_head() -> Head:
-    """The head of the example photo, unstylised."""
+    """The head of the example photo, unstylized."""
     from portraitist.pipeline import Config, Models, stylize
     from portraitist.texture.optimization import TextureConfig
 

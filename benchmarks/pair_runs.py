@@ -72,7 +72,7 @@ def hash_source(*, parts: tuple[str, ...] = ()) -> str:
 
 
 def run_pair(job: Job) -> str | None:
-    """Stylise one pair and write its entry. Returns the traceback of a defect; a user-level error is a result instead.
+    """Stylize one pair and write its entry. Returns the traceback of a defect; a user-level error is a result instead.
 
     Meant to be the only job of its process, so that the peak memory is the pair's own.
     """
@@ -106,8 +106,8 @@ def run_pair(job: Job) -> str | None:
 
 
 def _save_pictures(result: Result, folder: Path) -> None:
-    from portraitist.io.images import save_image
     from portraitist.export.result_folder import draw_preview, render_named_views
+    from portraitist.io.images import save_image
     from portraitist.rendering.rasterizer import render_view, view_camera
 
     white = torch.ones(3)
@@ -127,7 +127,7 @@ def _save_pictures(result: Result, folder: Path) -> None:
 
 
 def _collect_shapes(result: Result, models, job: Job) -> dict[str, np.ndarray]:
-    """Meshes and landmarks as ``measure_pair`` reads them; the frontal ones ``[68, 2]`` in metres, y up."""
+    """Meshes and landmarks as ``measure_pair`` reads them; the frontal ones ``[68, 2]`` in meters, y up."""
     from portraitist.reconstruction.fitting import fit_head
     from portraitist.rendering.rasterizer import view_camera
 

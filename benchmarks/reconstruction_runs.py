@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.unwrapping.gaze import pick_irises
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
 from portraitist.types import HeadFit, Image, LandmarkEmbedding, Landmarks
+from portraitist.unwrapping.gaze import pick_irises
+from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises
 OVAL_IDS = (
@@ -60,8 +60,8 @@ def reconstruct(photo: Image) -> Reconstruction:
 def fit_without_hidden(landmarks: Landmarks) -> HeadFit:
     """Fit with the points of ``HIDDEN_IDS`` out of its sight.
 
-    The fit has no switch for that. Each hidden point is replaced by a copy of a visible neighbour instead, both in the
-    picture and on the model, so that the fit learns nothing about it and the neighbour counts twice.
+    The fit has no switch for that. Each hidden point is replaced by a copy of a visible neighbor instead, both in the
+    picture and on the model, so that the fit learns nothing about it and the neighbor counts twice.
     """
     stand_ins, model = hide_points()
     assert landmarks.dense is not None

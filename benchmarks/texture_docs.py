@@ -9,7 +9,7 @@ from typing import Any
 Run = dict[str, Any]
 FIGURES = (
     *("seconds", "style", "content", "objective", "identity", "vgg", "network_free", "seam", "sharpness"),
-    *("lips_colour", "eyes_colour", "brows_colour"),
+    *("lips_color", "eyes_color", "brows_color"),
 )
 CURVES = ("draft", "standard", "best", "paper")
 AGAINST = "paper"
@@ -38,18 +38,18 @@ def compare_runs(runs: dict[str, Run], against: str = AGAINST) -> list[Run]:
     return rows
 
 
-def compare_colours(runs: dict[str, Run], other: str = "no semantics") -> list[Run]:
-    """Mean distance of each feature's colour from the artwork's in the standard runs and without semantics."""
+def compare_colors(runs: dict[str, Run], other: str = "no semantics") -> list[Run]:
+    """Mean distance of each feature's color from the artwork's in the standard runs and without semantics."""
     if "standard" not in runs or other not in runs:
         return []
     without = {pair["name"]: pair for pair in runs[other]["pairs"]}
     both = [(pair, without[pair["name"]]) for pair in runs["standard"]["pairs"] if pair["name"] in without]
     rows = []
     for feature in ("lips", "eyes", "brows"):
-        figures = [(a[f"{feature}_colour"], b[f"{feature}_colour"]) for a, b in both]
+        figures = [(a[f"{feature}_color"], b[f"{feature}_color"]) for a, b in both]
         figures = [pair for pair in figures if all(value == value for value in pair)]  # absent in the artwork
         ours, theirs = (statistics.mean(values) for values in zip(*figures, strict=True))
-        row = {"mean colour distance": feature, "pairs": len(figures), "standard": ours, other: theirs}
+        row = {"mean color distance": feature, "pairs": len(figures), "standard": ours, other: theirs}
         rows.append(row | {"ratio": ours / theirs})
     return rows
 

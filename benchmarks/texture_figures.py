@@ -14,12 +14,12 @@ from metrics.identity import compare_embeddings, embed_face
 from metrics.style import measure_edges, measure_style
 from portraitist import Result
 from portraitist.io.images import image_to_uint8
-from portraitist.texture import seams
-from portraitist.texture.color_transfer import decorrelate
+from portraitist.rendering import seams
 from portraitist.rendering.rasterizer import rasterize, render_view, shade, view_camera
 from portraitist.segmentation.parts import BROWS, EYES, HAIR, LIPS, label_texels
+from portraitist.texture.color_transfer import decorrelate
 from portraitist.texture.losses import (
-    colour_distances,
+    color_distances,
     cosine_distances,
     moment_distance,
     relaxed_emd,
@@ -27,8 +27,8 @@ from portraitist.texture.losses import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.views import FACE_REGIONS, StyleSource, select_faces, take_portrait
 from portraitist.texture.vgg import VGG, sample_hypercolumns
+from portraitist.texture.views import FACE_REGIONS, StyleSource, select_faces, take_portrait
 from portraitist.types import Fragments
 
 HELD_OUT = ((0.0, 7.0), (-25.0, -12.0), (-12.0, 15.0), (14.0, -6.0), (27.0, 11.0))
@@ -56,7 +56,7 @@ class Yardstick:
     views: list[HeldOutView]
     crops: tuple[FaceCrop, FaceCrop]
     person: np.ndarray | None
-    art_colours: dict[str, Tensor]
+    art_colors: dict[str, Tensor]
     texel_labels: Tensor
 
     @classmethod
@@ -80,10 +80,10 @@ class Yardstick:
         inside = F.interpolate(of_face[None, None].float(), size, mode="nearest")[0, 0] > 0
         style = sample_hypercolumns(vgg(art), sample_points(inside, SAMPLES, generator))
         crops = crop_face(result.photo, result.photo_landmarks.points), crop_face(result.art, art_points)
-        colours = {name: result.art[:, labels == part].T for name, part in FEATURES.items()}
+        colors = {name: result.art[:, labels == part].T for name, part in FEATURES.items()}
         person = embed_face(image_to_uint8(result.photo))
         texel_labels = label_texels(result.content.mesh, result.content.texture)
-        return cls(result, vgg, source.ground, style, views, crops, person, colours, texel_labels)
+        return cls(result, vgg, source.ground, style, views, crops, person, colors, texel_labels)
 
     @torch.no_grad()
     def measure_objective(self, texture: Tensor) -> dict[str, float]:
@@ -95,7 +95,7 @@ class Yardstick:
             units = unit_rows(columns)
             loss = relaxed_emd(cosine_distances(units, unit_rows(self.style)))
             loss = loss + moment_distance(columns, self.style)
-            loss = loss + relaxed_emd(colour_distances(columns[:, :3], self.style[:, :3]))
+            loss = loss + relaxed_emd(color_distances(columns[:, :3], self.style[:, :3]))
             style.append(loss.item())
             content.append(self_similarity_loss(units, view.content_units).item())
         return {"style": sum(style) / len(style), "content": sum(content) / len(content)}
@@ -118,14 +118,14 @@ class Yardstick:
             "network_free": (reached.color / start.color + reached.edges / start.edges) / 2,
             "seam": measure_seam(self.result, texture),
             "sharpness": float(finest_edges(crop) / finest_edges(art)),
-            **{f"{name}_colour": self.measure_colour(texture, name) for name in FEATURES},
+            **{f"{name}_color": self.measure_color(texture, name) for name in FEATURES},
         }
 
-    def measure_colour(self, texture: Tensor, name: str) -> float:
-        """Distance of a feature's mean colour, as seen from the front, from the artwork's, in sRGB units of 0..1."""
+    def measure_color(self, texture: Tensor, name: str) -> float:
+        """Distance of a feature's mean color, as seen from the front, from the artwork's, in sRGB units of 0..1."""
         portrait = take_portrait(self.result.stylized.mesh, texture, self.texel_labels)
         ours = portrait.image[:, portrait.labels == FEATURES[name]].T
-        theirs = self.art_colours[name]
+        theirs = self.art_colors[name]
         if not len(ours) or not len(theirs):
             return float("nan")
         return float((decorrelate(ours).mean(0) - decorrelate(theirs).mean(0)).norm())
@@ -139,10 +139,10 @@ class Yardstick:
 
 
 def measure_seam(result: Result, texture: Tensor) -> float:
-    """Mean colour difference across the cut at the back of the head, in sRGB units of 0..1."""
+    """Mean color difference across the cut at the back of the head, in sRGB units of 0..1."""
     first, second = seams.find_cut(result.stylized.mesh, texture.shape[-1])
-    colours = [seams.look_up(texture.numpy(), uvs) for uvs in (first, second)]
-    return float(np.abs(colours[0] - colours[1]).mean())
+    colors = [seams.look_up(texture.numpy(), uvs) for uvs in (first, second)]
+    return float(np.abs(colors[0] - colors[1]).mean())
 
 
 def finest_edges(crop: FaceCrop) -> Tensor:

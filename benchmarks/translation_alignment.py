@@ -51,7 +51,7 @@ def align_by_similarity(shapes: Float[np.ndarray, "n 68 2"], mean: Float[np.ndar
 
 
 def align_by_affine(shapes: Float[np.ndarray, "n 68 2"], mean: Float[np.ndarray, "68 2"]) -> np.ndarray:
-    """Eye centres and mouth centre exactly onto the mean's."""
+    """Eye centers and mouth center exactly onto the mean's."""
 
     def corners(points: np.ndarray) -> np.ndarray:
         middles = np.stack([points[..., list(ids), :].mean(-2) for ids in EYES_AND_MOUTH], axis=-2)

@@ -63,8 +63,8 @@ def retrieve_contents(result: Translated) -> float:
     """Share of translations nearest in direction to their own content among all, after the mean of each style's
     translations (and of the contents) is taken off."""
     own = result.contents - result.contents.mean(0)
-    centred = result.shapes - result.shapes.mean(1, keepdims=True)
-    found = np.stack([cosines(shapes[:, None], own[None]).argmax(1) for shapes in centred])
+    centered = result.shapes - result.shapes.mean(1, keepdims=True)
+    found = np.stack([cosines(shapes[:, None], own[None]).argmax(1) for shapes in centered])
     return float((found == np.arange(len(own))).mean())
 
 

@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT / "training"))  # scripts, not a package
 from dataset import RealFaces, TrainingSet, assign_folds, build_training_set, read_real_faces  # noqa: E402
 from networks import build_judge  # noqa: E402
 from portraitist.assets import asset_path  # noqa: E402
-from portraitist.geometry.translation_network import TrainedTranslator, load_translator  # noqa: E402
 from portraitist.geometry.shape_space import ShapeSpace  # noqa: E402
+from portraitist.geometry.translation_network import TrainedTranslator, load_translator  # noqa: E402
 from systems import OURS, Translation, adam, count_classes, step  # noqa: E402
 from trainer import SIZE, SYSTEMS, draw_batch  # noqa: E402
 from translation_sheets import measure_sheet_photos  # noqa: E402

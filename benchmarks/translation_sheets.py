@@ -16,9 +16,9 @@ from portraitist import load_image, save_image
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.geometry.shape_space import align_to, measure_deviation
 from portraitist.geometry.translation import mean_face
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.types import HeadFit, Image, Landmarks
 
 PHOTOS = ("p00", "p02", "p06", "p11", "p24", "p37")

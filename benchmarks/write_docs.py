@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pair_figures import FIGURES
-from texture_docs import compare_colours, compare_runs, compare_strengths, draw_curves, draw_frontier, list_medians
+from texture_docs import compare_colors, compare_runs, compare_strengths, draw_curves, draw_frontier, list_medians
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -41,9 +41,9 @@ MEANINGS = {
 
 - *Identity distance*: dlib's 128-d face embedding, photo against a 512 px view on white. Two photos of one person are
   below 0.6, two persons 0.84 on average; a view in which no face is found counts 1.0.
-- *Style ratio*: distance of the stylised front view to the artwork over the photo's distance to it; 1 is still a photo,
+- *Style ratio*: distance of the stylized front view to the artwork over the photo's distance to it; 1 is still a photo,
   0 the artwork's look. Sliced Wasserstein distances of local descriptors between brows and chin, every face 256 px
-  high: relu1_1 to relu4_1 of VGG16, or, without a network, the mean of the ratios for Lab colours and for oriented
+  high: relu1_1 to relu4_1 of VGG16, or, without a network, the mean of the ratios for Lab colors and for oriented
   edge energies.
 - *Shape cosine and gain*: what the mesh's 68 landmarks gained against how the artwork's deviate from the mean normal
   face, frontal, after a similarity, without inner lips and expression; gain 1 is the artwork's full exaggeration.
@@ -63,13 +63,13 @@ either side, 20 degrees from above and below), and where a figure covers several
 - *Flipped triangles*: over all 52 actions, as in the quality table.""",
     "texture": """Medians over the pairs, on the same heads. *seconds*: the texture stage alone. *style*, *content*: the
 losses of STROTSS on five held-out views at 256 px, 1,024 fixed points, plain (no guidance, all channels), *objective*
-their sum. *identity*, *vgg*, *network_free* as in the quality table. *seam*: mean colour difference across the cut at
-the back. *sharpness*: finest edges in the face over the artwork's. *lips*, *eyes*, *brows colour*: distance of the
-part's mean colour from the artwork's. Colours are sRGB, 0..1. *Over paper*: medians of the ratios pair by pair.
+their sum. *identity*, *vgg*, *network_free* as in the quality table. *seam*: mean color difference across the cut at
+the back. *sharpness*: finest edges in the face over the artwork's. *lips*, *eyes*, *brows color*: distance of the
+part's mean color from the artwork's. Colors are sRGB, 0..1. *Over paper*: medians of the ratios pair by pair.
 
 *flat texture*: naive transfer, the texture as if it were a photo. *single view*: the front alone. *no content loss*:
 neither self-similarity nor likeness. *no semantics*: all of head and artwork is one part. *no patches*: the network's
-losses alone. *un-normalised network input* and *leaking samples* are defects of the authors' code.""",
+losses alone. *un-normalized network input* and *leaking samples* are defects of the authors' code.""",
     "texture_frontier": """Textures blended with the photo's in several *shares*, means over the pairs; figures as in
 *Texture style against time*. Low and left is better.""",
     "texture_floor": """Operations of the network's convolutions, forward and backward, counted in a whole texture stage
@@ -102,10 +102,10 @@ below 0.03. *Milliseconds*: medians of processor time on one thread.""",
 *detected*: every artwork as the detector reads it, as in that table; *hand-set*: the last eight by their hand-set
 points, as with `--art-landmarks`. *Photo as artwork*: mean movement of 12 sitters by each other's photos, wanted below
 0.03.""",
-    "likeness": """Of the unstylised head.
+    "likeness": """Of the unstylized head.
 
 - *Rendered*: 72 heads of known shape that the head model cannot say exactly (other statistics than the fit's prior,
-  left and right drawn apart, a smooth residual of some millimetres), rendered by perspective cameras of 28 to 135 mm
+  left and right drawn apart, a smooth residual of some millimeters), rendered by perspective cameras of 28 to 135 mm
   with yaw to 45 and pitch to 25 degrees, expressions, lights, hair. Shapes are compared after a similarity, the head
   scaled to 230 mm. *Skin* is the whole outer skin with ears, neck and skull, *face* the part that landmarks see.
 - *Photos*: 38 portraits. Identity is dlib's distance between photo and head on white, from the front and in the photo's
@@ -167,7 +167,7 @@ def describe_texture(result: dict[str, Any]) -> str:
     """Tables, pictures and the commands of every run; pair by pair the figures are only in the file."""
     runs = result["runs"]
     commands = dict.fromkeys(run["command"] for run in runs.values())
-    tables = [list_medians(runs), compare_runs(runs), compare_colours(runs), compare_strengths(runs)]
+    tables = [list_medians(runs), compare_runs(runs), compare_colors(runs), compare_strengths(runs)]
     draw_curves(runs, CURVES_PICTURE)
     pictures = [(CURVES_PICTURE, "Style and content loss against seconds"), (RUNS_PICTURE, "The example in every run")]
     parts = ["Its runs: " + ", ".join(f"`{command}`" for command in commands) + "."]

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def set_up_rendering(job: dict) -> None:
-    """Orthographic camera, transparent ground, colours as they are in the texture."""
+    """Orthographic camera, transparent ground, colors as they are in the texture."""
     scene = bpy.context.scene
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     camera.data.type = "ORTHO"

@@ -74,15 +74,15 @@ def make_marked_head(texture_size: int = 256) -> Head:
     x, y, z = model.mean.unbind(1)
     neutral = torch.stack([x * (1 - 3 * y) + 0.15 * y, 1.15 * y, z], dim=1)
     mesh = model.template.with_vertices(neutral + moved)
-    centres = (torch.arange(texture_size) + 0.5) / texture_size
-    v, u = torch.meshgrid(centres, centres, indexing="ij")
+    centers = (torch.arange(texture_size) + 0.5) / texture_size
+    v, u = torch.meshgrid(centers, centers, indexing="ij")
     texture = torch.stack([u, v, ((16 * u).floor() + (16 * v).floor()) % 2])
     original = model.mean + moved
     return Head(mesh, texture, neutral, expression, model.expression_deltas, model.landmarks68, original)
 
 
 def assert_same_picture(got: Image, expected: Image, tight: float, different: float) -> None:
-    """Two tiers: colours within ``tight`` everywhere but in a fraction ``different`` of the pixels (edges flip)."""
+    """Two tiers: colors within ``tight`` everywhere but in a fraction ``different`` of the pixels (edges flip)."""
     assert got.shape == expected.shape
     fraction = ((got - expected).abs().amax(0) > tight).float().mean().item()
     assert fraction <= different, f"{100 * fraction:.2f} % of the pixels differ by more than {tight:.3f}"

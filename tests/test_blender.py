@@ -1,4 +1,4 @@
-"""Blender imports the GLB as it is meant: one movable, painted, upright head in metres that looks like ours."""
+"""Blender imports the GLB as it is meant: one movable, painted, upright head in meters that looks like ours."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
 
 
 def camera_to_head(camera: Camera) -> list[list[float]]:
-    """4 x 4 pose of our camera, a metre in front of the head, for programs whose cameras have a place."""
-    x_px, y_px = camera.centre_px
+    """4 x 4 pose of our camera, a meter in front of the head, for programs whose cameras have a place."""
+    x_px, y_px = camera.center_px
     middle = torch.tensor([SIZE_PX / 2 - x_px, y_px - SIZE_PX / 2, camera.scale_px]) / camera.scale_px
     pose = torch.eye(4)
     pose[:3, :3] = camera.rotation.T

@@ -18,8 +18,8 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
 from portraitist import save_head
-from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
 from portraitist.assets import asset_path
+from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
 from portraitist.cli.main import RUNS, make_config, make_demo_request
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
@@ -142,7 +142,7 @@ def test_given_values_replace_those_of_the_preset():
     assert (config.geometry.exaggerate, config.geometry.random_style) == (1.5, True)
     config = make_config(Request(**paths, parts={"lips": 0.5}, keep_color=True, delight=0.7))
     assert (config.texture.parts.lips, config.texture.parts.skin) == (0.5, 1.0)
-    assert (config.texture.keep_colours, config.texture.delight) == (True, 0.7)
+    assert (config.texture.keep_colors, config.texture.delight) == (True, 0.7)
 
 
 def test_mixed_artworks_may_have_weights_and_odd_names(tmp_path: Path):
@@ -209,7 +209,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path):
 
 
 def save_odd_photos(folder: Path) -> dict[str, Path]:
-    """The same photo as phones and editors store it: turned with an EXIF note, with alpha, and grey."""
+    """The same photo as phones and editors store it: turned with an EXIF note, with alpha, and gray."""
     photo = PillowImage.open(PHOTO).convert("RGB")
     exif = PillowImage.Exif()
     exif[0x0112] = 6  # stored turned; to be shown turned by 90 degrees clockwise
@@ -217,11 +217,11 @@ def save_odd_photos(folder: Path) -> dict[str, Path]:
     translucent = photo.copy()
     translucent.putalpha(255)
     translucent.save(folder / "alpha.png")
-    photo.convert("L").save(folder / "grey.png")
-    return {name: next(folder.glob(f"{name}.*")) for name in ("turned", "alpha", "grey")}
+    photo.convert("L").save(folder / "gray.png")
+    return {name: next(folder.glob(f"{name}.*")) for name in ("turned", "alpha", "gray")}
 
 
-@pytest.mark.parametrize("kind", ["turned", "alpha", "grey"])
+@pytest.mark.parametrize("kind", ["turned", "alpha", "gray"])
 def test_odd_photos_are_read_as_people_see_them(kind: str, tmp_path: Path):
     """Geometry and texture off: what is tested is that the face is found upright and the result is whole."""
     photo = save_odd_photos(tmp_path)[kind]

@@ -31,7 +31,14 @@ SURROUNDINGS = {
 def run_product(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "2", "--save-all"]
-    command = [sys.executable, "-m", "portraitist.cli.main", "stylize", str(PHOTO), str(asset_path("exemplars/brush.jpg"))]
+    command = [
+        sys.executable,
+        "-m",
+        "portraitist.cli.main",
+        "stylize",
+        str(PHOTO),
+        str(asset_path("exemplars/brush.jpg")),
+    ]
     return subprocess.run(
         [*command, "-o", "out", *options],
         cwd=folder,

@@ -10,8 +10,8 @@ import torch
 from PIL import Image as PillowImage
 
 from portraitist.assets import asset_hashes, asset_path
-from portraitist.reconstruction.head_model import load_head_model
 from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks, pick_ibug_points
+from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import Landmarks
 
 NAMES = ("brush", "ink", "mosaic")
@@ -76,7 +76,7 @@ def test_face_is_found_once_and_fills_the_picture(name: str, landmarks: dict[str
 
 @pytest.mark.parametrize("name", NAMES)
 def test_pupils_are_dark_where_the_detector_looks(name: str, landmarks: dict[str, Landmarks]):
-    """The iris centres that are found lie on painted irises, which are darker than the cheeks."""
+    """The iris centers that are found lie on painted irises, which are darker than the cheeks."""
     picture = load_exemplar(name).mean(0)
     dense = landmarks[name].dense
     assert dense is not None

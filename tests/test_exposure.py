@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from portraitist.mesh.normals import vertex_normals
-from portraitist.unwrapping.delighting import even_light
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.unwrapping.observation import SkinColours, TexelColours, luminance
 from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
+from portraitist.unwrapping.delighting import even_light
+from portraitist.unwrapping.observation import SkinColors, TexelColors, luminance
 
 SIZE = 512
 SKIN, HAIR = np.array([0.70, 0.52, 0.44]), np.array([0.20, 0.14, 0.10])
@@ -26,24 +26,24 @@ def normals(model: HeadModel, atlas: TexelAtlas) -> np.ndarray:
     return atlas.interpolation @ vertex_normals(model.mean.numpy(), model.faces.numpy())
 
 
-def see_front(atlas: TexelAtlas, normals: np.ndarray, light: np.ndarray) -> TexelColours:
+def see_front(atlas: TexelAtlas, normals: np.ndarray, light: np.ndarray) -> TexelColors:
     """What a camera in front sees of a head with speckled skin and brown hair in a given light, one value per texel."""
     speckles = 1 + 0.03 * np.random.default_rng(0).standard_normal((len(normals), 1))
-    colours = np.where(atlas.in_regions("scalp")[:, None], HAIR, SKIN) * speckles * light[:, None]
+    colors = np.where(atlas.in_regions("scalp")[:, None], HAIR, SKIN) * speckles * light[:, None]
     weights = ((normals[:, 2] - 0.2) / 0.3).clip(0, 1) * atlas.in_parts("outer_skin")
-    return TexelColours(colours.clip(0, 1).astype(np.float32), weights.astype(np.float32), normals[:, 2])
+    return TexelColors(colors.clip(0, 1).astype(np.float32), weights.astype(np.float32), normals[:, 2])
 
 
-def even(seen: TexelColours, atlas: TexelAtlas, model: HeadModel, strength: float = 1.0) -> TexelColours:
-    skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions("skin", "nose"))
+def even(seen: TexelColors, atlas: TexelAtlas, model: HeadModel, strength: float = 1.0) -> TexelColors:
+    skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions("skin", "nose"))
     return even_light(seen, skin, atlas, model, strength)
 
 
-def measure_side_light(seen: TexelColours, atlas: TexelAtlas) -> float:
+def measure_side_light(seen: TexelColors, atlas: TexelAtlas) -> float:
     """Mean difference in log brightness between a cheek's texel and its mirror image."""
     both = np.minimum(seen.weights, seen.weights[atlas.mirror_ids])
     left = atlas.in_regions("skin") & (both > 0.9) & (atlas.texel_ids % SIZE > SIZE / 2)
-    brightness = np.log(luminance(seen.colours))
+    brightness = np.log(luminance(seen.colors))
     return float(np.abs(atlas.smooth(brightness - brightness[atlas.mirror_ids], 8.0)[left]).mean())
 
 
@@ -58,24 +58,24 @@ def test_side_light_is_halved(atlas: TexelAtlas, model: HeadModel, normals: np.n
 
 def test_even_light_stays(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
     seen = see_front(atlas, normals, np.full(len(normals), 0.9))
-    change = np.abs(even(seen, atlas, model).colours - seen.colours)[seen.weights > 0]
+    change = np.abs(even(seen, atlas, model).colors - seen.colors)[seen.weights > 0]
     assert change.max() < 0.01
 
 
 def test_tone_and_detail_stay(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
-    """All channels of a texel change alike, neighbouring texels change alike, and a mole on one cheek stays."""
+    """All channels of a texel change alike, neighboring texels change alike, and a mole on one cheek stays."""
     seen = see_front(atlas, normals, 1 - 0.5 * normals[:, 0])
     places = atlas.interpolation @ model.mean.numpy()
     cheek = atlas.in_regions("skin") & (seen.weights > 0.9) & (np.abs(places - [0.04, -0.04, 0.0])[:, :2] < 0.01).all(1)
     distance = np.linalg.norm(places - places[cheek].mean(0), axis=1)
     mole, around = (inside & atlas.in_regions("skin") for inside in (distance < 0.003, distance < 0.007))
-    seen.colours[mole] *= 0.5
+    seen.colors[mole] *= 0.5
     done = even(seen, atlas, model)
     visible = seen.weights > 0.5
-    factors = (done.colours / seen.colours)[visible]
+    factors = (done.colors / seen.colors)[visible]
     assert np.ptp(factors, axis=1).max() < 1e-4
     before, after = (
-        luminance(s.colours[mole]).mean() / luminance(s.colours[around & ~mole]).mean() for s in (seen, done)
+        luminance(s.colors[mole]).mean() / luminance(s.colors[around & ~mole]).mean() for s in (seen, done)
     )
     assert before < 0.55
     assert after == pytest.approx(before, rel=0.1)
@@ -86,14 +86,14 @@ def test_hair_is_hardly_touched(atlas: TexelAtlas, model: HeadModel, normals: np
     height = (atlas.interpolation @ model.mean.numpy())[:, 1]
     hair = atlas.in_regions("scalp") & (seen.weights > 0) & (height > 0.1)
     assert hair.sum() > 1000
-    change = np.abs(np.log(luminance(even(seen, atlas, model).colours) / luminance(seen.colours)))[hair]
+    change = np.abs(np.log(luminance(even(seen, atlas, model).colors) / luminance(seen.colors)))[hair]
     assert np.median(change) < 0.05
 
 
 def test_eyes_follow_the_skin_around_them(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
     places = atlas.interpolation @ model.mean.numpy()
     seen = see_front(atlas, normals, np.where(places[:, 0] > 0, 0.5, 1.0))
-    gain = luminance(even(seen, atlas, model).colours) / luminance(seen.colours)
+    gain = luminance(even(seen, atlas, model).colors) / luminance(seen.colors)
     for side, bounds in (("left", (1.15, 1.6)), ("right", (0.6, 0.9))):
         ball = atlas.in_parts(f"eyeball_{side}")
         around = atlas.in_regions("eyelids") & (np.linalg.norm(places - places[ball].mean(0), axis=1) < 0.03)
@@ -103,5 +103,5 @@ def test_eyes_follow_the_skin_around_them(atlas: TexelAtlas, model: HeadModel, n
 
 def test_no_strength_no_change(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
     seen = see_front(atlas, normals, 1 - 0.5 * normals[:, 0])
-    assert np.array_equal(even(seen, atlas, model, 0.0).colours, seen.colours)
-    assert torch.isfinite(torch.from_numpy(even(seen, atlas, model).colours)).all()
+    assert np.array_equal(even(seen, atlas, model, 0.0).colors, seen.colors)
+    assert torch.isfinite(torch.from_numpy(even(seen, atlas, model).colors)).all()

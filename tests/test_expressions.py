@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))  # s
 
 from metrics.expressions import OPENINGS, measure_teeth_lag, measure_worst_exposure, pose_head
 from metrics.shape import measure_flipped_share
-from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.blendshape_transfer import (
     carry_expressions,
     find_lid_contacts,
     find_lip_contacts,
 )
+from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import GeometryConfig
 from portraitist.types import Head
 

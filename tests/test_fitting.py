@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.reconstruction.landmark_noise import assume_independent_errors, load_detector_errors
-from portraitist.reconstruction.fitting import fit_head, solve_camera
-from portraitist.reconstruction.contour_landmarks import find_seen_points
-from portraitist.reconstruction.gauss_newton import read_angles, rotate, solve_within
 from portraitist.landmarks.detection import pick_ibug_points
+from portraitist.reconstruction.contour_landmarks import find_seen_points
+from portraitist.reconstruction.fitting import fit_head, solve_camera
+from portraitist.reconstruction.gauss_newton import read_angles, rotate, solve_within
+from portraitist.reconstruction.landmark_noise import assume_independent_errors, load_detector_errors
 from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rotation_from_yaw_pitch
 
 
@@ -34,7 +34,7 @@ def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
 
 
 def aligned_error(found, truth, ids):
-    """Median vertex distance after a translation and scale, metres."""
+    """Median vertex distance after a translation and scale, meters."""
     a, b = found[ids] - found[ids].mean(0), truth[ids] - truth[ids].mean(0)
     return float(((a * (a * b).sum() / (a * a).sum()) - b).norm(dim=1).median())
 
@@ -42,12 +42,12 @@ def aligned_error(found, truth, ids):
 def test_camera_of_a_planted_pose_is_found(model):
     points = model.landmarks478.positions(model.mean, model.faces).double().numpy()
     camera = Camera(rotation_from_yaw_pitch(33.0, -12.0).double(), 2100.0, (120.0, 333.0), (600, 600))
-    rotation, scale, centre = solve_camera(
+    rotation, scale, center = solve_camera(
         points, camera.project(torch.from_numpy(points)).numpy(), torch.ones(478).numpy()
     )
     assert abs(rotation - camera.rotation.numpy()).max() < 1e-6
     assert scale == pytest.approx(2100, rel=1e-6)
-    assert centre == pytest.approx((120, 333), abs=1e-3)
+    assert center == pytest.approx((120, 333), abs=1e-3)
 
 
 @pytest.mark.parametrize("yaw_deg", [0.0, 25.0, -40.0])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.blendshape_transfer import carry_expressions, find_lip_contacts, local_frames
+from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.shape_space import align_to, similarity_2d
 from portraitist.geometry.translation import (
     DirectTranslator,
@@ -16,8 +16,8 @@ from portraitist.geometry.translation import (
     measure_exemplar,
     translate_landmarks,
 )
-from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.contour_landmarks import find_seen_points
+from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_surface import TIE_WEIGHT, build_surface, cotangent_laplacian
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
 

@@ -13,7 +13,7 @@ import torch
 import trimesh
 from PIL import Image as PillowImage
 
-from portraitist.files import gltf
+from portraitist.export import glb as gltf
 from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
 from portraitist.mesh.normals import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, OutputError

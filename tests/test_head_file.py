@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portraitist import InputError, OutputError, load_head, save_head
-from portraitist.files import head_file
+from portraitist.io import head_file
 from portraitist.io.head_file import FORMAT_VERSION, METADATA_KEY
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, LandmarkEmbedding, Mesh

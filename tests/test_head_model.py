@@ -16,7 +16,7 @@ def signed_areas(uvs: torch.Tensor) -> torch.Tensor:
 
 
 def count_coverage(triangles: np.ndarray, size: int) -> np.ndarray:
-    """How many triangles cover each texel centre."""
+    """How many triangles cover each texel center."""
     count = np.zeros((size, size), int)
     for corners in triangles * size - 0.5:
         low = np.maximum(np.ceil(corners.min(0)).astype(int), 0)
@@ -116,12 +116,12 @@ def test_uv_islands_keep_a_margin(model):
 
 
 def test_uv_is_mirror_symmetric(model):
-    centres = model.mean[model.faces].mean(1)
+    centers = model.mean[model.faces].mean(1)
     middle_u = model.template.uvs[model.template.uv_faces].mean(1)
-    lookup = {tuple(np.round(c * [1e4], 0).astype(int)): k for k, c in enumerate(centres.double().numpy())}
+    lookup = {tuple(np.round(c * [1e4], 0).astype(int)): k for k, c in enumerate(centers.double().numpy())}
     checked = 0
-    for k, centre in enumerate(centres.double().numpy()):
-        other = lookup.get(tuple(np.round(centre * np.array([-1, 1, 1]) * 1e4, 0).astype(int)))
+    for k, center in enumerate(centers.double().numpy()):
+        other = lookup.get(tuple(np.round(center * np.array([-1, 1, 1]) * 1e4, 0).astype(int)))
         if other is not None and model.parts[k] == 0:
             checked += 1
             assert abs(float(middle_u[k, 0] + middle_u[other, 0]) - 1) < 1e-3
@@ -131,10 +131,10 @@ def test_uv_is_mirror_symmetric(model):
 
 def test_face_gets_at_least_forty_percent_of_the_used_texels(model):
     areas = signed_areas(model.template.uvs[model.template.uv_faces]).abs()
-    centres = model.mean[model.faces].mean(1)
+    centers = model.mean[model.faces].mean(1)
     chin = model.landmarks68.positions(model.mean, model.faces)[8]
     face = ~model.face_mask("scalp", "neck", "ears")
-    face &= (model.parts == 0) & (centres[:, 1] > chin[1] - 0.005) & (centres[:, 2] > -0.09)
+    face &= (model.parts == 0) & (centers[:, 1] > chin[1] - 0.005) & (centers[:, 2] > -0.09)
     assert areas[face].sum() / areas.sum() >= 0.40
 
 

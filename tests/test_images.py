@@ -12,21 +12,21 @@ import pytest
 import torch
 from PIL import ImageCms
 
-from portraitist.files import images
+from portraitist.io import images
 from portraitist.io.images import load_image, read_picture_size, save_image
 from portraitist.types import InputError, OutputError
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
 
 
-def two_coloured(mode: str = "RGB") -> PIL.Image.Image:
+def two_colored(mode: str = "RGB") -> PIL.Image.Image:
     """60 x 40 pixels: left half red, right half blue."""
     pixels = np.empty((40, 60, 3), dtype=np.uint8)
     pixels[:, :30], pixels[:, 30:] = RED, BLUE
     return PIL.Image.fromarray(pixels).convert(mode)
 
 
-def colour_at(image: torch.Tensor, x: int, y: int) -> np.ndarray:
+def color_at(image: torch.Tensor, x: int, y: int) -> np.ndarray:
     return (image[:, y, x] * 255).round().numpy()
 
 
@@ -36,23 +36,23 @@ def test_png_comes_back_exactly(tmp_path: Path) -> None:
     assert torch.equal(load_image(tmp_path / "a.png"), image)
 
 
-def test_colour_is_rgb_and_x_goes_right(tmp_path: Path) -> None:
-    two_coloured().save(tmp_path / "a.png")
+def test_color_is_rgb_and_x_goes_right(tmp_path: Path) -> None:
+    two_colored().save(tmp_path / "a.png")
     image = load_image(tmp_path / "a.png")
     assert image.shape == (3, 40, 60)
     assert image.dtype == torch.float32
-    assert tuple(colour_at(image, 5, 20)) == RED
-    assert tuple(colour_at(image, 55, 20)) == BLUE
+    assert tuple(color_at(image, 5, 20)) == RED
+    assert tuple(color_at(image, 55, 20)) == BLUE
 
 
 def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn clockwise: the left half comes on top
-    two_coloured().save(tmp_path / "a.png", exif=exif)
+    two_colored().save(tmp_path / "a.png", exif=exif)
     image = load_image(tmp_path / "a.png")
     assert image.shape == (3, 60, 40)
-    assert tuple(colour_at(image, 20, 5)) == RED
-    assert tuple(colour_at(image, 20, 55)) == BLUE
+    assert tuple(color_at(image, 20, 5)) == RED
+    assert tuple(color_at(image, 20, 55)) == BLUE
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "webp", "avif"])
@@ -60,14 +60,14 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
 def test_size_is_that_of_the_picture_as_seen(tmp_path: Path, suffix: str, orientation: int) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = orientation
-    two_coloured().save(tmp_path / f"a.{suffix}", exif=exif)
+    two_colored().save(tmp_path / f"a.{suffix}", exif=exif)
     seen = (60, 40) if orientation > 4 else (40, 60)
     assert load_image(tmp_path / f"a.{suffix}").shape[1:] == seen
     assert read_picture_size(tmp_path / f"a.{suffix}") == seen
 
 
 def test_broken_exif_data_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two_coloured().save(tmp_path / "a.png")
+    two_colored().save(tmp_path / "a.png")
 
     def fail(self: PIL.Image.Image) -> None:
         raise SyntaxError("not a TIFF file")
@@ -76,18 +76,18 @@ def test_broken_exif_data_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert load_image(tmp_path / "a.png").shape == (3, 40, 60)
 
 
-def test_heic_keeps_its_colours(tmp_path: Path) -> None:
+def test_heic_keeps_its_colors(tmp_path: Path) -> None:
     pillow_heif = pytest.importorskip("pillow_heif", reason="writes the HEIC file of this test")
-    pillow_heif.from_pillow(two_coloured()).save(tmp_path / "a.heic", quality=95)
+    pillow_heif.from_pillow(two_colored()).save(tmp_path / "a.heic", quality=95)
     image = load_image(tmp_path / "a.heic")
     assert image.shape == (3, 40, 60)
-    assert np.abs(colour_at(image, 5, 20) - RED).max() <= 12
-    assert np.abs(colour_at(image, 55, 20) - BLUE).max() <= 12
+    assert np.abs(color_at(image, 5, 20) - RED).max() <= 12
+    assert np.abs(color_at(image, 55, 20) - BLUE).max() <= 12
 
 
 def test_postscript_is_not_run(tmp_path: Path) -> None:
     """Pillow would hand it to Ghostscript."""
-    two_coloured().save(tmp_path / "a.jpg", format="EPS")
+    two_colored().save(tmp_path / "a.jpg", format="EPS")
     with pytest.raises(InputError, match="not a picture in a known format"):
         load_image(tmp_path / "a.jpg")
 
@@ -117,32 +117,32 @@ def test_floats_without_meaning_are_black_or_white(tmp_path: Path) -> None:
 
 
 def test_alpha_is_laid_over_white(tmp_path: Path) -> None:
-    picture = two_coloured("RGBA")
+    picture = two_colored("RGBA")
     alpha = np.full((40, 60), 255, dtype=np.uint8)
     alpha[:, :10], alpha[:, 10:20] = 0, 128
     picture.putalpha(PIL.Image.fromarray(alpha))
     picture.save(tmp_path / "a.png")
     image = load_image(tmp_path / "a.png")
-    assert tuple(colour_at(image, 5, 5)) == (255, 255, 255)
-    assert np.abs(colour_at(image, 15, 5) - (np.array(RED) + 255) / 2).max() <= 1
-    assert tuple(colour_at(image, 25, 5)) == RED
+    assert tuple(color_at(image, 5, 5)) == (255, 255, 255)
+    assert np.abs(color_at(image, 15, 5) - (np.array(RED) + 255) / 2).max() <= 1
+    assert tuple(color_at(image, 25, 5)) == RED
 
 
 @pytest.mark.parametrize(
     ("mode", "suffix", "tolerance"),
     [("P", "png", 30), ("CMYK", "jpg", 12), ("RGB", "webp", 12), ("RGB", "bmp", 0), ("RGB", "gif", 30)],
 )
-def test_modes_keep_their_colours(tmp_path: Path, mode: str, suffix: str, tolerance: int) -> None:
+def test_modes_keep_their_colors(tmp_path: Path, mode: str, suffix: str, tolerance: int) -> None:
     path = tmp_path / f"a.{suffix}"
-    two_coloured(mode).save(path)
+    two_colored(mode).save(path)
     image = load_image(path)
-    assert np.abs(colour_at(image, 5, 20) - RED).max() <= tolerance
-    assert np.abs(colour_at(image, 55, 20) - BLUE).max() <= tolerance
+    assert np.abs(color_at(image, 5, 20) - RED).max() <= tolerance
+    assert np.abs(color_at(image, 55, 20) - BLUE).max() <= tolerance
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "LA"])
-def test_greyscale_becomes_three_equal_channels(tmp_path: Path, mode: str) -> None:
-    two_coloured(mode).save(tmp_path / "a.png")
+def test_grayscale_becomes_three_equal_channels(tmp_path: Path, mode: str) -> None:
+    two_colored(mode).save(tmp_path / "a.png")
     image = load_image(tmp_path / "a.png")
     assert image.shape == (3, 40, 60)
     assert torch.equal(image[0], image[2])
@@ -157,25 +157,25 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_colour_profile(tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_color_profile(tmp_path: Path, mode: str, caplog: pytest.LogCaptureFixture) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    two_coloured(mode).save(tmp_path / "a.png", icc_profile=srgb)
-    assert np.abs(colour_at(load_image(tmp_path / "a.png"), 5, 20) - RED).max() <= 1
+    two_colored(mode).save(tmp_path / "a.png", icc_profile=srgb)
+    assert np.abs(color_at(load_image(tmp_path / "a.png"), 5, 20) - RED).max() <= 1
     assert caplog.text == ""
     # The same profile with red and green primaries exchanged (their tags swapped) turns red to green.
     swapped = srgb.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
-    two_coloured(mode).save(tmp_path / "b.png", icc_profile=swapped)
-    red, green, _ = colour_at(load_image(tmp_path / "b.png"), 5, 20)
+    two_colored(mode).save(tmp_path / "b.png", icc_profile=swapped)
+    red, green, _ = color_at(load_image(tmp_path / "b.png"), 5, 20)
     assert green > 150 > 100 > red
-    two_coloured(mode).save(tmp_path / "c.png", icc_profile=b"not a profile")
-    assert tuple(colour_at(load_image(tmp_path / "c.png"), 5, 20)) == RED
+    two_colored(mode).save(tmp_path / "c.png", icc_profile=b"not a profile")
+    assert tuple(color_at(load_image(tmp_path / "c.png"), 5, 20)) == RED
     assert "profile" in caplog.text
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
-    frames = [PIL.Image.new("RGB", (40, 40), colour) for colour in (RED, BLUE)]
+    frames = [PIL.Image.new("RGB", (40, 40), color) for color in (RED, BLUE)]
     frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
-    assert np.abs(colour_at(load_image(tmp_path / "a.webp"), 20, 20) - RED).max() <= 2
+    assert np.abs(color_at(load_image(tmp_path / "a.webp"), 20, 20) - RED).max() <= 2
 
 
 def test_large_picture_is_scaled_down_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -189,10 +189,10 @@ def test_large_picture_is_scaled_down_with_a_warning(tmp_path: Path, caplog: pyt
 def test_large_jpeg_keeps_its_orientation(tmp_path: Path) -> None:
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
-    two_coloured().resize((6000, 4000)).save(tmp_path / "a.jpg", exif=exif)
+    two_colored().resize((6000, 4000)).save(tmp_path / "a.jpg", exif=exif)
     image = load_image(tmp_path / "a.jpg")
     assert image.shape == (3, images.MAX_SIDE, 1365)
-    assert np.abs(colour_at(image, 600, 100) - RED).max() <= 12
+    assert np.abs(color_at(image, 600, 100) - RED).max() <= 12
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -231,6 +231,6 @@ def test_decompression_bomb_is_refused_before_decoding(tmp_path: Path, monkeypat
 
 def test_saving_clips_and_says_where_it_cannot(tmp_path: Path) -> None:
     save_image(tmp_path / "a.png", torch.stack([torch.full((40, 40), value) for value in (-1.0, 0.5, 2.0)]))
-    assert tuple(colour_at(load_image(tmp_path / "a.png"), 0, 0)) == (0, 128, 255)
+    assert tuple(color_at(load_image(tmp_path / "a.png"), 0, 0)) == (0, 128, 255)
     with pytest.raises(OutputError, match="cannot be written"):
         save_image(tmp_path / "no" / "folder.png", torch.zeros(3, 40, 40))

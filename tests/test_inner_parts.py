@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.unwrapping.eyes import find_eye_white, look_at, redness
-from portraitist.unwrapping.gaze import SIDES, aim_irises, find_gazes, locate_eyeballs, pick_irises, unit
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
-from portraitist.unwrapping.mouth import CROWN_WIDTHS, locate_teeth
-from portraitist.unwrapping.observation import SkinColours, TexelColours, luminance
-from portraitist.unwrapping.margins import EYE_CONTOURS, INNER_LIP, locate_rim
 from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
-from portraitist.unwrapping.unwrap import UnwrapConfig, observe_photo
 from portraitist.rendering.rasterizer import rasterize, shade, view_camera
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh, rotation_from_yaw_pitch
+from portraitist.unwrapping.eyes import find_eye_white, look_at, redness
+from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
+from portraitist.unwrapping.gaze import SIDES, aim_irises, find_gazes, locate_eyeballs, pick_irises, unit
+from portraitist.unwrapping.margins import EYE_CONTOURS, INNER_LIP, locate_rim
+from portraitist.unwrapping.mouth import CROWN_WIDTHS, locate_teeth
+from portraitist.unwrapping.observation import SkinColors, TexelColors, luminance
+from portraitist.unwrapping.unwrap import UnwrapConfig, observe_photo
 
 SIZE = 1024
 SKIN, LIPS, WHITE, IRIS, LASH, TOOTH = (
-    np.array(colour, np.float32)
-    for colour in (
+    np.array(color, np.float32)
+    for color in (
         (0.80, 0.60, 0.50),
         (0.70, 0.40, 0.38),
         (0.85, 0.83, 0.80),
@@ -42,18 +42,18 @@ def atlas(model: HeadModel) -> TexelAtlas:
 
 @pytest.fixture(scope="module")
 def truth(model: HeadModel, atlas: TexelAtlas) -> np.ndarray:
-    """Colours [k, 3]: plain skin and lips, lashes on the lids' rims, teeth on the lips' rim, a sharp iris."""
-    colours = np.broadcast_to(SKIN, (len(atlas.texel_ids), 3)).copy()
-    colours[atlas.in_regions("lips")] = LIPS
-    colours[atlas.in_parts("mouth_cavity", "tongue")] = LIPS / 2
-    colours[atlas.in_parts("upper_teeth", "lower_teeth")] = TOOTH
-    for contours, inner, colour in ((EYE_CONTOURS, ("eye_socket_left", "eye_socket_right"), LASH),
+    """Colors [k, 3]: plain skin and lips, lashes on the lids' rims, teeth on the lips' rim, a sharp iris."""
+    colors = np.broadcast_to(SKIN, (len(atlas.texel_ids), 3)).copy()
+    colors[atlas.in_regions("lips")] = LIPS
+    colors[atlas.in_parts("mouth_cavity", "tongue")] = LIPS / 2
+    colors[atlas.in_parts("upper_teeth", "lower_teeth")] = TOOTH
+    for contours, inner, color in ((EYE_CONTOURS, ("eye_socket_left", "eye_socket_right"), LASH),
                                     ((INNER_LIP,), ("mouth_cavity",), TOOTH)):  # fmt: skip
         rim = locate_rim(model, atlas, contours, *inner)
-        colours[rim.patch.ids[rim.distance_mm < 1.0]] = colour
+        colors[rim.patch.ids[rim.distance_mm < 1.0]] = color
     for eyeball in locate_eyeballs(model, atlas):
-        colours[eyeball.patch.ids] = np.where(eyeball.angles_to(eyeball.axis)[:, None] < 1, IRIS, WHITE)
-    return colours
+        colors[eyeball.patch.ids] = np.where(eyeball.angles_to(eyeball.axis)[:, None] < 1, IRIS, WHITE)
+    return colors
 
 
 def pose(model: HeadModel, **weights: float) -> Mesh:
@@ -77,11 +77,11 @@ def fit_mean(model: HeadModel, camera: Camera) -> HeadFit:
 
 @dataclass(frozen=True)
 class Painted:
-    """``seen``: as observed. ``colours`` and ``weights``: of all texels afterwards."""
+    """``seen``: as observed. ``colors`` and ``weights``: of all texels afterwards."""
 
-    seen: TexelColours
-    skin: SkinColours
-    colours: np.ndarray
+    seen: TexelColors
+    skin: SkinColors
+    colors: np.ndarray
     weights: np.ndarray
 
 
@@ -93,10 +93,10 @@ def paint(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray, **weights: flo
     photo = shade(rasterize(shown, camera), texture, torch.zeros(3))
     fit = fit_mean(model, camera)
     seen = observe_photo(photo, fit, torch.ones(camera.size), atlas, UnwrapConfig(texture_size=SIZE))
-    skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions("skin", "nose"))
-    surface = np.where(seen.weights[:, None] > 0, seen.colours, skin.median).astype(np.float32)
-    colours, trust = paint_inner_parts(surface, seen, skin, atlas, model)
-    return Painted(seen, skin, colours, trust)
+    skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions("skin", "nose"))
+    surface = np.where(seen.weights[:, None] > 0, seen.colors, skin.median).astype(np.float32)
+    colors, trust = paint_inner_parts(surface, seen, skin, atlas, model)
+    return Painted(seen, skin, colors, trust)
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +104,11 @@ def plain(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> Painted:
     return paint(model, atlas, truth)
 
 
-def measure_steps(atlas: TexelAtlas, chosen: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Differences of brightness between neighbouring texels that are both chosen."""
-    grey = atlas.to_map(np.where(chosen, luminance(colours), np.nan).astype(np.float32))
-    grey[atlas.to_map(chosen.astype(np.float32)) == 0] = np.nan
-    steps = np.concatenate([np.abs(np.diff(grey, axis=axis)).ravel() for axis in (0, 1)])
+def measure_steps(atlas: TexelAtlas, chosen: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Differences of brightness between neighboring texels that are both chosen."""
+    gray = atlas.to_map(np.where(chosen, luminance(colors), np.nan).astype(np.float32))
+    gray[atlas.to_map(chosen.astype(np.float32)) == 0] = np.nan
+    steps = np.concatenate([np.abs(np.diff(gray, axis=axis)).ravel() for axis in (0, 1)])
     return steps[np.isfinite(steps)]
 
 
@@ -123,8 +123,8 @@ def test_white_goes_on_under_the_lids_without_an_edge(
         lift = eyeball.directions[:, 1] - eyeball.axis[1]
         angle = eyeball.angles_to(eyeball.axis)
         beside[eyeball.patch.ids] = (angle > 1.35) & (angle < 3) & (np.abs(lift) < 0.5)
-        assert measure_steps(atlas, beside, painted.colours).max() < limit
-        darkness = luminance(painted.colours[beside]) / luminance(WHITE)
+        assert measure_steps(atlas, beside, painted.colors).max() < limit
+        darkness = luminance(painted.colors[beside]) / luminance(WHITE)
         assert darkness.min() > 0.4
         assert np.median(darkness) > 0.75
 
@@ -152,8 +152,8 @@ def test_iris_points_give_the_gaze_in_any_view(yaw: float, turn: float, model: H
     turning = rotation_from_yaw_pitch(turn, 5.0)
     for side, rows in SIDES.items():
         ball = model.mean[model.vertex_ids(f"eyeball_{side}")]
-        centre = (ball.amin(0) + ball.amax(0)) / 2
-        points[rows] = (points[rows] - centre) @ turning.T + centre
+        center = (ball.amin(0) + ball.amax(0)) / 2
+        points[rows] = (points[rows] - center) @ turning.T + center
     irises = pick_irises(Landmarks(torch.zeros(68, 2), camera.size, camera.project(points)))
     assert irises is not None
     eyeballs = locate_eyeballs(model, atlas)
@@ -167,29 +167,29 @@ def test_only_68_points_have_no_irises() -> None:
 
 
 def test_hidden_white_is_warm_where_the_skin_is() -> None:
-    """A neutral grey in warm light looks blue; in a black-and-white photo it is right."""
+    """A neutral gray in warm light looks blue; in a black-and-white photo it is right."""
     for median, least, most in ((SKIN, 0.02, 0.5 * redness(SKIN)), (np.full(3, 0.6, np.float32), -1e-6, 1e-6)):
-        skin = SkinColours(np.zeros(3, np.float32), np.ones(3, np.float32), median)
-        nothing = TexelColours(np.zeros((4, 3), np.float32), np.zeros(4, np.float32), np.zeros(4, np.float32))
+        skin = SkinColors(np.zeros(3, np.float32), np.ones(3, np.float32), median)
+        nothing = TexelColors(np.zeros((4, 3), np.float32), np.zeros(4, np.float32), np.zeros(4, np.float32))
         assert least < redness(find_eye_white([np.full(4, 2.0, np.float32)], [nothing], skin)) < most
 
 
 def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
     for row in CROWN_WIDTHS:
         teeth = locate_teeth(model, atlas, row)
-        grey = luminance(plain.colours[atlas.in_parts(row)]) / luminance(WHITE)
+        gray = luminance(plain.colors[atlas.in_parts(row)]) / luminance(WHITE)
         crown = (teeth.height > 0.6) & (teeth.inner < 0.5)
         front = crown & (teeth.along < 0.25)
-        assert 0.55 < np.median(grey[front]) < 1.05
-        assert grey[front & (teeth.gap > 0.4)].mean() < 0.92 * grey[front & (teeth.gap < 0.2)].mean()
-        assert grey[crown & (teeth.along > 0.8)].mean() < 0.6 * grey[front].mean()
+        assert 0.55 < np.median(gray[front]) < 1.05
+        assert gray[front & (teeth.gap > 0.4)].mean() < 0.92 * gray[front & (teeth.gap < 0.2)].mean()
+        assert gray[crown & (teeth.along > 0.8)].mean() < 0.6 * gray[front].mean()
 
 
 def test_tongue_darkens_to_the_back(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
     tongue = atlas.in_parts("tongue")
     depth = (atlas.interpolation @ model.mean.numpy()[:, 2])[tongue]
-    grey = luminance(plain.colours[tongue])
-    tip, back = grey[depth > np.quantile(depth, 0.85)], grey[depth < np.quantile(depth, 0.4)]
+    gray = luminance(plain.colors[tongue])
+    tip, back = gray[depth > np.quantile(depth, 0.85)], gray[depth < np.quantile(depth, 0.4)]
     assert np.median(back) < 0.6 * np.median(tip)
 
 
@@ -197,32 +197,32 @@ def test_lips_carry_no_teeth(plain: Painted, model: HeadModel, atlas: TexelAtlas
     rim = locate_rim(model, atlas, (INNER_LIP,), "mouth_cavity")
     near = rim.patch.ids[np.abs(rim.distance_mm) < 1]
     near = near[atlas.in_regions("lips")[near]]
-    assert redness(plain.seen.colours[near][plain.seen.weights[near] > 0.5]).min() < 0.1  # there were some
-    assert redness(plain.colours[near]).min() > 0.6 * redness(LIPS)
-    assert luminance(plain.colours[near]).max() < luminance(SKIN)
+    assert redness(plain.seen.colors[near][plain.seen.weights[near] > 0.5]).min() < 0.1  # there were some
+    assert redness(plain.colors[near]).min() > 0.6 * redness(LIPS)
+    assert luminance(plain.colors[near]).max() < luminance(SKIN)
 
 
 def test_rims_of_lids_are_no_black_line(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
     rim = locate_rim(model, atlas, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     edge = np.abs(rim.distance_mm) < 0.6
-    grey = luminance(plain.colours[rim.patch.ids]) / luminance(SKIN)
-    assert grey[edge].min() > 1.8 * luminance(LASH) / luminance(SKIN)
-    steps = measure_steps(atlas, np.isin(np.arange(len(atlas.texel_ids)), rim.patch.ids[edge]), plain.colours)
+    gray = luminance(plain.colors[rim.patch.ids]) / luminance(SKIN)
+    assert gray[edge].min() > 1.8 * luminance(LASH) / luminance(SKIN)
+    steps = measure_steps(atlas, np.isin(np.arange(len(atlas.texel_ids)), rim.patch.ids[edge]), plain.colors)
     assert steps.max() < 0.3  # the photo's is 0.57
 
 
-def test_black_and_white_photo_stays_grey(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> None:
-    grey = np.repeat(luminance(truth)[:, None], 3, axis=1).astype(np.float32)
-    painted = paint(model, atlas, grey)
-    assert np.ptp(painted.colours, axis=1).max() < 0.01
+def test_black_and_white_photo_stays_gray(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> None:
+    gray = np.repeat(luminance(truth)[:, None], 3, axis=1).astype(np.float32)
+    painted = paint(model, atlas, gray)
+    assert np.ptp(painted.colors, axis=1).max() < 0.01
 
 
 def test_same_photo_same_bytes_and_quickly(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
-    surface = np.where(plain.seen.weights[:, None] > 0, plain.seen.colours, plain.skin.median).astype(np.float32)
+    surface = np.where(plain.seen.weights[:, None] > 0, plain.seen.colors, plain.skin.median).astype(np.float32)
     start = time.perf_counter()
-    colours, weights = paint_inner_parts(surface, plain.seen, plain.skin, atlas, model)
+    colors, weights = paint_inner_parts(surface, plain.seen, plain.skin, atlas, model)
     assert time.perf_counter() - start < 1  # 0.05 s at 1024 on a free core
-    assert np.array_equal(colours, plain.colours)
+    assert np.array_equal(colors, plain.colors)
     assert np.array_equal(weights, plain.weights)
-    assert colours.min() >= 0
-    assert colours.max() <= 1
+    assert colors.min() >= 0
+    assert colors.max() <= 1

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_seen_points
+from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.gauss_newton import drop_along
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch

@@ -29,7 +29,7 @@ def test_pts_counts_pixels_from_one(tmp_path: Path) -> None:
     lines = "\n".join(["1 1"] * 67 + ["10.25 20"])
     (tmp_path / "a.pts").write_text(f"version: 1\nn_points:  68\n{{\n{lines}\n}}\n")
     points = read_landmarks(tmp_path / "a.pts")
-    assert points[0].tolist() == [0.5, 0.5]  # the centre of the top left pixel
+    assert points[0].tolist() == [0.5, 0.5]  # the center of the top left pixel
     assert points[67].tolist() == [9.75, 19.5]
 
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from portraitist.io.images import image_to_uint8, load_image
-from portraitist.landmarks.views import VIEW_SIDE, Recipe, ViewRenderer
 from portraitist.landmarks.detection import (
     IBUG_FROM_DENSE,
     LandmarkDetector,
@@ -21,6 +20,7 @@ from portraitist.landmarks.detection import (
     pick_ibug_points,
     tile,
 )
+from portraitist.landmarks.views import VIEW_SIDE, Recipe, ViewRenderer
 from portraitist.types import EXPRESSION_NAMES, Landmarks, NoFaceError
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -113,14 +113,14 @@ def test_small_face_in_a_large_picture(hopper: torch.Tensor, found: Landmarks, d
     assert relative_error(small, found.points * 0.3 + torch.tensor([1200.0, 700.0])) < 0.08
 
 
-@pytest.mark.parametrize("spoil", ["low contrast", "dark", "noise", "grey"])
+@pytest.mark.parametrize("spoil", ["low contrast", "dark", "noise", "gray"])
 def test_spoilt_picture(hopper: torch.Tensor, found: Landmarks, detector: LandmarkDetector, spoil: str) -> None:
     noise = torch.randn(hopper.shape, generator=torch.Generator().manual_seed(0))
     image = {
         "low contrast": hopper * 0.03 + 0.48,
         "dark": hopper * 0.03,
         "noise": (hopper * 0.5 + 0.25 + 0.3 * noise).clamp(0, 1),
-        "grey": hopper.mean(0, keepdim=True).expand(3, -1, -1),
+        "gray": hopper.mean(0, keepdim=True).expand(3, -1, -1),
     }[spoil]
     spoilt, _ = detect_landmarks(image, detector)
     assert relative_error(spoilt, found.points) < 0.1
@@ -188,7 +188,7 @@ def test_same_picture_gives_the_same_points(hopper: torch.Tensor, found: Landmar
     assert torch.equal(again.points, found.points)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(zoom=0.5), Recipe(zoom=1.7, turn_deg=30.0, stretch=1.4, centre=(0.6, 0.4))])
+@pytest.mark.parametrize("recipe", [Recipe(zoom=0.5), Recipe(zoom=1.7, turn_deg=30.0, stretch=1.4, center=(0.6, 0.4))])
 def test_view_shows_what_its_matrix_says(recipe: Recipe) -> None:
     rows, columns = np.mgrid[:300, :401] + 0.5  # odd sizes: the pyramid rounds them
     ramp = np.stack([columns / 401 * 255, rows / 300 * 255, rows * 0 + 60], axis=-1).astype(np.uint8)
@@ -201,10 +201,10 @@ def test_view_shows_what_its_matrix_says(recipe: Recipe) -> None:
 
 def test_tiles_cover_the_picture() -> None:
     for zoom in (2.0, 4.0, 7.0):
-        centres = np.array([recipe.centre for recipe in tile(zoom)])
+        centers = np.array([recipe.center for recipe in tile(zoom)])
         for face in np.random.default_rng(0).random((50, 2)):  # middle of a face a third of a tile long
             face = face.clip(0.17 / zoom, 1 - 0.17 / zoom)
-            assert (np.abs(centres - face) <= 0.34 / zoom).all(axis=1).any()
+            assert (np.abs(centers - face) <= 0.34 / zoom).all(axis=1).any()
 
 
 def test_importing_is_cheap() -> None:

@@ -8,18 +8,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from portraitist.texture.shading_transfer import carry_light, read_light
-from portraitist.texture.part_colors import keep_colours, match_colours, take_tones
 from portraitist.rendering.rasterizer import mark_texels, rasterize, shade, view_camera
 from portraitist.segmentation.parts import EYES, HAIR, NOWHERE, SKIN, label_artwork, label_faces
+from portraitist.texture.part_colors import keep_colors, match_colors, take_tones
+from portraitist.texture.shading_transfer import carry_light, read_light
 from portraitist.texture.views import Subject, cut_source, mark_face, take_portrait
 
-SIZE, MIDDLE = 256, 0.025  # texels; metres from the nose that count as neither side
+SIZE, MIDDLE = 256, 0.025  # texels; meters from the nose that count as neither side
 
 
 @pytest.fixture(scope="module")
 def subject(model):
-    """The mean head in one colour; a light skin, dark eyes."""
+    """The mean head in one color; a light skin, dark eyes."""
     mesh = model.template
     ids = mark_texels(mesh, SIZE)
     labels = torch.where(ids >= 0, label_faces(mesh)[ids.clamp(min=0)], NOWHERE)
@@ -76,7 +76,7 @@ def test_without_light_nothing_changes(subject, model):
     assert torch.equal(carry_light(subject.content, subject, [unseen]), subject.content)
     generator = torch.Generator().manual_seed(0)
     portrait = take_portrait(subject.mesh, subject.content, subject.labels)
-    assert keep_colours([source], portrait, generator)[0].light is None
+    assert keep_colors([source], portrait, generator)[0].light is None
 
 
 def test_light_is_mixed_by_weight(subject, model):
@@ -104,8 +104,8 @@ def test_tones_are_matched_and_lines_stay(subject):
     labels = torch.full((64, 64), SKIN)
     labels[:8] = HAIR
     portrait = take_portrait(subject.mesh, texture, subject.labels)
-    recoloured = match_colours(texture, subject.labels, portrait, [cut_source(art, labels)], generator)
-    matched = take_tones(texture, recoloured)
+    recolored = match_colors(texture, subject.labels, portrait, [cut_source(art, labels)], generator)
+    matched = take_tones(texture, recolored)
     face = mark_face(subject.mesh, SIZE) & (subject.labels == SKIN)
     assert (matched[:, face].mean(1) - art.mean((1, 2))).abs().max() < 0.05
 

@@ -134,7 +134,7 @@ def test_flipped_triangles_by_hand():
     vertices, faces = make_grid()
     skin = torch.zeros(len(faces), dtype=torch.int64)
     pulled = vertices.clone()
-    pulled[24, :2] += torch.tensor([1.4, 0.0])  # the middle vertex (3, 3) over its right neighbour
+    pulled[24, :2] += torch.tensor([1.4, 0.0])  # the middle vertex (3, 3) over its right neighbor
     # Of its six triangles, the two that hold the edge (4, 3)-(4, 4) or end at (4, 3) without holding it turn over.
     before = torch.linalg.cross(*(vertices[faces[:, k]] - vertices[faces[:, 0]] for k in (1, 2)))
     after = torch.linalg.cross(*(pulled[faces[:, k]] - pulled[faces[:, 0]] for k in (1, 2)))
@@ -187,9 +187,9 @@ def test_sliced_wasserstein_of_a_shift_and_of_itself():
     assert sliced_wasserstein(points, points[:250]) < 0.15
 
 
-def test_lab_of_known_colours():
-    colours = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    lab = srgb_to_lab(colours.T[:, :, None])[:, :, 0].T
+def test_lab_of_known_colors():
+    colors = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    lab = srgb_to_lab(colors.T[:, :, None])[:, :, 0].T
     expected = torch.tensor([[100.0, 0.0, 0.0], [0.0, 0.0, 0.0], [53.24, 80.09, 67.20], [32.30, 79.19, -107.86]])
     torch.testing.assert_close(lab, expected, atol=0.1, rtol=0)
 
@@ -207,7 +207,7 @@ def test_edges_answer_to_scale_and_orientation_not_to_phase():
 def test_first_vgg_layer_by_hand():
     image = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(3))
     weights = load_file(asset_path("vgg16_conv.safetensors"))
-    patch = 255 * image[:, 4:7, 7:10].flip(0) - torch.tensor([103.939, 116.779, 123.68])[:, None, None]  # BGR, centred
+    patch = 255 * image[:, 4:7, 7:10].flip(0) - torch.tensor([103.939, 116.779, 123.68])[:, None, None]  # BGR, centered
     by_hand = (weights["conv1_1.weight"].float() * patch).sum((1, 2, 3)) + weights["conv1_1.bias"].float()
     features = extract_vgg_features(image)
     torch.testing.assert_close(features["relu1_1"][:, 5, 8], by_hand.clamp(min=0), atol=1e-3, rtol=1e-4)

@@ -84,9 +84,9 @@ def test_points_of_a_large_picture_come_back(tmp_path: Path, orientation: int, k
     """Points on marks painted into the file are on the same marks of the loaded picture, however they are written."""
     import PIL.Image
 
+    from portraitist.export.result_folder import _describe_landmarks, _write_json
     from portraitist.io.images import load_image
     from portraitist.io.landmark_files import read_landmarks_of_picture, write_landmarks
-    from portraitist.export.result_folder import _describe_landmarks, _write_json
     from portraitist.types import Landmarks
 
     shown = PIL.Image.new("RGB", (3000, 4000))

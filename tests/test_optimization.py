@@ -8,14 +8,14 @@ import pytest
 import torch
 from conftest import make_head
 
-from portraitist.texture.optimizer import PyramidDescent
-from portraitist.texture.objective import Weights, measure_loss
-from portraitist.texture.optimization import TextureConfig, _Optimiser, stylize_texture
-from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.rendering.rasterizer import mark_texels, shade
 from portraitist.segmentation.parts import EYES, HAIR, NOWHERE, SKIN, label_texels
-from portraitist.texture.views import Subject, cut_source, make_view_bank, sample_style
+from portraitist.texture.objective import Weights, measure_loss
+from portraitist.texture.optimization import TextureConfig, _Optimizer, stylize_texture
+from portraitist.texture.optimizer import PyramidDescent
+from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
 from portraitist.texture.vgg import load_vgg
+from portraitist.texture.views import Subject, cut_source, make_view_bank, sample_style
 from portraitist.types import REGIONS, Cancelled, Progress
 
 TINY = TextureConfig(
@@ -93,7 +93,7 @@ def test_equal_seeds_give_equal_textures_and_others_do_not(stylized, mesh, conte
     assert not torch.equal(first, run(mesh, content, art, vgg, seed=1))
 
 
-def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(stylized, mesh, content):
+def test_texture_takes_the_colors_of_the_face_and_none_of_the_background(stylized, mesh, content):
     texture, _ = stylized
     assert texture.shape == content.shape
     assert texture.min() >= 0
@@ -103,7 +103,7 @@ def test_texture_takes_the_colours_of_the_face_and_none_of_the_background(styliz
     assert seen[1].max() < 0.6  # the background's green is nowhere
 
 
-def test_optimisation_lowers_the_loss(mesh, content, art, vgg):
+def test_optimization_lowers_the_loss(mesh, content, art, vgg):
     losses: list[Progress] = []
     config = dataclasses.replace(TINY, steps=30, samples=128, stroke_steps=0)
     run(mesh, content, art, vgg, config, progress=losses.append)
@@ -206,8 +206,8 @@ def test_lines_leave_the_light_of_eyes(mesh, content, art, vgg):
     labels[96:160, 96:160] = EYES
     config = dataclasses.replace(TINY, texture_size=256, view_px=200, steps=4)
     subject, generator = Subject(mesh, texture, texture, labels), torch.Generator().manual_seed(0)
-    optimiser = _Optimiser(subject, [cut_source(*art)], vgg, config, generator, lambda *_: None)
-    change = optimiser.draw_lines() - texture
+    optimizer = _Optimizer(subject, [cut_source(*art)], vgg, config, generator, lambda *_: None)
+    change = optimizer.draw_lines() - texture
     broad = torch.nn.functional.avg_pool2d(change[None], 16)[0].abs().mean(0)
     assert broad[:6].mean() > 1e-3
     assert broad[7:9, 7:9].mean() < 0.5 * broad[:6].mean()

@@ -71,8 +71,8 @@ def test_a_head_cut_by_the_border_is_not_squeezed_into_the_picture(seen, model):
     person = torch.ones(landmarks.size)
     left = int(landmarks.points[:, 0].min()) - 5
     cut = person[:, left:]
-    x, y = fit.camera.centre_px
-    shifted = replace(fit.camera, centre_px=(x - left, y), size=(cut.shape[0], cut.shape[1]))
+    x, y = fit.camera.center_px
+    shifted = replace(fit.camera, center_px=(x - left, y), size=(cut.shape[0], cut.shape[1]))
     there = replace(fit, camera=shifted)
     assert fit_outline(there, cut, eyes, model).mesh.vertices is fit.mesh.vertices
 
@@ -85,7 +85,7 @@ def test_a_mask_that_lost_the_head_is_not_believed(seen, model):
 
 
 def lower_crown(model, height, rest=0.5):
-    """The mean head with what is higher above the eyes than ``height`` (metres) brought nearer to it."""
+    """The mean head with what is higher above the eyes than ``height`` (meters) brought nearer to it."""
     vertices = model.mean.clone()
     above = (vertices[:, 1] - height).clamp(min=0)
     vertices[:, 1] -= (1 - rest) * above

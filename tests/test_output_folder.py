@@ -17,7 +17,7 @@ from portraitist.types import OutputError
 RUN = """
 import os, signal, sys, time
 from pathlib import Path
-from portraitist.files import output_folder
+from portraitist.io import output_folder
 
 def stop(*_, **__):
     print("stopped", flush=True)

@@ -38,7 +38,7 @@ def folder() -> Iterator[Path]:
 
 
 def encode(suffix: str) -> bytes:
-    """A small picture with gradients, EXIF data and a colour profile, as a file of this kind."""
+    """A small picture with gradients, EXIF data and a color profile, as a file of this kind."""
     register_heif()
     columns, rows = np.meshgrid(np.arange(48), np.arange(40))
     pixels = np.stack([columns * 5, rows * 6, (columns * rows) % 256], axis=-1).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Ray casting against hand-computed pixels and a slow obvious rasteriser; the filtered look-up and its gradient."""
+"""Ray casting against hand-computed pixels and a slow obvious rasterizer; the filtered look-up and its gradient."""
 
 import math
 
@@ -48,7 +48,7 @@ def rasterize_slowly(mesh: Mesh, camera: Camera) -> tuple[np.ndarray, np.ndarray
 
 
 def test_one_triangle_by_hand():
-    # Corners at pixels (0, 0), (4, 0), (0, 4): the six pixel centres with x + y < 4 are inside.
+    # Corners at pixels (0, 0), (4, 0), (0, 4): the six pixel centers with x + y < 4 are inside.
     mesh = make_mesh([[-1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]], [[0.0, 0.0], [1.0, 0.0], [0.0, 0.5]])
     seen = rasterize(mesh, front_camera(4, scale=2.0))
     inside = torch.tensor([[c + 0.5 + r + 0.5 < 4 for c in range(4)] for r in range(4)])
@@ -63,7 +63,7 @@ def test_one_triangle_by_hand():
 
 
 @pytest.mark.parametrize("angles", [(0.0, 0.0), (25.0, -15.0)])
-def test_rasterize_agrees_with_the_slow_rasteriser(angles):
+def test_rasterize_agrees_with_the_slow_rasterizer(angles):
     mesh = make_random_mesh()
     camera = view_camera(mesh.vertices, *angles, 24)
     seen = rasterize(mesh, camera)
@@ -86,11 +86,11 @@ def test_the_nearer_of_two_faces_is_seen_and_back_faces_too():
 
 def test_framing_is_the_same_for_every_angle():
     vertices = torch.rand(50, 3, generator=torch.Generator().manual_seed(1)) * torch.tensor([0.2, 0.3, 0.25]) + 1.0
-    centre = (vertices.amin(0) + vertices.amax(0))[None] / 2
+    center = (vertices.amin(0) + vertices.amax(0))[None] / 2
     for angles in [*NAMED_VIEWS.values(), (180.0, 0.0), (77.0, 60.0)]:
         camera = view_camera(vertices, *angles, 128)
         assert camera.scale_px == pytest.approx(view_camera(vertices, 0.0, 0.0, 128).scale_px)
-        torch.testing.assert_close(camera.project(centre)[0], torch.tensor([64.0, 64.0]), atol=1e-2, rtol=0)
+        torch.testing.assert_close(camera.project(center)[0], torch.tensor([64.0, 64.0]), atol=1e-2, rtol=0)
         pixels = camera.project(vertices)
         assert pixels.min() >= 0
         assert pixels.max() <= 128

@@ -1,14 +1,10 @@
-"""Parts of the face on heads and in artworks, colours and patches by part, and the closed seam."""
+"""Parts of the face on heads and in artworks, colors and patches by part, and the closed seam."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from portraitist.texture.color_transfer import limit_hues, transfer_colours
-from portraitist.texture.part_colors import PartStrengths, calm_hues, keep_colours, match_colours, spread_strengths
-from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
-from portraitist.texture.pyramid import extend_islands
 from portraitist.rendering.rasterizer import mark_texels, view_camera
 from portraitist.rendering.seams import close_seams, find_cut, look_up
 from portraitist.segmentation.parts import (
@@ -24,7 +20,11 @@ from portraitist.segmentation.parts import (
     label_texels,
     mismatch_costs,
 )
+from portraitist.texture.color_transfer import limit_hues, transfer_colors
 from portraitist.texture.delighting import even_shading
+from portraitist.texture.part_colors import PartStrengths, calm_hues, keep_colors, match_colors, spread_strengths
+from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
+from portraitist.texture.pyramid import extend_islands
 from portraitist.texture.views import StyleSource, cut_source
 from portraitist.types import REGIONS, InputError
 
@@ -157,10 +157,10 @@ def test_skin_between_hairs_is_no_light_hair():
     hair = torch.where(ornaments, gold[:, None, None], brown[:, None, None])
     art = torch.where(labels == HAIR, hair, 0.6)
     exemplars = [cut_source((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
-    recoloured = match_colours(texture, labels, cut_source(texture, labels), exemplars, seeded())
-    bare = recoloured[:, size // 2 - 3 : size // 2]
+    recolored = match_colors(texture, labels, cut_source(texture, labels), exemplars, seeded())
+    bare = recolored[:, size // 2 - 3 : size // 2]
     assert (bare - 0.6).abs().mean() < 0.1
-    assert (recoloured[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
+    assert (recolored[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
 
 
 def test_calmed_hairlines_keep_their_light_and_dark(drawn):
@@ -182,8 +182,8 @@ def test_what_cannot_be_seen_does_not_count():
     texture = (texture + 0.05 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
     art = torch.tensor([0.8, 0.2, 0.3])[:, None, None] + 0.2 * torch.rand(size, size, generator=seeded(1))
     portrait = cut_source(texture[:, :, : size // 2], labels[:, : size // 2])
-    recoloured = match_colours(texture, labels, portrait, [cut_source(art.clamp(0, 1), labels)], seeded())
-    assert (recoloured[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
+    recolored = match_colors(texture, labels, portrait, [cut_source(art.clamp(0, 1), labels)], seeded())
+    assert (recolored[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
 
 
 def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
@@ -222,32 +222,32 @@ def test_only_like_parts_are_free():
     assert 0 < costs[PARTS.index("nose"), SKIN] < 0.5
 
 
-def test_hues_of_a_grey_drawing_stay_grey():
-    grey = torch.rand(500, 1, generator=seeded()).expand(500, 3)
-    specks = (grey + 0.2 * torch.randn(500, 3, generator=seeded(1))).clamp(0, 1)
-    kept = limit_hues(specks, grey)
+def test_hues_of_a_gray_drawing_stay_gray():
+    gray = torch.rand(500, 1, generator=seeded()).expand(500, 3)
+    specks = (gray + 0.2 * torch.randn(500, 3, generator=seeded(1))).clamp(0, 1)
+    kept = limit_hues(specks, gray)
     assert (kept - kept.mean(1, keepdim=True)).abs().max() < 0.02
-    colourful = torch.rand(500, 3, generator=seeded(2))
-    torch.testing.assert_close(limit_hues(colourful * 0.5 + 0.25, colourful), colourful * 0.5 + 0.25, atol=0.1, rtol=0)
+    colorful = torch.rand(500, 3, generator=seeded(2))
+    torch.testing.assert_close(limit_hues(colorful * 0.5 + 0.25, colorful), colorful * 0.5 + 0.25, atol=0.1, rtol=0)
 
 
 def test_uniform_hair_is_not_torn_apart():
     hair = 0.1 + 0.01 * torch.rand(1000, 1, generator=seeded()).expand(1000, 3)
     scribbles = (torch.rand(1000, 1, generator=seeded(1)) > 0.5).float().expand(1000, 3)
-    assert transfer_colours(hair, hair, scribbles).std() < 0.1
+    assert transfer_colors(hair, hair, scribbles).std() < 0.1
 
 
 def striped(width: int) -> torch.Tensor:
     return ((torch.arange(64) // width) % 2).float().expand(3, 64, 64).clone()
 
 
-def test_patches_tell_stripes_apart_that_have_the_same_colours():
+def test_patches_tell_stripes_apart_that_have_the_same_colors():
     labels = torch.full((64, 64), SKIN)
     places = PatchPlaces.make(labels)
     source = make_patch_source(striped(2), places, 1.0, seeded())
     same = patch_distances(striped(2), places, [source], seeded(1))
     other = patch_distances(striped(8), places, [source], seeded(1))
-    assert other[0] < 0.02  # the same colours, equally often
+    assert other[0] < 0.02  # the same colors, equally often
     assert other[1] > 3 * same[1]
     hidden = PatchPlaces.make(torch.full_like(labels, HAIR))
     assert patch_distances(striped(8), hidden, [source], seeded(1))[1] == 0
@@ -311,11 +311,11 @@ def test_part_strengths_are_soft_and_local():
     assert 0.2 < strengths[128].mean() < 0.8
 
 
-def test_kept_colours_are_the_sitters():
+def test_kept_colors_are_the_sitters():
     red = torch.tensor([0.8, 0.1, 0.1])[:, None, None] * torch.rand(1, 40, 40, generator=seeded())
     blue = torch.tensor([0.1, 0.1, 0.8])[:, None, None] * torch.rand(1, 40, 40, generator=seeded(1))
     labels = torch.full((40, 40), SKIN)
-    (kept,) = keep_colours([cut_source(red, labels)], cut_source(blue, labels), seeded())
+    (kept,) = keep_colors([cut_source(red, labels)], cut_source(blue, labels), seeded())
     assert isinstance(kept, StyleSource)
     assert kept.image[2].mean() > 3 * kept.image[0].mean()
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from portraitist import load_image
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 
 

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from portraitist.rendering.rasterizer import rasterize, shade, view_camera
+from portraitist.segmentation.parts import EYES, FEATURES, HAIR, LIPS, NOWHERE, SKIN, is_one_of, label_texels
 from portraitist.texture.detail import match_contrast, temper_lines
 from portraitist.texture.part_colors import blur_mask
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid
-from portraitist.rendering.rasterizer import rasterize, shade, view_camera
-from portraitist.segmentation.parts import EYES, FEATURES, HAIR, LIPS, NOWHERE, SKIN, is_one_of, label_texels
 from portraitist.texture.strokes import paint_strokes
 from portraitist.texture.views import FACE_REGIONS, StyleSource, Subject, find_places, select_faces
 
@@ -26,7 +26,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def grain(side: int, width: int, amplitude: float, seed: int = 0) -> Tensor:
-    """Grey noise of squares ``width`` wide around one half."""
+    """Gray noise of squares ``width`` wide around one half."""
     coarse = torch.rand(1, side // width, side // width, generator=seeded(seed)) - 0.5
     return (0.5 + amplitude * coarse).repeat_interleave(width, 1).repeat_interleave(width, 2).expand(3, -1, -1).clone()
 
@@ -108,7 +108,7 @@ def test_of_crackle_and_start_as_much_is_left_as_the_artwork_is_rough(subject, a
         assert least < found < most
 
 
-def test_broad_colours_are_kept(subject):
+def test_broad_colors_are_kept(subject):
     tinted = (subject.start + torch.tensor([0.2, 0.0, -0.1])[:, None, None]).clamp(0, 1)
     held = finish(tinted, subject, drawn(grain(512, 4, 0.2, seed=1)))
     torch.testing.assert_close(held.mean((1, 2)), tinted.mean((1, 2)), atol=0.02, rtol=0)
@@ -185,7 +185,7 @@ def test_an_artwork_without_skin_leaves_the_contrast(subject):
     torch.testing.assert_close(matched[:, away], crackled[:, away], atol=1e-5, rtol=0)
 
 
-def test_coloured_specks_go_where_the_artwork_has_none(subject):
+def test_colored_specks_go_where_the_artwork_has_none(subject):
     specks = grain(SIDE, 4, 0.2, seed=5)[:1] - 0.5
     speckled = (subject.start + specks * torch.tensor([1.0, -1.0, 0.0])[:, None, None]).clamp(0, 1)
     tempered = finish(speckled, subject, drawn(grain(512, 4, 0.2, seed=1)))

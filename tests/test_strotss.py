@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portraitist.texture.color_transfer import decorrelate, recorrelate, transfer_colours
+from portraitist.texture.color_transfer import decorrelate, recorrelate, transfer_colors
 from portraitist.texture.losses import (
-    colour_distances,
+    color_distances,
     cosine_distances,
     moment_distance,
     relaxed_emd,
@@ -94,7 +94,7 @@ def test_losses_of_a_set_with_itself_vanish():
     assert relaxed_emd(cosine_distances(units, units)).item() == pytest.approx(0, abs=1e-12)
     assert moment_distance(x, x).item() == 0
     assert self_similarity_loss(units, units).item() == 0
-    assert relaxed_emd(colour_distances(x[:, :3], x[:, :3])).item() == pytest.approx(0, abs=1e-9)
+    assert relaxed_emd(color_distances(x[:, :3], x[:, :3])).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_content_loss_by_definition():
@@ -125,13 +125,13 @@ def test_decorrelated_space_keeps_lengths_and_comes_back():
     x = rows(10, 3, 15)
     torch.testing.assert_close(decorrelate(x).norm(dim=1), x.norm(dim=1), rtol=1e-4, atol=0)
     torch.testing.assert_close(recorrelate(decorrelate(x)), x, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(colour_distances(x, x[:4]), torch.cdist(x, x[:4]), rtol=1e-3, atol=2e-4)
+    torch.testing.assert_close(color_distances(x, x[:4]), torch.cdist(x, x[:4]), rtol=1e-3, atol=2e-4)
 
 
-def test_transfer_to_itself_changes_little_and_to_grey_gives_grey():
+def test_transfer_to_itself_changes_little_and_to_gray_gives_gray():
     x = rows(4000, 3, 16) * 0.6 + 0.2
-    assert (transfer_colours(x, x, x) - x).abs().max() < 0.02
-    grey = torch.linspace(0.1, 0.4, 500, dtype=torch.float64)[:, None].expand(-1, 3)
-    recoloured = transfer_colours(x, x, grey)
-    assert (recoloured.amax(1) - recoloured.amin(1)).max() < 0.01
-    assert recoloured.mean().item() == pytest.approx(0.25, abs=0.02)
+    assert (transfer_colors(x, x, x) - x).abs().max() < 0.02
+    gray = torch.linspace(0.1, 0.4, 500, dtype=torch.float64)[:, None].expand(-1, 3)
+    recolored = transfer_colors(x, x, gray)
+    assert (recolored.amax(1) - recolored.amin(1)).max() < 0.01
+    assert recolored.mean().item() == pytest.approx(0.25, abs=0.02)

@@ -59,7 +59,7 @@ def test_landmarks_stay_where_they_were(coarse, fine):
     after = fine.landmarks68.positions(fine.neutral, fine.mesh.faces)
     assert (fine.landmarks68.barycentrics >= -1e-6).all()
     assert torch.allclose(fine.landmarks68.barycentrics.sum(1), torch.ones(68), atol=1e-5)
-    assert (after - before).norm(dim=1).max() < 0.0015  # metres; the smooth surface is a little inside
+    assert (after - before).norm(dim=1).max() < 0.0015  # meters; the smooth surface is a little inside
 
 
 def test_landmarks_stay_exactly_where_nothing_is_smoothed(coarse):
@@ -89,7 +89,7 @@ def test_teeth_keep_their_corners(coarse, fine):
 
 
 def test_the_skull_gets_rounder(coarse, fine):
-    """Angles between neighbouring faces of the scalp: about half."""
+    """Angles between neighboring faces of the scalp: about half."""
 
     def bend(head):
         mesh = trimesh.Trimesh(

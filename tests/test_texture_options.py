@@ -10,9 +10,9 @@ import torch
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.cli.main import make_demo_request
+from portraitist.segmentation.parts import HAIR, LIPS, label_texels
 from portraitist.texture.optimization import TextureConfig
 from portraitist.texture.part_colors import PartStrengths
-from portraitist.segmentation.parts import HAIR, LIPS, label_texels
 from portraitist.types import InputError
 
 TINY = TextureConfig(
@@ -62,8 +62,8 @@ def test_part_strengths_leave_their_part_alone(plain, pictures, models):
     assert change[labels == LIPS].mean() > 0.02
 
 
-def test_kept_colours_change_less_hue(plain, pictures, models):
-    assert hue_change(make(pictures, models, keep_colours=True)) < 0.7 * hue_change(plain)
+def test_kept_colors_change_less_hue(plain, pictures, models):
+    assert hue_change(make(pictures, models, keep_colors=True)) < 0.7 * hue_change(plain)
 
 
 def test_a_mixed_texture_lies_between(plain, pictures, models):

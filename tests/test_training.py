@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from dataset import Faces, RealFaces, assign_folds, build_training_set, find_mean_shape, weigh_groups
 from growth import distort, grow_art, mirror
-from portraitist.geometry.translation_network import LandmarkNetwork, NetworkSize, TrainedTranslator
 from portraitist.geometry.translation import mean_face
+from portraitist.geometry.translation_network import LandmarkNetwork, NetworkSize, TrainedTranslator
 from systems import DRIT, MUNIT, OURS, AutoEncoder, CycleGAN, Translation, count_classes
 from train import measure_photo_share
 from trainer import train_stage
@@ -178,10 +178,10 @@ def test_a_photo_is_warped_as_its_landmarks_are_moved_and_its_frame_stays():
     image = torch.zeros(3, 300, 300)
     image[:, 148:153, 148:153] = 1.0
     moved = np.tile([20.0, -10.0], (68, 1))
-    centre = torch.stack(torch.meshgrid(*2 * [torch.arange(SIDE_PX) + 0.5], indexing="xy")) * (220 / SIDE_PX) + 40
+    center = torch.stack(torch.meshgrid(*2 * [torch.arange(SIDE_PX) + 0.5], indexing="xy")) * (220 / SIDE_PX) + 40
 
     def find_spot(picture: torch.Tensor) -> np.ndarray:
-        return ((centre * picture[0]).sum((1, 2)) / picture[0].sum()).numpy()
+        return ((center * picture[0]).sum((1, 2)) / picture[0].sum()).numpy()
 
     assert MARGIN == 0.6
     assert find_spot(warp_photo(image, points, 0 * moved)) == pytest.approx([150.5, 150.5], abs=0.5)

@@ -8,13 +8,7 @@ import pytest
 import torch
 
 from portraitist.geometry.depth import predict_depth, scale_depth
-from portraitist.geometry.translation_network import (
-    LandmarkNetwork,
-    NetworkSize,
-    TrainedTranslator,
-    load_translator,
-    save_translator,
-)
+from portraitist.geometry.foldover import hold_back_folds
 from portraitist.geometry.shape_space import (
     ShapeSpace,
     align_to,
@@ -32,7 +26,13 @@ from portraitist.geometry.translation import (
     measure_movement,
     translate_landmarks,
 )
-from portraitist.geometry.foldover import hold_back_folds
+from portraitist.geometry.translation_network import (
+    LandmarkNetwork,
+    NetworkSize,
+    TrainedTranslator,
+    load_translator,
+    save_translator,
+)
 from portraitist.types import Camera, HeadFit, InputError
 
 SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)

@@ -1,4 +1,4 @@
-"""The turntable, decoded again: a whole smooth turn from the front, right colours, the same bytes every time."""
+"""The turntable, decoded again: a whole smooth turn from the front, right colors, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from PIL import ImageSequence
 
 from portraitist import Cancelled, InputError, OutputError, Progress, render_view, view_camera, write_turntable
-from portraitist.files import turntable
+from portraitist.export import turntable
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import check_output_file
 from portraitist.types import Head
@@ -63,7 +63,7 @@ def test_a_turn_starts_at_the_front_and_ends_one_step_before(name: str, marked_h
     frames, seconds = read_frames((tmp_path / name).rename(tmp_path / name.lower()))
     assert frames.shape == (FRAMES, SIZE_PX, SIZE_PX, 3)
     assert seconds == pytest.approx(FRAMES * turntable.MILLISECONDS_PER_FRAME / 1000, abs=0.002)
-    for index in (0, 1, 3, FRAMES - 1):  # half resolution: 4:2:0 has no finer colour
+    for index in (0, 1, 3, FRAMES - 1):  # half resolution: 4:2:0 has no finer color
         expected = [halve(render(marked_head, 360 * step / FRAMES)) for step in (index, index + 1)]
         here, next_one = (np.abs(halve(frames[index]) - picture).mean() for picture in expected)
         assert here < 4.5 < 2 * 4.5 < next_one
@@ -95,7 +95,7 @@ def test_video_is_what_browsers_play(marked_head: Head, tmp_path: Path):
         assert animation.info["loop"] == 0  # for ever
 
 
-def test_colours_are_coded_as_they_are_tagged(tmp_path: Path):
+def test_colors_are_coded_as_they_are_tagged(tmp_path: Path):
     """Red has luma 63 by BT.709 (16 + 219 x 0.2126) and 81 by BT.601, the other code that players may take."""
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = 255

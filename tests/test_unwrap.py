@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import torch
 
+from portraitist.hair.strands import orient_hair
 from portraitist.io.images import load_image
-from portraitist.unwrapping.occlusion import learn_hair, measure_contrast
-from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.head_model import HeadModel
 from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.mesh.membrane import build_membrane
-from portraitist.unwrapping.observation import HairColours, SkinColours, TexelColours
-from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.hair.strands import orient_hair
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
-from portraitist.unwrapping.unwrap import UnwrapConfig, Unwrapped, find_visible, observe_photo, unwrap_photo
 from portraitist.rendering.rasterizer import rasterize, render_view, shade, view_camera
+from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import Camera, HeadFit, InputError, Landmarks, Mesh
+from portraitist.unwrapping.observation import HairColors, SkinColors, TexelColors
+from portraitist.unwrapping.occlusion import learn_hair, measure_contrast
+from portraitist.unwrapping.unwrap import UnwrapConfig, Unwrapped, find_visible, observe_photo, unwrap_photo
 
 SIZE = 512
 SKIN, HAIR, BACKGROUND = (0.80, 0.60, 0.50), (0.25, 0.16, 0.10), (0.1, 0.8, 0.2)
@@ -93,7 +93,7 @@ def turned(model: HeadModel, true_texture: torch.Tensor) -> Unwrapped:
 
 
 def texels(texture: torch.Tensor, atlas: TexelAtlas) -> np.ndarray:
-    """Colours [k, 3] of the texels inside the islands."""
+    """Colors [k, 3] of the texels inside the islands."""
     return texture.flatten(1).T.numpy()[atlas.texel_ids]
 
 
@@ -103,7 +103,7 @@ def test_what_lies_behind_is_not_visible() -> None:
     assert find_visible(points, np.stack([near, far]), offset=0.01).tolist() == [1, 0, 1]
 
 
-def test_every_texel_has_a_valid_colour(frontal: Unwrapped, turned: Unwrapped) -> None:
+def test_every_texel_has_a_valid_color(frontal: Unwrapped, turned: Unwrapped) -> None:
     for result in (frontal, turned):
         assert result.texture.shape == (3, SIZE, SIZE)
         assert result.texture.dtype == torch.float32
@@ -150,9 +150,9 @@ def test_hair_goes_on_to_the_back_and_skin_down_the_neck(
     frontal: Unwrapped, model: HeadModel, atlas: TexelAtlas
 ) -> None:
     z = atlas.interpolation @ model.mean.numpy()[:, 2]
-    colours = texels(frontal.texture, atlas)
-    back = colours[atlas.in_regions("scalp") & (z < -0.12)]
-    neck = colours[atlas.in_regions("neck") & (z < -0.05)]
+    colors = texels(frontal.texture, atlas)
+    back = colors[atlas.in_regions("scalp") & (z < -0.12)]
+    neck = colors[atlas.in_regions("neck") & (z < -0.05)]
     assert np.abs(np.median(back, axis=0) - HAIR).max() < 0.08
     assert np.abs(np.median(neck, axis=0) - SKIN).max() < 0.12
 
@@ -171,17 +171,17 @@ def test_a_bald_head_with_gleam_and_pores_stays_bald(model: HeadModel, atlas: Te
     texture = torch.from_numpy(head.clip(0, 1)[atlas.nearest].transpose(2, 0, 1)).float()
     photo, fit, mask = photograph(model, texture, 0.0)
     seen = observe_photo(photo, fit, mask, atlas, UnwrapConfig(texture_size=SIZE))
-    skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions("skin", "nose"))
+    skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions("skin", "nose"))
     assert learn_hair(seen, skin, measure_contrast(seen, atlas), atlas) is None
 
 
-def test_blond_hair_of_the_skins_colour_is_told_from_a_bald_head_by_its_strands(atlas: TexelAtlas) -> None:
+def test_blond_hair_of_the_skins_color_is_told_from_a_bald_head_by_its_strands(atlas: TexelAtlas) -> None:
     everywhere = np.ones(len(atlas.texel_ids), np.float32)
     scalp = atlas.in_regions("scalp")[:, None]
     for strands, grows in ((0.0, False), (0.09, True)):
-        colours = np.where(scalp, np.array(BLOND) * (1 + strands * atlas.grains[:, :1]), np.array(SKIN))
-        seen = TexelColours(colours.astype(np.float32), everywhere, everywhere)
-        skin = SkinColours.learn(seen.colours, atlas.in_regions("skin").astype(np.float32))
+        colors = np.where(scalp, np.array(BLOND) * (1 + strands * atlas.grains[:, :1]), np.array(SKIN))
+        seen = TexelColors(colors.astype(np.float32), everywhere, everywhere)
+        skin = SkinColors.learn(seen.colors, atlas.in_regions("skin").astype(np.float32))
         hair = learn_hair(seen, skin, measure_contrast(seen, atlas), atlas)
         assert (hair is not None) == grows
         if hair is not None:
@@ -197,9 +197,9 @@ def test_hair_goes_on_in_the_direction_it_is_seen_in(model: HeadModel, atlas: Te
     behind &= (model.mean.numpy()[:, 2] > -0.03) & (model.mean.numpy()[:, 1] > 0.08)
     for across, along in ((0, 2), (2, 0)):
         stripes = 0.5 + 0.2 * np.sin(place.T[across] * 2 * np.pi / 0.008)
-        colours = np.column_stack([stripes] * 3)
+        colors = np.column_stack([stripes] * 3)
         weights = (scalp & (place[:, 2] > 0)).astype(np.float32)
-        seen = TexelColours(colours.astype(np.float32), weights, everywhere)
+        seen = TexelColors(colors.astype(np.float32), weights, everywhere)
         lines = np.abs(orient_hair(seen, weights, atlas, model, membrane)[behind]).mean(0)
         assert lines[along] > lines[across] + 0.2
 
@@ -239,13 +239,13 @@ def test_both_sides_of_the_cut_agree(model: HeadModel, frontal: Unwrapped, turne
     first, second = seam_points(model)
     assert len(first) > 10
     for result in (frontal, turned):
-        colours = [sample(result.texture, points) for points in (first, second)]
-        assert np.abs(colours[0] - colours[1]).max() < 0.06
+        colors = [sample(result.texture, points) for points in (first, second)]
+        assert np.abs(colors[0] - colors[1]).max() < 0.06
 
 
 def test_both_sides_of_the_cut_agree_on_a_real_head(model: HeadModel, hopper: Unwrapped) -> None:
-    colours = [sample(hopper.texture, points) for points in seam_points(model)]
-    difference = np.abs(colours[0] - colours[1])
+    colors = [sample(hopper.texture, points) for points in seam_points(model)]
+    difference = np.abs(colors[0] - colors[1])
     assert difference.max() < 0.03
     assert difference.mean() < 0.01
 
@@ -269,10 +269,10 @@ def test_magenta_ground_and_shirt_stay_off_the_skin(model: HeadModel, atlas: Tex
     assert np.quantile(magenta_share, 0.999) < 0.12
 
 
-def test_black_and_white_stays_grey(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_black_and_white_stays_gray(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
     photo, fit, mask = photograph(model, true_texture, 20.0)
-    grey = photo.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
-    texture = unwrap_photo(grey, fit, mask, model, UnwrapConfig(texture_size=SIZE)).texture
+    gray = photo.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
+    texture = unwrap_photo(gray, fit, mask, model, UnwrapConfig(texture_size=SIZE)).texture
     surface = texels(texture, atlas)[atlas.in_parts("outer_skin")]
     assert np.ptp(surface, axis=1).max() < 1e-4
 
@@ -325,9 +325,9 @@ def sample(texture: torch.Tensor, uvs: np.ndarray) -> np.ndarray:
 def test_eyeball_is_completed_around_its_iris(frontal: Unwrapped, model: HeadModel, atlas: TexelAtlas) -> None:
     eye = atlas.in_parts("eyeball_left")
     depth = (atlas.interpolation @ model.mean.numpy()[:, 2])[eye]
-    grey = texels(frontal.texture, atlas)[eye].mean(1)
-    assert np.median(grey[depth > 0.0155]) < 0.35
-    assert np.quantile(grey[(depth < 0.012) & (depth > 0.0)], 0.1) > 0.5
+    gray = texels(frontal.texture, atlas)[eye].mean(1)
+    assert np.median(gray[depth > 0.0155]) < 0.35
+    assert np.quantile(gray[(depth < 0.012) & (depth > 0.0)], 0.1) > 0.5
 
 
 def test_islands_are_dilated(frontal: Unwrapped, atlas: TexelAtlas) -> None:
@@ -347,20 +347,20 @@ def test_atlas_interpolates_positions_exactly(model: HeadModel, atlas: TexelAtla
     assert np.mean(np.abs(columns + mirrored - (SIZE - 1)) <= 1) > 0.999
 
 
-def test_skin_and_hair_colours_tell_apart() -> None:
+def test_skin_and_hair_colors_tell_apart() -> None:
     generator = np.random.default_rng(0)
     skin_samples = (np.array(SKIN) + 0.02 * generator.standard_normal((500, 3))).astype(np.float32)
     hair_samples = (np.array(HAIR) + 0.02 * generator.standard_normal((500, 3))).clip(0, 1).astype(np.float32)
     ones = np.ones(500, np.float32)
-    skin = SkinColours.learn(skin_samples, ones)
+    skin = SkinColors.learn(skin_samples, ones)
     assert skin.likeness(skin_samples).mean() > 0.95
     assert skin.likeness(skin_samples * 0.6).mean() > 0.9  # shadow
     assert skin.likeness(np.full((1, 3), 0.95, np.float32))[0] < 0.1  # white collar
-    hair = HairColours.learn(hair_samples, ones, skin)
+    hair = HairColors.learn(hair_samples, ones, skin)
     assert hair is not None
     assert hair.likeness(hair_samples).min() > 0.9
     assert hair.likeness(skin_samples).max() < 0.1
-    assert HairColours.learn(skin_samples, ones, skin) is None
+    assert HairColors.learn(skin_samples, ones, skin) is None
 
 
 def test_sizes_must_agree(model: HeadModel, true_texture: torch.Tensor) -> None:

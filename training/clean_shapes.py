@@ -14,12 +14,12 @@ from jaxtyping import Float
 
 from dataset import TrainingSet, encode_training_set
 from growth import distort, draw_warps, exaggerate, mirror
-from portraitist.io.images import load_image
 from portraitist.geometry.shape_space import measure_deviation
 from portraitist.geometry.translation import frontal_landmarks, mean_face
+from portraitist.io.images import load_image
+from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
 
 NORMAL_FACES, ART_FACES = 8000, 11415
 # Warps of the plane, as in growth.py.

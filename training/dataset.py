@@ -37,7 +37,7 @@ class Faces:
 class TrainingSet:
     """What is drawn from in training, as coefficients of ``space``.
 
-    ``art`` is grown from the training artworks; ``classes`` are its k-means classes around ``centres``.
+    ``art`` is grown from the training artworks; ``classes`` are its k-means classes around ``centers``.
     ``explained``: share of the variance of normal and art shapes that the components carry.
     """
 
@@ -46,7 +46,7 @@ class TrainingSet:
     normal_weights: Float[Tensor, "n"]
     art: Float[Tensor, "a c"]
     classes: Int[Tensor, "a"]
-    centres: Float[Tensor, "k c"]
+    centers: Float[Tensor, "k c"]
     explained: float
 
 
@@ -77,7 +77,7 @@ def weigh_groups(groups: np.ndarray) -> Float[np.ndarray, "n"]:
 
 
 def find_mean_shape(shapes: Float[np.ndarray, "n 68 2"], weights: Float[np.ndarray, "n"]) -> Float[np.ndarray, "68 2"]:
-    """Procrustes mean, mirror-symmetric, centred, with an outer eye distance of 1."""
+    """Procrustes mean, mirror-symmetric, centered, with an outer eye distance of 1."""
     points, weights_ = torch.from_numpy(shapes).double(), torch.from_numpy(weights / weights.sum())
     mean = points[0]
     for _ in range(MEAN_ROUNDS):
@@ -130,13 +130,13 @@ def encode_training_set(
     tensors = [torch.from_numpy(np.ascontiguousarray(array)).float() for array in (mean, basis)]
     space = ShapeSpace(tensors[0], tensors[1], spread)
     encoded = space.encode(torch.from_numpy(art).float())
-    centres, classes = kmeans2(encoded.numpy(), CLASSES, seed=seed, minit="++")
+    centers, classes = kmeans2(encoded.numpy(), CLASSES, seed=seed, minit="++")
     return TrainingSet(
         space=space,
         normal=space.encode(torch.from_numpy(normal).float()),
         normal_weights=torch.from_numpy(weights).float(),
         art=encoded,
         classes=torch.from_numpy(classes).long(),
-        centres=torch.from_numpy(centres),
+        centers=torch.from_numpy(centers),
         explained=float(variances[-COMPONENTS:].sum() / variances.sum()),
     )

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from portraitist.geometry.translation import frontal_landmarks
-from portraitist.reconstruction import detector_errors, fitting, head_model, jaw_contour, joint_solve
+from portraitist.reconstruction import contour_landmarks, fitting, gauss_newton, head_model, landmark_noise
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import FitError, Landmarks
@@ -29,7 +29,7 @@ CHUNK = 64
 
 @dataclass(frozen=True)
 class FrontalShapes:
-    """68 points of n faces, seen from the front, without expression: metres on a head of life size, x right and y up.
+    """68 points of n faces, seen from the front, without expression: meters on a head of life size, x right and y up.
 
     ``group``: faces of one person or picture share it. ``source``: the set a face is from. ``angles_deg``: yaw and
     pitch that were taken out. ``fitted``: False where no head explains the points; such rows are zero.
@@ -60,7 +60,7 @@ def read_art_shapes(data: Path, processes: int = 2) -> FrontalShapes:
 def _frontalize(points: np.ndarray, source: np.ndarray, group: np.ndarray, processes: int) -> FrontalShapes:
     """Fit all faces, or read what an earlier run with the same points and the same fitting has kept."""
     key = hashlib.sha256(np.ascontiguousarray(points).tobytes())
-    for code in (fitting, joint_solve, jaw_contour, detector_errors, head_model, frontal_landmarks):
+    for code in (fitting, gauss_newton, contour_landmarks, landmark_noise, head_model, frontal_landmarks):
         key.update(inspect.getsource(code).encode())
     kept = CACHE / f"frontal-{key.hexdigest()[:12]}.npz"
     if not kept.is_file():
@@ -98,5 +98,5 @@ def _frontalize_chunk(chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
                 fitted[row] = False
                 continue
             shapes[row] = frontal_landmarks(landmarks, fit, model)[:, :2].numpy()
-            angles[row] = np.degrees(joint_solve.read_angles(fit.camera.rotation.double().numpy())[:2])
+            angles[row] = np.degrees(gauss_newton.read_angles(fit.camera.rotation.double().numpy())[:2])
     return shapes, angles, fitted

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from portraitist.geometry.shape_space import measure_deviation, mirror_deviation, similarity_2d
 
 REGIONS = (range(0, 17), range(17, 27), range(27, 36), range(36, 48), range(48, 68))  # jaw, brows, nose, eyes, mouth
-FIVE_POINTS = ((range(36, 42)), (range(42, 48)), (30,), (48,), (54,))  # eye centres, nose tip, mouth corners
-MOST_OFF_CENTRE = 0.12  # of the nose tip, in distances of the eye centres: beyond it the head is turned
+FIVE_POINTS = ((range(36, 42)), (range(42, 48)), (30,), (48,), (54,))  # eye centers, nose tip, mouth corners
+MOST_OFF_CENTER = 0.12  # of the nose tip, in distances of the eye centers: beyond it the head is turned
 RIDGE = 1e-3
 JITTER = 0.04  # of scale across, and of shear
 # Warps of the plane: size, and reach over which they stay alike, in outer eye distances.
@@ -158,7 +158,7 @@ def complete_caricatures(
         points = file["points"][file["kind"] == "caricature"].astype(np.float64) * [1, -1]
     eyes = points[:, 1] - points[:, 0]
     along = ((points[:, 2] - points[:, :2].mean(1)) * eyes).sum(1) / (eyes**2).sum(1)
-    points = points[np.abs(along) < MOST_OFF_CENTRE]
+    points = points[np.abs(along) < MOST_OFF_CENTER]
     reference = _five_points(mean[None])[0]
     inputs = _align_five(_five_points(mean + known), reference)
     design = np.column_stack([inputs, np.ones(len(inputs))])

@@ -19,7 +19,7 @@ def build_judge(size: NetworkSize, outputs: int = 1) -> nn.Sequential:
 
 
 class StyledPair(nn.Module):
-    """Residual pair whose normalised input is scaled and shifted by a style: AdaIN for vectors."""
+    """Residual pair whose normalized input is scaled and shifted by a style: AdaIN for vectors."""
 
     def __init__(self, width: int, style: int) -> None:
         super().__init__()

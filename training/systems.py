@@ -29,7 +29,7 @@ GAN_BETAS = (0.5, 0.999)
 
 
 class System(Protocol):
-    """A ``torch.nn.Module`` with all its networks, and the optimisers that ``train_step`` uses."""
+    """A ``torch.nn.Module`` with all its networks, and the optimizers that ``train_step`` uses."""
 
     optimizers: dict[str, torch.optim.Optimizer]
 
@@ -60,7 +60,7 @@ def step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def log_loss(judge: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """What the discriminator of Eq. 3 minimises."""
+    """What the discriminator of Eq. 3 minimizes."""
     of_real, of_fake = judge(torch.cat([real, fake])).split([len(real), len(fake)])
     return (F.softplus(-of_real) + F.softplus(of_fake)).mean()
 

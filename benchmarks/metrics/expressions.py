@@ -20,7 +20,7 @@ from portraitist.types import EXPRESSION_NAMES, Head
 VIEWS = {"front": (0.0, 0.0), "left": (-30.0, 0.0), "right": (30.0, 0.0), "above": (0.0, -20.0), "below": (0.0, 20.0)}
 VIEW_PX = 512
 OPENING_MARGIN = 1.35
-"""What shows within the rim of lids or lips, enlarged by this about its centre, is looked at through an opening."""
+"""What shows within the rim of lids or lips, enlarged by this about its center, is looked at through an opening."""
 
 OPENINGS = {
     "eye_socket_left": ("eyeball_left", "eye_socket_left"),

@@ -58,7 +58,7 @@ def _cut_window(image: Tensor, corner: list[int], far_corner: list[int]) -> Tens
 
 
 def _fill_hull(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bool ``[h, w]``: pixels whose centre lies in the convex hull of ``points`` ``[k, 2]`` (x, y)."""
+    """Bool ``[h, w]``: pixels whose center lies in the convex hull of ``points`` ``[k, 2]`` (x, y)."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     inside = np.ones(size, dtype=bool)
     for a, b, c in ConvexHull(points).equations:

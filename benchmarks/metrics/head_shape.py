@@ -42,7 +42,7 @@ def find_similarity(points: Float[np.ndarray, "k 3"], targets: Float[np.ndarray,
 def measure_vertex_errors(
     estimate: Float[np.ndarray, "n 3"], truth: Float[np.ndarray, "n 3"], ids: Int[np.ndarray, "k"], height: float
 ) -> Float[np.ndarray, "k"]:
-    """Distance of every vertex in ``ids`` to its true place in millimetres, after the best similarity over just them.
+    """Distance of every vertex in ``ids`` to its true place in millimeters, after the best similarity over just them.
 
     ``height``: of the true head, chin to crown, in its own units; the head is thought scaled to ``HEAD_HEIGHT_MM``.
     """

@@ -7,7 +7,7 @@ units and hold nothing of where, how large or how tilted a face is.
 
 Expression is not shape. The artwork's is taken out through its fitted head (the mean face's was, too), and the inner
 lips (60-67) are left out altogether, since an open mouth is seen there first. The sitter's own expression is on the
-unstylised and on the stylised head alike and cancels.
+unstylized and on the stylized head alike and cancels.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ShapeTransfer:
 def measure_shape_transfer(content: Tensor, stylized: Tensor, art: Tensor, mean: Tensor) -> ShapeTransfer:
     """Compare what the head gained with what the artwork has; each argument ``[68, 2]`` in its own frontal frame.
 
-    With m = stylised - content and a = artwork - mean: cosine = <m, a> / |m||a|, gain = <m, a> / |a|². A head that did
+    With m = stylized - content and a = artwork - mean: cosine = <m, a> / |m||a|, gain = <m, a> / |a|². A head that did
     not move has both 0.
     """
     kept = list(SHAPE_POINT_IDS)
@@ -51,21 +51,21 @@ def measure_shape_transfer(content: Tensor, stylized: Tensor, art: Tensor, mean:
 def align_by_similarity(points: Tensor, reference: Tensor, ids: list[int]) -> Tensor:
     """``points[ids]`` ``[k, 2]`` under the least-squares shift, turn and size that bring them to ``reference[ids]``."""
     source, target = (torch.view_as_complex(p[ids].double().contiguous()) for p in (points, reference))
-    source, centre = source - source.mean(), target.mean()
+    source, center = source - source.mean(), target.mean()
     # In the plane a turn with a change of size is one complex factor; no mirroring can creep in.
-    factor = (source.conj() * (target - centre)).sum() / (source.abs() ** 2).sum()
-    return torch.view_as_real(source * factor + centre).to(points.dtype)
+    factor = (source.conj() * (target - center)).sum() / (source.abs() ** 2).sum()
+    return torch.view_as_real(source * factor + center).to(points.dtype)
 
 
 def frontalize_landmarks(points_px: Tensor, camera: Camera, shown: Tensor, neutral: Tensor) -> Tensor:
-    """Landmarks ``[68, 2]`` (pixels, y down) of a turned face as seen from the front at rest, ``[68, 2]`` metres, y up.
+    """Landmarks ``[68, 2]`` (pixels, y down) of a turned face as seen from the front at rest, ``[68, 2]`` meters, y up.
 
     Each point keeps its place in the picture, takes its depth from the fitted head and is turned back by the fitted
     camera; then what the expression moves on that head is taken off. ``shown``, ``neutral``: the fitted head's
     landmarks ``[68, 3]`` in head space with and without expression (give ``shown`` twice to leave the expression in).
     """
-    centre = points_px.new_tensor(camera.centre_px)
-    flat = (points_px - centre) / camera.scale_px * points_px.new_tensor([1.0, -1.0])
+    center = points_px.new_tensor(camera.center_px)
+    flat = (points_px - center) / camera.scale_px * points_px.new_tensor([1.0, -1.0])
     in_camera = torch.cat([flat, camera.depth(shown)[:, None].to(flat)], dim=1)
     return (in_camera @ camera.rotation.to(flat) - shown + neutral)[:, :2]
 

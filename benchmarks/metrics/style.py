@@ -2,7 +2,7 @@
 
 Both compare *sets* of local descriptors inside the two face regions, wherever in the face they sit, by a sliced
 Wasserstein distance (Rabin et al., "Wasserstein barycenter and its application to texture mixing", 2011). It is zero
-for a picture and itself, symmetric, and the same on every run. What the pipeline optimises (STROTSS on VGG16) is
+for a picture and itself, symmetric, and the same on every run. What the pipeline optimizes (STROTSS on VGG16) is
 close to the first measure; the second is there to catch a texture that pleases the network only.
 """
 
@@ -50,7 +50,7 @@ class StyleRatios:
 
 
 def compare_style(stylized: FaceCrop, photo: FaceCrop, art: FaceCrop) -> StyleRatios:
-    """Both style ratios. The network-free one is the mean of the colour ratio and the edge ratio."""
+    """Both style ratios. The network-free one is the mean of the color ratio and the edge ratio."""
     reached, start = measure_style(stylized, art), measure_style(photo, art)
     return StyleRatios(
         vgg=reached.vgg / start.vgg,
@@ -99,7 +99,7 @@ def sliced_wasserstein(first: Tensor, second: Tensor) -> float:
 
 
 def _line_quantiles(projections: Tensor) -> np.ndarray:
-    """Quantiles ``[k, q]`` of each row of ``[k, n]``, linear between neighbours."""
+    """Quantiles ``[k, q]`` of each row of ``[k, n]``, linear between neighbors."""
     ordered = np.sort(projections.numpy(), axis=1)  # ten times as fast as torch's, and exact either way
     position = (np.arange(_QUANTILES) + 0.5) / _QUANTILES * (ordered.shape[1] - 1)
     below = np.floor(position).astype(int)

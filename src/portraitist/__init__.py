@@ -1,4 +1,4 @@
-"""Photo + one artwork in, stylised 3D head out.
+"""Photo + one artwork in, stylized 3D head out.
 
     from portraitist import Config, Models, load_image, stylize
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from portraitist.export.glb import write_glb
+    from portraitist.export.obj import write_obj
+    from portraitist.export.result_folder import write_result
+    from portraitist.export.turntable import write_turntable
     from portraitist.io.head_file import load_head, save_head
     from portraitist.io.images import load_image, save_image
     from portraitist.io.landmark_files import read_landmarks
-    from portraitist.export.obj import write_obj
     from portraitist.io.output_folder import check_output
-    from portraitist.export.result_folder import write_result
-    from portraitist.export.turntable import write_turntable
     from portraitist.mesh.subdivision import subdivide_head
     from portraitist.pipeline import Config, Models, stylize
     from portraitist.rendering.rasterizer import render_view, view_camera

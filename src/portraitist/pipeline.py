@@ -12,9 +12,7 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from portraitist.io.landmark_files import check_landmarks
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
-from portraitist.mesh.subdivision import subdivide_head
 from portraitist.geometry.translation import (
     GeometryConfig,
     Translator,
@@ -23,19 +21,19 @@ from portraitist.geometry.translation import (
     measure_movement,
     translate_landmarks,
 )
-from portraitist.reconstruction.fitting import FitConfig, fit_head
-from portraitist.unwrapping.gaze import pick_irises
-from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.io.landmark_files import check_landmarks
 from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.mesh.subdivision import subdivide_head
+from portraitist.reconstruction.fitting import FitConfig, fit_head
+from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.silhouette import fit_outline
-from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
-from portraitist.texture.shading_transfer import read_light
-from portraitist.texture.optimization import TextureConfig, stylize_texture
 from portraitist.segmentation.parts import apply_style_mask, label_artwork
+from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.texture.delighting import even_shading
-from portraitist.texture.views import StyleSource, cut_source
+from portraitist.texture.optimization import TextureConfig, stylize_texture
+from portraitist.texture.shading_transfer import read_light
 from portraitist.texture.vgg import VGG, load_vgg
+from portraitist.texture.views import StyleSource, cut_source
 from portraitist.types import (
     Head,
     HeadFit,
@@ -46,6 +44,8 @@ from portraitist.types import (
     ProgressCallback,
     Result,
 )
+from portraitist.unwrapping.gaze import pick_irises
+from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
 
 # Of the outer eye distance, root mean square over the landmarks.
 NEAR_NORMAL = 0.02
@@ -159,7 +159,7 @@ def stylize(
     mix: Sequence[tuple[Image, float]] = (),
     progress: ProgressCallback | None = None,
 ) -> Result:
-    """Photo and artwork in, stylised head and every intermediate out.
+    """Photo and artwork in, stylized head and every intermediate out.
 
     ``photo``, ``art``: sRGB images [3,h,w] in 0..1. Given landmarks (68 points in iBUG order, pixels) replace
     detection. ``style_mask``: the size of ``art``, 1 where the texture's style is taken from, instead of its face and
@@ -300,7 +300,7 @@ def _round_to_bytes(texture: Image) -> Image:
 
 
 def make_content(fit: HeadFit, texture: Image, model: HeadModel) -> Head:
-    """The unstylised head of a fit and its unwrapped texture."""
+    """The unstylized head of a fit and its unwrapped texture."""
     return Head(
         mesh=fit.mesh,
         texture=_round_to_bytes(texture),

@@ -3,8 +3,8 @@
 Conventions (``docs/conventions.md`` has the long form):
 
 * Images are float32 tensors ``[3, h, w]``, sRGB-encoded values in 0..1. Pixel (x, y) covers the square from (x, y) to
-  (x+1, y+1), so its centre is at (x+0.5, y+0.5); row 0 is the top.
-* Head space is in metres, +X towards the sitter's own left (the viewer's right when looking at the face), +Y up, +Z out
+  (x+1, y+1), so its center is at (x+0.5, y+0.5); row 0 is the top.
+* Head space is in meters, +X towards the sitter's own left (the viewer's right when looking at the face), +Y up, +Z out
   of the face. It is the space of the GLB.
 * UV has its origin at the *top left* of the texture image and v points down, as in glTF. (The OBJ writer flips v.)
 """
@@ -179,25 +179,25 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Camera:
-    """Scaled orthographic camera: ``x_px = centre_px + scale_px * (R v).xy * (1, -1)``.
+    """Scaled orthographic camera: ``x_px = center_px + scale_px * (R v).xy * (1, -1)``.
 
-    ``rotation``: head space to camera space (camera looks along -Z, +Y up). ``scale_px``: pixels per metre.
-    ``centre_px``: where the head-space origin lands (x, y). ``size``: (height, width) in pixels.
+    ``rotation``: head space to camera space (camera looks along -Z, +Y up). ``scale_px``: pixels per meter.
+    ``center_px``: where the head-space origin lands (x, y). ``size``: (height, width) in pixels.
     """
 
     rotation: Float[Tensor, "3 3"]
     scale_px: float
-    centre_px: tuple[float, float]
+    center_px: tuple[float, float]
     size: tuple[int, int]
 
     def project(self, points: Float[Tensor, "k 3"]) -> Float[Tensor, "k 2"]:
         """Head-space points to pixels (x right, y down)."""
         rotated = points @ self.rotation.to(points).T
-        centre = rotated.new_tensor(self.centre_px)
-        return centre + self.scale_px * rotated[:, :2] * rotated.new_tensor([1.0, -1.0])
+        center = rotated.new_tensor(self.center_px)
+        return center + self.scale_px * rotated[:, :2] * rotated.new_tensor([1.0, -1.0])
 
     def depth(self, points: Float[Tensor, "k 3"]) -> Float[Tensor, "k"]:
-        """Camera-space Z in metres; larger is nearer to the viewer."""
+        """Camera-space Z in meters; larger is nearer to the viewer."""
         return points @ self.rotation.to(points)[2]
 
     def resized(self, factor: float | int, size: tuple[int, int] | None = None) -> Camera:
@@ -206,7 +206,7 @@ class Camera:
         return replace(
             self,
             scale_px=self.scale_px * factor,
-            centre_px=(self.centre_px[0] * factor, self.centre_px[1] * factor),
+            center_px=(self.center_px[0] * factor, self.center_px[1] * factor),
             size=size or (round(height * factor), round(width * factor)),
         )
 
@@ -223,7 +223,7 @@ def rotation_from_yaw_pitch(yaw_deg: float | int, pitch_deg: float | int) -> Flo
 
 @dataclass(frozen=True)
 class Fragments:
-    """What the rasteriser saw, one view, no gradient.
+    """What the rasterizer saw, one view, no gradient.
 
     ``face_ids``: -1 where there is background. ``uv_footprint``: side of the pixel's footprint in UV units (0..1), for
     filtered texture look-ups.
@@ -258,10 +258,10 @@ class HeadFit:
 
 @dataclass(frozen=True)
 class Head:
-    """The one currency of every application: content head and stylised head alike.
+    """The one currency of every application: content head and stylized head alike.
 
     ``mesh.vertices`` carry the expression; ``neutral + expression @ expression_deltas == mesh.vertices``.
-    ``texture``: canonical texture ``[3, t, t]``, sRGB 0..1. ``original``: vertices of the unstylised head with the same
+    ``texture``: canonical texture ``[3, t, t]``, sRGB 0..1. ``original``: vertices of the unstylized head with the same
     expression (equal to ``mesh.vertices`` on a content head).
     """
 
@@ -290,7 +290,7 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Result:
-    """The stylised head and every intermediate, for looking inside."""
+    """The stylized head and every intermediate, for looking inside."""
 
     photo: Image
     art: Image

@@ -22,16 +22,16 @@ from scipy.spatial.transform import Rotation
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from metrics.head_shape import find_face_vertices, read_angles_deg  # pyright: ignore[reportMissingImports]
-from portraitist.reconstruction.landmark_noise import view_terms
 from portraitist.reconstruction.fitting import SKIN_POINTS
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.landmark_noise import view_terms
 
 ASSET = Path(__file__).resolve().parents[2] / "src" / "portraitist" / "assets" / "detector_errors.safetensors"
 RANK = 128
 RIDGE = 1e-3  # per face, against bias terms that few faces speak for
 INDEPENDENT_SHARE = 0.1  # of the learnt variance: covariances from a sample are overrated
-FLOOR = 0.0003  # metres: rounding of points, what no face of the set showed
-MISFIT = 0.008  # metres: the basis' misfit per coordinate, counted as if every vertex were off by itself
+FLOOR = 0.0003  # meters: rounding of points, what no face of the set showed
+MISFIT = 0.008  # meters: the basis' misfit per coordinate, counted as if every vertex were off by itself
 BESIDE_FACE = 0.3  # weight of ears, scalp and neck
 
 
@@ -60,7 +60,7 @@ class HeadProjector:
 
 
 def read_errors(folder: Path, model: HeadModel) -> tuple[Float[np.ndarray, "m d"], Float[np.ndarray, "m 5"]]:
-    """Errors of all faces and their mirror images, metres, and the terms of their views."""
+    """Errors of all faces and their mirror images, meters, and the terms of their views."""
     projector, errors, terms = HeadProjector(model), [], []
     corners = model.faces[model.landmarks478.face_ids[:SKIN_POINTS]].numpy()
     weights = model.landmarks478.barycentrics[:SKIN_POINTS].double().numpy()[..., None]

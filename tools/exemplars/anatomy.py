@@ -24,7 +24,7 @@ JAW = (93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 
 @dataclass(frozen=True)
 class Eye:
     """``mask [h, w]``: the visible eyeball, 0..1. ``upper``, ``lower [n, 2]``: its edges from the nose side outwards.
-    ``iris``: centre (x, y); ``radius_px``: of the iris. ``height_px``: opening of the lids."""
+    ``iris``: center (x, y); ``radius_px``: of the iris. ``height_px``: opening of the lids."""
 
     mask: np.ndarray
     upper: np.ndarray
@@ -53,8 +53,8 @@ def find_eyes(scene: Scene, gaze: tuple[float, float], iris_size: float) -> list
             for edge in (tops, bottoms)
         )
         height = float(np.percentile(bottoms - tops, 92))
-        centre = (upper[len(xs) // 2] + lower[len(xs) // 2]) / 2
-        iris = np.array([0.65 * centre[0] + 0.35 * scene.balls[int(not right_one), 0], centre[1]])
+        center = (upper[len(xs) // 2] + lower[len(xs) // 2]) / 2
+        iris = np.array([0.65 * center[0] + 0.35 * scene.balls[int(not right_one), 0], center[1]])
         iris = iris + np.array(gaze) * height
         if right_one:
             upper, lower = upper[::-1], lower[::-1]
@@ -103,7 +103,7 @@ class SkinMap:
         self._tree = cKDTree(scene.rest[skin][:, :2])
 
     def locate(self, places: list[tuple[float, float]]) -> np.ndarray:
-        """Pixels ``[k, 2]`` that show the face at (x, y) metres of the mean head."""
+        """Pixels ``[k, 2]`` that show the face at (x, y) meters of the mean head."""
         _, ids = self._tree.query(np.array(places), k=6)
         return self._pixels[ids].mean(axis=1)
 

@@ -12,12 +12,12 @@ from exemplars.fields import along_edges, blend_directions, blur, smear_noise
 from exemplars.oil import importance_of, paint_oil
 from exemplars.scene import look_at
 from exemplars.sitters import BRUSH
-from exemplars.strokes import hex_colour
+from exemplars.strokes import hex_color
 from exemplars.underpainting import (
     Light,
     Palette,
     Portrait,
-    colour_by_tone,
+    color_by_tone,
     comb_hair,
     form_flow,
     paint_eyes,
@@ -60,10 +60,10 @@ def paint_brush_portrait(height_px: int) -> np.ndarray:
     iris = [(eye.iris[None], eye.radius_px * 1.3, 1.0) for eye in eyes]
     lips = [(portrait.scene.landmarks[list(OUTER_LIPS)], eyes[0].height_px * 0.5, 0.85)]
     importance = importance_of(portrait.tone.shape, lids + iris + lips, portrait.importance)
-    edges, strength = along_edges(portrait.colour, 5 * height_px / 1024)
+    edges, strength = along_edges(portrait.color, 5 * height_px / 1024)
     still = np.ones_like(strength)
     flow = blend_directions([(portrait.flow, still), (edges, np.clip(strength / 0.05, 0, 1) ** 2 * 6)], 3)
-    return paint_oil(portrait.colour, flow, importance, hex_colour("6b4a34"), seed=20)
+    return paint_oil(portrait.color, flow, importance, hex_color("6b4a34"), seed=20)
 
 
 def underpaint(height_px: int) -> Portrait:
@@ -77,12 +77,12 @@ def underpaint(height_px: int) -> Portrait:
     head = paint_lines(paint_eyes(head, tone, eyes, PALETTE, 0.16), scene, PALETTE, 3.2 * height_px / 1024, 5)
     inside = blur((scene.labels >= 0).astype(float), 1.0)
     wall_tone, wall_flow = paint_wall(inside.shape)
-    wall = colour_by_tone(wall_tone, WALL)
+    wall = color_by_tone(wall_tone, WALL)
     face = blur(scene.mask("skin", "nose", "lips", "eyelids", "brows", "ears").astype(float), 2)
     importance = 0.42 * face + 0.30 * blur(scene.mask("hair").astype(float), 2)
     portrait = Portrait(
         scene=scene,
-        colour=wall + inside[..., None] * (head - wall),
+        color=wall + inside[..., None] * (head - wall),
         tone=np.where(scene.labels >= 0, tone, wall_tone),
         flow=np.where(scene.labels[..., None] >= 0, flow, wall_flow),
         importance=importance,

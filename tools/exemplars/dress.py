@@ -8,7 +8,7 @@ import numpy as np
 from exemplars.fields import blend_directions, blur, smear_noise
 from exemplars.scene import Scene
 from exemplars.strokes import fill_polygon, lay_over, resample_curve
-from exemplars.underpainting import Light, Portrait, Ramp, colour_by_tone
+from exemplars.underpainting import Light, Portrait, Ramp, color_by_tone
 
 CHIN, FOREHEAD = 152, 10
 
@@ -30,7 +30,7 @@ def lay_cloth(
     portrait: Portrait, name: str, cover: np.ndarray, ramp: Ramp, light: Light, *,
     softness_px: float, folds: float, seed: int,
 ) -> None:  # fmt: skip
-    """Put a padded piece of cloth on the portrait, in place: colour, tone, flow and the named area.
+    """Put a padded piece of cloth on the portrait, in place: color, tone, flow and the named area.
 
     It bulges as the square root of the distance from its edge, within ``softness_px``; ``folds`` is their contrast.
     """
@@ -49,7 +49,7 @@ def lay_cloth(
     creases = smear_noise(flow, 160, 9, seed)
     tone = np.clip(0.25 + 0.6 * np.clip(normals @ key, 0, 1) + folds * creases, 0, 1)
     tone *= 0.55 + 0.45 * _open_sky(portrait, cover)
-    portrait.colour = lay_over(portrait.colour, cover, colour_by_tone(tone, ramp))
+    portrait.color = lay_over(portrait.color, cover, color_by_tone(tone, ramp))
     portrait.tone = portrait.tone * (1 - cover) + tone * cover
     portrait.flow = np.where(solid[..., None] > 0, flow, portrait.flow)
     for area in portrait.areas.values():

@@ -29,9 +29,9 @@ def blend_directions(layers: list[tuple[np.ndarray, np.ndarray]], sigma_px: floa
     return np.stack([np.cos(angle), np.sin(angle)], axis=2)
 
 
-def along_edges(colour: np.ndarray, sigma_px: float) -> tuple[np.ndarray, np.ndarray]:
+def along_edges(color: np.ndarray, sigma_px: float) -> tuple[np.ndarray, np.ndarray]:
     """Directions ``[h, w, 2]`` along the edges of a picture ``[h, w, 3]`` and how strong these are, ``[h, w]``."""
-    smooth = blur(colour.astype(np.float32), sigma_px)
+    smooth = blur(color.astype(np.float32), sigma_px)
     down, right = np.gradient(smooth, axis=0), np.gradient(smooth, axis=1)
     xx, xy, yy = (right * right).sum(2), (right * down).sum(2), (down * down).sum(2)
     angle = np.arctan2(2 * xy, xx - yy) / 2
@@ -88,7 +88,7 @@ def trace_streamlines(
 
 
 def _seed_beside(line: np.ndarray, flow: np.ndarray, spacing_px: np.ndarray) -> list[tuple[float, float]]:
-    """Starts for neighbours: one spacing to either side of every few points."""
+    """Starts for neighbors: one spacing to either side of every few points."""
     height, width = spacing_px.shape
     seeds = []
     for x, y in line[:: max(len(line) // 8, 1)]:

@@ -88,7 +88,7 @@ def lay_wash(darkness: np.ndarray, levels: list[tuple[float, float]], seed: int)
     return np.clip(wash, 0, 1)
 
 
-def make_paper(shape: tuple[int, int], colour: np.ndarray, seed: int) -> np.ndarray:
+def make_paper(shape: tuple[int, int], color: np.ndarray, seed: int) -> np.ndarray:
     """Warm laid paper ``[h, w, 3]`` with fibres and slightly toned borders."""
     rng = np.random.default_rng(seed)
     grain = blur(rng.standard_normal(shape).astype(np.float32), 1.0) * 0.9
@@ -97,4 +97,4 @@ def make_paper(shape: tuple[int, int], colour: np.ndarray, seed: int) -> np.ndar
     from_middle = np.hypot(rows / shape[0] - 0.5, columns / shape[1] - 0.5)
     light = 1 + 0.018 * grain + 0.012 * stains - 0.10 * np.clip(from_middle - 0.35, 0, 1)
     warm = np.array([0.0, 0.02, 0.06]) * np.clip(from_middle - 0.3, 0, 1)[..., None]
-    return np.clip(colour * light[..., None] - warm, 0, 1)
+    return np.clip(color * light[..., None] - warm, 0, 1)

@@ -25,12 +25,12 @@ from exemplars.fields import blend_directions, blur, smear_noise
 from exemplars.ink import draw_creases, hatch, lay_wash, make_paper, slice_surface, trace_outline
 from exemplars.scene import Scene, look_at
 from exemplars.sitters import INK
-from exemplars.strokes import draw_taper, fill_polygon, hex_colour, lay_over, resample_curve, taper
+from exemplars.strokes import draw_taper, fill_polygon, hex_color, lay_over, resample_curve, taper
 from exemplars.underpainting import Light, Portrait, comb_hair, form_flow, shade_tone
 
 LIGHT = Light(key=(-0.55, 0.38, 0.76), diffuse=0.84, ambient=0.30, gloss=0.20, gamma=0.86, neck_shadow=0.50)
-PAPER, INK_COLOUR, WASH_COLOUR, ROSE = "f4e8cd", "121a33", "5b6b8c", "c9705a"
-GREY = ((0.0, "000000"), (1.0, "ffffff"))
+PAPER, INK_COLOR, WASH_COLOR, ROSE = "f4e8cd", "121a33", "5b6b8c", "c9705a"
+GRAY = ((0.0, "000000"), (1.0, "ffffff"))
 COAT = [
     (-1.05, 1.2), (-1.0, 0.40), (-0.76, 0.17), (-0.48, 0.05), (-0.32, 0.14), (-0.12, 0.42), (0.03, 0.62),
     (0.18, 0.42), (0.38, 0.14), (0.54, 0.05), (0.80, 0.17), (1.02, 0.40), (1.1, 1.2),
@@ -76,13 +76,13 @@ def block_in(scene: Scene, eyes: list[Eye], unit: float) -> Portrait:
     portrait = Portrait(scene, np.repeat(tone[..., None], 3, 2), tone, flow, head.astype(float), eyes,
                         {"head": head.astype(float), "hair": hair.astype(float)})  # fmt: skip
     lay_cloth(
-        portrait, "neckcloth", cut_cloth(scene, NECKCLOTH), GREY, LIGHT, softness_px=40 * unit, folds=0.10, seed=7
+        portrait, "neckcloth", cut_cloth(scene, NECKCLOTH), GRAY, LIGHT, softness_px=40 * unit, folds=0.10, seed=7
     )
     lightened = np.clip(portrait.tone * 0.8 + 0.36, 0, 1)
     portrait.tone = np.where(portrait.areas["neckcloth"] > 0.5, lightened, portrait.tone)
-    lay_cloth(portrait, "bow", cut_cloth(scene, BOW), GREY, LIGHT, softness_px=18 * unit, folds=0.16, seed=6)
+    lay_cloth(portrait, "bow", cut_cloth(scene, BOW), GRAY, LIGHT, softness_px=18 * unit, folds=0.16, seed=6)
     portrait.tone = np.where(portrait.areas["bow"] > 0.5, portrait.tone * 0.62, portrait.tone)
-    lay_cloth(portrait, "coat", cut_cloth(scene, COAT), GREY, LIGHT, softness_px=60 * unit, folds=0.06, seed=8)
+    lay_cloth(portrait, "coat", cut_cloth(scene, COAT), GRAY, LIGHT, softness_px=60 * unit, folds=0.06, seed=8)
     portrait.tone = np.where(portrait.areas["coat"] > 0.5, portrait.tone * 0.52, portrait.tone)
     return portrait
 
@@ -163,8 +163,8 @@ def draw_eye(ink: np.ndarray, eye: Eye, unit: float) -> None:
 
 
 def ink_on_paper(portrait: Portrait, ink: np.ndarray, darkness: np.ndarray) -> np.ndarray:
-    """Paper, then rose, then grey wash, then the pen."""
-    paper = make_paper(ink.shape, hex_colour(PAPER), 2)
+    """Paper, then rose, then gray wash, then the pen."""
+    paper = make_paper(ink.shape, hex_color(PAPER), 2)
     figure = np.maximum.reduce([portrait.areas[name] for name in ("head", "coat", "neckcloth", "bow")])
     rest = portrait.scene.rest
     x, y = np.abs(rest[..., 0]), rest[..., 1]
@@ -173,8 +173,8 @@ def ink_on_paper(portrait: Portrait, ink: np.ndarray, darkness: np.ndarray) -> n
     rose = np.clip(0.30 * blush * portrait.areas["head"] + 0.42 * lips, 0, 0.6) * (portrait.scene.labels >= 0)
     eyes = np.clip(sum(eye.mask for eye in portrait.eyes), 0, 1)
     wash = lay_wash(darkness, [(0.42, 0.20), (0.62, 0.24), (0.82, 0.25)], 3) * blur(figure, 1.5) * (1 - eyes)
-    picture = paper * (1 - blur(rose, 2)[..., None] * (1 - hex_colour(ROSE)))
-    picture = lay_over(picture, wash, picture * hex_colour(WASH_COLOUR))
+    picture = paper * (1 - blur(rose, 2)[..., None] * (1 - hex_color(ROSE)))
+    picture = lay_over(picture, wash, picture * hex_color(WASH_COLOR))
     rng = np.random.default_rng(4)
     flooded = ink * np.clip(0.93 + 0.12 * blur(rng.standard_normal(ink.shape).astype(np.float32), 2) * 3, 0.7, 1)
-    return np.clip(lay_over(picture, flooded, hex_colour(INK_COLOUR)), 0, 1)
+    return np.clip(lay_over(picture, flooded, hex_color(INK_COLOR)), 0, 1)

@@ -23,16 +23,16 @@ from exemplars.anatomy import (
 )  # fmt: skip
 from exemplars.dress import cut_cloth, lay_cloth, place_points
 from exemplars.fields import along_edges, blend_directions, blur
-from exemplars.mosaic import colour_tesserae, set_tesserae
+from exemplars.mosaic import color_tesserae, set_tesserae
 from exemplars.oil import importance_of
 from exemplars.scene import Scene, look_at
 from exemplars.sitters import MOSAIC
-from exemplars.strokes import draw_taper, hex_colour, lay_over, resample_curve, taper
+from exemplars.strokes import draw_taper, hex_color, lay_over, resample_curve, taper
 from exemplars.underpainting import (
     Light,
     Palette,
     Portrait,
-    colour_by_tone,
+    color_by_tone,
     comb_hair,
     form_flow,
     paint_eyes,
@@ -71,14 +71,14 @@ COLLAR = (
     (0, 12, "caa03a"), (12, 26, "f4ecd8"), (26, 34, "caa03a"), (34, 72, "1f6a5a"), (72, 82, "caa03a"),
     (82, 96, "8c1f24"),
 )  # fmt: skip
-"""Bands of the collar: from, to (pixels of a 960 px picture below the neckline), colour."""
+"""Bands of the collar: from, to (pixels of a 960 px picture below the neckline), color."""
 
 
 def lay_mosaic_portrait(height_px: int) -> np.ndarray:
     """``[h, w, 3]`` sRGB 0..1."""
     portrait = draw_cartoon(height_px)
     unit = height_px / 960
-    edges, strength = along_edges(portrait.colour, 4 * unit)
+    edges, strength = along_edges(portrait.color, 4 * unit)
     flow = blend_directions(
         [(portrait.flow, np.full(strength.shape, 0.6)), (edges, np.clip(strength / 0.06, 0, 1) ** 1.5 * 5)], 4 * unit
     )
@@ -89,7 +89,7 @@ def lay_mosaic_portrait(height_px: int) -> np.ndarray:
     fine = importance_of(strength.shape, [*lids, *brows, mouth], portrait.importance)
     sides = blur((unit * (12.5 - 6.3 * fine)).astype(np.float32), 6)
     setting = set_tesserae(flow, sides, seed=5)
-    return colour_tesserae(setting, portrait.colour, portrait.areas["gold"], 0.022, hex_colour("4a4038"), 6)
+    return color_tesserae(setting, portrait.color, portrait.areas["gold"], 0.022, hex_color("4a4038"), 6)
 
 
 def draw_cartoon(height_px: int) -> Portrait:
@@ -108,7 +108,7 @@ def draw_cartoon(height_px: int) -> Portrait:
     face = blur(scene.mask("skin", "nose", "lips", "eyelids", "brows").astype(float), 2)
     portrait = Portrait(
         scene=scene,
-        colour=ground + inside[..., None] * (head - ground),
+        color=ground + inside[..., None] * (head - ground),
         tone=tone,
         flow=np.where(scene.labels[..., None] >= 0, flow, ground_flow),
         importance=0.72 * face + 0.35 * blur(scene.mask("hair", "ears").astype(float), 2),
@@ -123,7 +123,7 @@ def draw_cartoon(height_px: int) -> Portrait:
 
 
 def band_tone(tone: np.ndarray) -> np.ndarray:
-    """Tone in soft steps, as rows of one glass colour give it."""
+    """Tone in soft steps, as rows of one glass color give it."""
     steps = tone * 9
     return (np.floor(steps) + np.clip((steps % 1 - 0.5) * 2.5 + 0.5, 0, 1)) / 9 * 0.8 + tone * 0.2
 
@@ -145,29 +145,29 @@ def draw_outlines(picture: np.ndarray, scene: Scene, unit: float) -> np.ndarray:
     outline, between = lip_curves(scene)
     draw_taper(lines, between, taper(len(between), 6, 8, 6) * unit)
     draw_taper(soft, outline[72:109], taper(37, 1, 5, 1) * unit)
-    picture = lay_over(picture, blur(soft, 0.8) * 0.7, hex_colour("7a3a2a"))
-    return lay_over(picture, blur(lines, 0.8), hex_colour(PALETTE.dark))
+    picture = lay_over(picture, blur(soft, 0.8) * 0.7, hex_color("7a3a2a"))
+    return lay_over(picture, blur(lines, 0.8), hex_color(PALETTE.dark))
 
 
 def lay_gold(scene: Scene, unit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ground with a halo: colour, directions of the rows, and where the gold is."""
+    """Ground with a halo: color, directions of the rows, and where the gold is."""
     shape = scene.labels.shape
     rows, columns = np.mgrid[: shape[0], : shape[1]] + 0.5
-    centre = (scene.landmarks[152] + scene.landmarks[10]) / 2 - [0, 40 * unit]
-    dx, dy = columns - centre[0], rows - centre[1]
+    center = (scene.landmarks[152] + scene.landmarks[10]) / 2 - [0, 40 * unit]
+    dx, dy = columns - center[0], rows - center[1]
     radius = np.hypot(dx, dy) / (430 * unit)
     inner = radius < 1
     tone = np.where(inner, 0.86 - 0.16 * radius, 0.42 + 0.18 * (1 - rows / shape[0]))
-    colour = colour_by_tone(tone, GOLD)
+    color = color_by_tone(tone, GOLD)
     around = np.stack([-dy, dx], axis=2) / (np.hypot(dx, dy)[..., None] + 1)
     straight = np.zeros_like(around)
     straight[..., 0] = 1.0
     near = np.clip((1.25 - radius) / 0.2, 0, 1)
     flow = blend_directions([(around, near), (straight, 1 - near)], 6)
     for start, end, code in ((0.955, 0.985, "f3ead2"), (0.985, 1.045, "8c1f24"), (1.045, 1.07, "f3ead2")):
-        colour = np.where(((radius >= start) & (radius < end))[..., None], hex_colour(code), colour)
+        color = np.where(((radius >= start) & (radius < end))[..., None], hex_color(code), color)
     plain = 1.0 - ((radius >= 0.955) & (radius < 1.07))
-    return colour, flow, plain
+    return color, flow, plain
 
 
 def lay_collar(portrait: Portrait, unit: float) -> None:
@@ -180,12 +180,12 @@ def lay_collar(portrait: Portrait, unit: float) -> None:
     shade = 0.75 + 0.25 * portrait.tone
     for start, end, code in COLLAR:
         band = ((distance >= start) & (distance < end)) * robe
-        colour = hex_colour(code) * shade[..., None]
-        portrait.colour = lay_over(portrait.colour, band, colour)
+        color = hex_color(code) * shade[..., None]
+        portrait.color = lay_over(portrait.color, band, color)
         portrait.areas["gold"] = np.maximum(portrait.areas["gold"], band * (code == "caa03a") * 0.8)
     along = index / 399 * 14 % 1
     stone = (np.abs(along - 0.5) < 0.22) & (np.abs(distance - 53) < 12)
-    portrait.colour = lay_over(portrait.colour, stone * robe, hex_colour("b3262c") * shade[..., None])
+    portrait.color = lay_over(portrait.color, stone * robe, hex_color("b3262c") * shade[..., None])
     portrait.importance = np.maximum(portrait.importance, 0.35 * (distance < 96) * robe)
 
 
@@ -198,13 +198,13 @@ def lay_crown(portrait: Portrait) -> None:
         (0.074, 0.079, "f4ecd8", 0.0), (0.079, 0.098, "caa03a", 1.0), (0.098, 0.103, "f4ecd8", 0.0),
     ):  # fmt: skip
         band = blur((on_head & (y >= low) & (y < high)).astype(float), 0.8)
-        portrait.colour = lay_over(portrait.colour, band, hex_colour(code) * (0.6 + 0.45 * portrait.tone[..., None]))
+        portrait.color = lay_over(portrait.color, band, hex_color(code) * (0.6 + 0.45 * portrait.tone[..., None]))
         portrait.areas["gold"] = np.maximum(portrait.areas["gold"], band * gold)
     angle = np.arctan2(x, z + 0.07) / 0.42
     off = np.abs((angle + 0.5) % 1 - 0.5)
     stone = on_head & (np.abs(y - 0.0885) < 0.0055) & (off < 0.20)
-    colours = np.where((np.round(angle) % 2 == 0)[..., None], hex_colour("b3262c"), hex_colour("1f5f8a"))
-    portrait.colour = np.where(stone[..., None], colours, portrait.colour)
+    colors = np.where((np.round(angle) % 2 == 0)[..., None], hex_color("b3262c"), hex_color("1f5f8a"))
+    portrait.color = np.where(stone[..., None], colors, portrait.color)
     portrait.importance = np.maximum(portrait.importance, 0.5 * (on_head & (y > 0.07)))
 
 
@@ -225,7 +225,7 @@ def hang_pearls(portrait: Portrait, unit: float) -> None:
                 offset = np.hypot(columns - x - 2.0 * np.sin(number) * unit, rows - y)
                 code = "1f5f8a" if last else "f6efdf"
                 rim = np.clip(radius + 2 * unit - offset, 0, 1)
-                portrait.colour = lay_over(portrait.colour, rim, hex_colour("5a3416"))
-                portrait.colour = lay_over(portrait.colour, np.clip(radius - offset, 0, 1), hex_colour(code))
+                portrait.color = lay_over(portrait.color, rim, hex_color("5a3416"))
+                portrait.color = lay_over(portrait.color, np.clip(radius - offset, 0, 1), hex_color(code))
                 portrait.importance = np.maximum(portrait.importance, 0.45 * (offset < 2 * radius))
                 portrait.areas["gold"] = portrait.areas["gold"] * (offset > radius)

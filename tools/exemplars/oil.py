@@ -49,7 +49,7 @@ def paint_layer(
     """One layer of strokes, in place on ``canvas [h, w, 3]`` and paint ``height [h, w]``.
 
     Strokes stand on a jittered grid of ``spacing`` widths where a draw falls below ``chance [h, w]``, take the mean
-    colour under them, and lie over each other from dark to light in part, as painters work.
+    color under them, and lie over each other from dark to light in part, as painters work.
     """
     rng = np.random.default_rng(seed)
     rows, columns = height.shape
@@ -58,16 +58,16 @@ def paint_layer(
     grid = np.clip(grid + rng.uniform(-0.5, 0.5, grid.shape) * step, 0, [rows - 1, columns - 1]).astype(int)
     grid = grid[rng.random(len(grid)) < chance[grid[:, 0], grid[:, 1]]]
     smooth = blur(target.astype(np.float32), width_px * 0.30)
-    colours = smooth[grid[:, 0], grid[:, 1]]
-    order = np.argsort(colours.mean(1) * 0.6 + rng.random(len(grid)) * 0.8)
+    colors = smooth[grid[:, 0], grid[:, 1]]
+    order = np.argsort(colors.mean(1) * 0.6 + rng.random(len(grid)) * 0.8)
     brush = Brush(width_px, aspect, seed)
-    for (row, column), colour in zip(grid[order], colours[order], strict=True):
+    for (row, column), color in zip(grid[order], colors[order], strict=True):
         x, y = flow[row, column]
         angle = np.arctan2(y, x) + rng.normal(0, 0.10)
         bend = _bend(flow, row, column, width_px * aspect)
         cover, ridge = brush.stamp(round(float(angle) / np.pi * ANGLES) % ANGLES, bend, int(rng.integers(VARIANTS)))
         shift = rng.normal(0, jitter) + rng.normal(0, jitter * 0.6, 3)
-        _lay(canvas, height, cover * opacity, ridge, row, column, np.clip(colour + shift, 0, 1), width_px)
+        _lay(canvas, height, cover * opacity, ridge, row, column, np.clip(color + shift, 0, 1), width_px)
 
 
 def _bend(flow: np.ndarray, row: int, column: int, length: float) -> int:
@@ -84,7 +84,7 @@ def _bend(flow: np.ndarray, row: int, column: int, length: float) -> int:
 
 def _lay(
     canvas: np.ndarray, height: np.ndarray, cover: np.ndarray, ridge: np.ndarray, row: int, column: int,
-    colour: np.ndarray, width_px: float,
+    color: np.ndarray, width_px: float,
 ) -> None:  # fmt: skip
     reach = cover.shape[0] // 2
     top, left = max(row - reach, 0), max(column - reach, 0)
@@ -92,7 +92,7 @@ def _lay(
     part = slice(top - row + reach, bottom - row + reach), slice(left - column + reach, right - column + reach)
     here = slice(top, bottom), slice(left, right)
     alpha = cover[part]
-    canvas[here] += alpha[..., None] * (colour.astype(np.float32) - canvas[here])
+    canvas[here] += alpha[..., None] * (color.astype(np.float32) - canvas[here])
     height[here] += alpha * (ridge[part] * width_px**0.6 - height[here])
 
 

@@ -20,10 +20,10 @@ HAIR = len(REGIONS)
 
 @dataclass(frozen=True)
 class Scene:
-    """``labels [h, w]``: region index, HAIR or -1. ``rest [h, w, 3]``: the same point on the mean head, metres.
+    """``labels [h, w]``: region index, HAIR or -1. ``rest [h, w, 3]``: the same point on the mean head, meters.
     ``points [h, w, 3]``: x, y in pixels and depth in pixels (larger is nearer). ``normals [h, w, 3]``: x right, y up,
     z to the viewer. ``occlusion``, ``sunlight [h, w]``: open sky and unshadowed key light, 0..1.
-    ``landmarks [478, 2]``: pixels. ``balls [2, 2]``: eyeball centres, sitter's right then left."""
+    ``landmarks [478, 2]``: pixels. ``balls [2, 2]``: eyeball centers, sitter's right then left."""
 
     labels: np.ndarray
     rest: np.ndarray
@@ -102,8 +102,8 @@ def raise_hair(model: HeadModel, sitter: Sitter) -> tuple[np.ndarray, np.ndarray
 
 
 def hair_margin(rest: np.ndarray, drop: float) -> np.ndarray:
-    """How far inside the hairline points ``[..., 3]`` of the mean head lie, metres. The line falls from forehead to
-    nape, and by ``drop`` metres more from the temples back."""
+    """How far inside the hairline points ``[..., 3]`` of the mean head lie, meters. The line falls from forehead to
+    nape, and by ``drop`` meters more from the temples back."""
     x, y, z = np.moveaxis(rest, -1, 0)
     line = np.interp(z, [-0.18, -0.13, -0.095, -0.07, -0.045, -0.02, 0.0, 0.02],
                      [-0.085, -0.080, -0.045, -0.020, 0.005, 0.045, 0.062, 0.070])  # fmt: skip
@@ -122,15 +122,15 @@ def _flatten_ears(model: HeadModel) -> np.ndarray:
     count = len(rest)
     links = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count)).tocsr()
     links = ((links + links.T) > 0).astype(float)
-    mean_of_neighbours = sparse.diags(1 / np.maximum(links.sum(1).A1, 1)) @ links
+    mean_of_neighbors = sparse.diags(1 / np.maximum(links.sum(1).A1, 1)) @ links
     ears = np.zeros(count)
     ears[model.vertex_ids("ears").numpy()] = 1
     for _ in range(4):
-        ears = np.maximum(ears, mean_of_neighbours @ ears)
+        ears = np.maximum(ears, mean_of_neighbors @ ears)
     weight = np.clip(ears * 3, 0, 1)[:, None]
     smooth = rest
     for _ in range(250):
-        smooth = smooth + weight * (mean_of_neighbours @ smooth - smooth)
+        smooth = smooth + weight * (mean_of_neighbors @ smooth - smooth)
     return smooth
 
 
@@ -154,8 +154,8 @@ def _frame(sitter: Sitter, landmarks: torch.Tensor) -> Camera:
     height, width = sitter.size
     scale = sitter.face_height * height / (high - low)[1].item()
     x, y = ((low + high) / 2 * scale).tolist()
-    centre = (sitter.face_centre[0] * width - x, sitter.face_centre[1] * height + y)
-    return Camera(rotation, scale, centre, sitter.size)
+    center = (sitter.face_center[0] * width - x, sitter.face_center[1] * height + y)
+    return Camera(rotation, scale, center, sitter.size)
 
 
 def _light(mesh: Mesh, points: np.ndarray, normals: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -183,10 +183,10 @@ def _reached(mesh: Mesh, points: np.ndarray, direction: np.ndarray, size: int = 
     turned = points @ rotation.numpy().T.astype(float)
     low, high = turned.min(0), turned.max(0)
     scale = size / (1.04 * (high - low)[:2].max())
-    centre = size / 2 - scale * (low + high)[:2] / 2 * [1, -1]
-    camera = Camera(rotation, float(scale), (float(centre[0]), float(centre[1])), (size, size))
+    center = size / 2 - scale * (low + high)[:2] / 2 * [1, -1]
+    camera = Camera(rotation, float(scale), (float(center[0]), float(center[1])), (size, size))
     seen = rasterize(mesh, camera)
     depth = (mesh.vertices @ rotation[2])[mesh.faces[seen.face_ids]]
     nearest = np.where(seen.mask.numpy(), (depth * seen.barycentrics).sum(-1).numpy(), -np.inf)
-    column, row = (np.clip(turned[:, :2] * scale * [1, -1] + centre, 0, size - 1).astype(int)).T
+    column, row = (np.clip(turned[:, :2] * scale * [1, -1] + center, 0, size - 1).astype(int)).T
     return (nearest[row, column] < turned[:, 2] + 1.5 / scale).astype(float)

@@ -14,10 +14,10 @@ from portraitist.types import EXPRESSION_NAMES
 @dataclass(frozen=True)
 class Sitter:
     """``identity_seed`` draws the identity coefficients. ``size``: (height, width) of the picture in pixels;
-    ``face_height``: face over picture height; ``face_centre``: its middle as fractions of (width, height).
+    ``face_height``: face over picture height; ``face_center``: its middle as fractions of (width, height).
 
     ``hair_depth``: how far hair stands off the crown, ``hair_sides``: how much more at the temples, ``hair_drop``: how
-    much lower it reaches there, ``parting``: where it divides, all in metres; ``hair_waves``: relative height of waves.
+    much lower it reaches there, ``parting``: where it divides, all in meters; ``hair_waves``: relative height of waves.
     """
 
     identity_seed: int
@@ -27,7 +27,7 @@ class Sitter:
     pitch_deg: float
     size: tuple[int, int]
     face_height: float
-    face_centre: tuple[float, float]
+    face_center: tuple[float, float]
     hair_depth: float
     hair_sides: float = 0.0
     hair_drop: float = 0.0
@@ -36,7 +36,7 @@ class Sitter:
 
 
 def shape_points(sitter: Sitter, model: HeadModel, rest: np.ndarray | None = None) -> np.ndarray:
-    """The sitter's exaggerated head ``[n, 3]``, metres; ``rest`` replaces the mean head (for hair standing off it)."""
+    """The sitter's exaggerated head ``[n, 3]``, meters; ``rest`` replaces the mean head (for hair standing off it)."""
     basis, mean = model.identity_basis.numpy(), model.mean.numpy()
     coefficients = np.random.default_rng(sitter.identity_seed).standard_normal(len(basis))
     deltas = np.tensordot(coefficients, basis, 1)
@@ -64,7 +64,7 @@ BRUSH = Sitter(
     pitch_deg=-2.0,
     size=(1024, 832),
     face_height=0.52,
-    face_centre=(0.515, 0.465),
+    face_center=(0.515, 0.465),
     hair_depth=0.014,
     hair_sides=0.026,
     hair_drop=0.050,
@@ -89,7 +89,7 @@ INK = Sitter(
     pitch_deg=0.0,
     size=(1024, 896),
     face_height=0.54,
-    face_centre=(0.49, 0.49),
+    face_center=(0.49, 0.49),
     hair_depth=0.026,
     hair_sides=0.004,
     hair_drop=-0.015,
@@ -116,7 +116,7 @@ MOSAIC = Sitter(
     pitch_deg=0.0,
     size=(960, 960),
     face_height=0.485,
-    face_centre=(0.50, 0.555),
+    face_center=(0.50, 0.555),
     hair_depth=0.014,
     hair_sides=0.020,
     hair_drop=0.030,

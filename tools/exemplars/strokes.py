@@ -61,11 +61,11 @@ def fill_polygon(shape: tuple[int, int], points: np.ndarray) -> np.ndarray:
     return canvas / 255.0
 
 
-def lay_over(picture: np.ndarray, coverage: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """``picture [h, w, 3]`` under paint of one colour or a picture of colours."""
-    return picture + coverage[..., None] * (colour - picture)
+def lay_over(picture: np.ndarray, coverage: np.ndarray, color: np.ndarray) -> np.ndarray:
+    """``picture [h, w, 3]`` under paint of one color or a picture of colors."""
+    return picture + coverage[..., None] * (color - picture)
 
 
-def hex_colour(code: str) -> np.ndarray:
+def hex_color(code: str) -> np.ndarray:
     """``"rrggbb"`` to sRGB 0..1."""
     return np.array([int(code[i : i + 2], 16) for i in (0, 2, 4)]) / 255

@@ -1,4 +1,4 @@
-"""The lit and coloured picture that a medium then translates into its marks."""
+"""The lit and colored picture that a medium then translates into its marks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 from exemplars.anatomy import NOSTRILS, Eye, brow_hairs, lip_curves
 from exemplars.fields import blend_directions, blur, smear_noise
 from exemplars.scene import Scene, hair_margin
-from exemplars.strokes import draw_taper, fill_polygon, hex_colour, lay_over, resample_curve, taper
+from exemplars.strokes import draw_taper, fill_polygon, hex_color, lay_over, resample_curve, taper
 
 Ramp = tuple[tuple[float, str], ...]
-"""Colours by tone: (tone 0..1, hex), in rising order."""
+"""Colors by tone: (tone 0..1, hex), in rising order."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """``tints``: (x, y, radius on the mean head in metres, hex, strength), mirrored to both sides."""
+    """``tints``: (x, y, radius on the mean head in meters, hex, strength), mirrored to both sides."""
 
     skin: Ramp
     lips: Ramp
@@ -44,11 +44,11 @@ class Light:
 
 @dataclass
 class Portrait:
-    """``colour [h, w, 3]`` sRGB; ``tone [h, w]`` 0..1; ``flow [h, w, 2]`` stroke directions; ``importance [h, w]``:
+    """``color [h, w, 3]`` sRGB; ``tone [h, w]`` 0..1; ``flow [h, w, 2]`` stroke directions; ``importance [h, w]``:
     where small marks belong, 0..1; ``areas``: named coverages 0..1; ``eyes``: sitter's right, left."""
 
     scene: Scene
-    colour: np.ndarray
+    color: np.ndarray
     tone: np.ndarray
     flow: np.ndarray
     importance: np.ndarray
@@ -70,11 +70,11 @@ def shade_tone(scene: Scene, light: Light) -> np.ndarray:
     return np.clip(tone * (1 - light.neck_shadow * under_chin), 0, 1) ** light.gamma
 
 
-def colour_by_tone(tone: np.ndarray, ramp: Ramp) -> np.ndarray:
-    """``[h, w]`` tones to ``[h, w, 3]`` colours."""
+def color_by_tone(tone: np.ndarray, ramp: Ramp) -> np.ndarray:
+    """``[h, w]`` tones to ``[h, w, 3]`` colors."""
     places = [place for place, _ in ramp]
-    colours = np.array([hex_colour(code) for _, code in ramp])
-    return np.stack([np.interp(tone, places, colours[:, channel]) for channel in range(3)], axis=2)
+    colors = np.array([hex_color(code) for _, code in ramp])
+    return np.stack([np.interp(tone, places, colors[:, channel]) for channel in range(3)], axis=2)
 
 
 def form_flow(scene: Scene, hair_flow: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def form_flow(scene: Scene, hair_flow: np.ndarray) -> np.ndarray:
 
 
 def comb_hair(scene: Scene, target: tuple[float, float, float], swirl: float = 0.0) -> np.ndarray:
-    """Directions ``[h, w, 2]`` of strands drawn towards ``target`` (metres, mean head), as the picture shows them.
+    """Directions ``[h, w, 2]`` of strands drawn towards ``target`` (meters, mean head), as the picture shows them.
 
     The pull is projected on the surface: its gradient along rows and columns says how the picture runs there.
     """
@@ -106,20 +106,20 @@ def paint_head(
     scene: Scene, tone: np.ndarray, flow: np.ndarray, palette: Palette, drop: float, seed: int
 ) -> np.ndarray:
     """Skin with its warm and cool zones, lips and hair; eyes and brows come later. ``[h, w, 3]``."""
-    skin = colour_by_tone(tone, palette.skin)
+    skin = color_by_tone(tone, palette.skin)
     x, y = np.abs(scene.rest[..., 0]), scene.rest[..., 1]
-    for centre_x, centre_y, radius, code, strength in palette.tints:
-        near = np.exp(-((x - centre_x) ** 2 + (y - centre_y) ** 2) / radius**2) * (scene.rest[..., 2] > -0.05)
-        skin = lay_over(skin, strength * near, hex_colour(code) * (0.35 + 0.75 * tone[..., None]))
+    for center_x, center_y, radius, code, strength in palette.tints:
+        near = np.exp(-((x - center_x) ** 2 + (y - center_y) ** 2) / radius**2) * (scene.rest[..., 2] > -0.05)
+        skin = lay_over(skin, strength * near, hex_color(code) * (0.35 + 0.75 * tone[..., None]))
     code, strength = palette.bounce
     turned = np.clip(scene.normals[..., 0] * 0.8 - scene.normals[..., 1] * 0.3 - 0.25, 0, 1) * scene.occlusion
-    skin = lay_over(skin, strength * turned * (1 - tone), hex_colour(code))
+    skin = lay_over(skin, strength * turned * (1 - tone), hex_color(code))
     lips = blur(fill_polygon(tone.shape, lip_curves(scene)[0]), 1.2)
-    skin = lay_over(skin, lips * 0.92, colour_by_tone(tone, palette.lips))
+    skin = lay_over(skin, lips * 0.92, color_by_tone(tone, palette.lips))
     inside = blur(scene.mask("mouth_inside", "teeth", "tongue").astype(float), 1.0)
-    skin = lay_over(skin, inside, hex_colour(palette.dark))
+    skin = lay_over(skin, inside, hex_color(palette.dark))
     strands = smear_noise(flow, 70, 1.3, seed) * 0.6 + smear_noise(flow, 110, 4.0, seed + 1) * 0.8
-    hair = colour_by_tone(np.clip(tone * (1 + 0.10 * strands) + 0.045 * strands, 0, 1), palette.hair)
+    hair = color_by_tone(np.clip(tone * (1 + 0.10 * strands) + 0.045 * strands, 0, 1), palette.hair)
     margin = hair_margin(scene.rest, drop)
     fringe = np.clip((margin + 0.004 + 0.003 * strands) / 0.004, 0, 1) * (scene.rest[..., 2] > -0.10)
     cover = np.maximum(blur(scene.mask("hair").astype(float), 1.2), fringe * scene.mask("skin", "scalp") * 0.9)
@@ -129,17 +129,17 @@ def paint_head(
 def paint_eyes(picture: np.ndarray, tone: np.ndarray, eyes: list[Eye], palette: Palette, lash: float) -> np.ndarray:
     """Eyeballs with iris, pupil, lid shadow, lashes and catch lights. ``lash``: lid line over the opening."""
     rows, columns = np.mgrid[: tone.shape[0], : tone.shape[1]] + 0.5
-    dark = hex_colour(palette.dark)
+    dark = hex_color(palette.dark)
     for eye in eyes:
         top = _edge_height(eye.upper, columns[0])
         below = np.clip((rows - top) / eye.height_px, 0, 2)
         lid_shadow = 0.62 + 0.38 * np.clip(below / 0.38, 0, 1)
         ball = np.clip(0.30 + 0.75 * tone, 0, 1) * lid_shadow
-        paint = colour_by_tone(ball, palette.sclera)
+        paint = color_by_tone(ball, palette.sclera)
         dx, dy = (columns - eye.iris[0]) / eye.radius_px, (rows - eye.iris[1]) / eye.radius_px
         radius, edge = np.hypot(dx, dy), 1.3 / eye.radius_px
         glow = np.clip(0.45 + 0.55 * (dx * 0.45 + dy * 0.75), 0, 1)[..., None]
-        iris = hex_colour(palette.iris[0]) * (1 - glow) + hex_colour(palette.iris[1]) * glow
+        iris = hex_color(palette.iris[0]) * (1 - glow) + hex_color(palette.iris[1]) * glow
         ring = 0.5 + 0.5 * np.clip((1.0 - radius) / 0.22, 0, 1) ** 0.7
         iris = iris * (ring * (0.45 + 0.55 * lid_shadow))[..., None]
         paint = lay_over(paint, np.clip((1 - radius) / edge + 0.5, 0, 1), iris)
@@ -164,7 +164,7 @@ def _edge_height(edge: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 def paint_lines(picture: np.ndarray, scene: Scene, palette: Palette, brow_width: float, seed: int) -> np.ndarray:
     """Brows, nostrils and the line between the lips, in the palette's dark. ``brow_width``: of one hair, pixels."""
-    dark = hex_colour(palette.dark)
+    dark = hex_color(palette.dark)
     brows = np.zeros(picture.shape[:2])
     for hair in brow_hairs(scene, 90, 0.24, seed):
         draw_taper(brows, hair, taper(len(hair), 0.7, 1.0, 0.1, 0.3) * brow_width)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 Warp = Callable[[np.ndarray], np.ndarray]
-"""Points ``[n, 3]`` in metres, head space, to points ``[n, 3]``."""
+"""Points ``[n, 3]`` in meters, head space, to points ``[n, 3]``."""
 
 
 def stretch_heights(heights: list[float], moved: list[float]) -> Warp:
@@ -35,24 +35,24 @@ def scale_widths(heights: list[float], widths: list[float], depths: list[float] 
     return warp
 
 
-def swell(centre: tuple[float, float, float], radius: float, factors: tuple[float, float, float]) -> Warp:
-    """Enlarge (or shrink) the neighbourhood of a point, per axis, fading as a Gaussian of ``radius`` metres.
+def swell(center: tuple[float, float, float], radius: float, factors: tuple[float, float, float]) -> Warp:
+    """Enlarge (or shrink) the neighborhood of a point, per axis, fading as a Gaussian of ``radius`` meters.
 
     One-to-one for factors below 3.2, where the slope of r * (1 + (f - 1) exp(-r² / R²)) reaches zero.
     """
-    return lambda points: points + (points - centre) * (np.array(factors) - 1) * _fade(points, centre, radius)
+    return lambda points: points + (points - center) * (np.array(factors) - 1) * _fade(points, center, radius)
 
 
-def push(centre: tuple[float, float, float], radius: float, offset: tuple[float, float, float]) -> Warp:
-    """Shift the neighbourhood of a point by ``offset`` metres, which has to be shorter than ``radius``."""
-    return lambda points: points + np.array(offset) * _fade(points, centre, radius)
+def push(center: tuple[float, float, float], radius: float, offset: tuple[float, float, float]) -> Warp:
+    """Shift the neighborhood of a point by ``offset`` meters, which has to be shorter than ``radius``."""
+    return lambda points: points + np.array(offset) * _fade(points, center, radius)
 
 
 def on_both_sides(
-    warp: Callable[..., Warp], centre: tuple[float, float, float], radius: float, change: tuple[float, float, float]
+    warp: Callable[..., Warp], center: tuple[float, float, float], radius: float, change: tuple[float, float, float]
 ) -> Warp:
-    """The same warp about ``centre`` and about its mirror image."""
-    x, y, z = centre
+    """The same warp about ``center`` and about its mirror image."""
+    x, y, z = center
     mirrored = (-change[0], *change[1:]) if warp is push else change
     left, right = warp((x, y, z), radius, change), warp((-x, y, z), radius, mirrored)
     return lambda points: left(points) + right(points) - points
@@ -69,5 +69,5 @@ def in_turn(warps: list[Warp]) -> Warp:
     return warp
 
 
-def _fade(points: np.ndarray, centre: tuple[float, float, float], radius: float) -> np.ndarray:
-    return np.exp(-((points - centre) ** 2).sum(axis=1, keepdims=True) / radius**2)
+def _fade(points: np.ndarray, center: tuple[float, float, float], radius: float) -> np.ndarray:
+    return np.exp(-((points - center) ** 2).sum(axis=1, keepdims=True) / radius**2)

@@ -61,7 +61,7 @@ def sample_population(source: Source, mirror: np.ndarray) -> np.ndarray:
     return heads
 
 
-def symmetrise_actions(deltas: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+def symmetrize_actions(deltas: np.ndarray, mirror: np.ndarray) -> np.ndarray:
     """[52, n, 3]: mean with the mirrored counterpart (the source's smile and funnel differ by 1-2 mm between sides)."""
     names = list(EXPRESSION_NAMES)
     swap = {"Left": "Right", "Right": "Left"}
@@ -119,7 +119,7 @@ def main() -> None:
     print(f"{COMPONENTS} components explain {100 * explained:.2f} % of the variance")
     first = source.labels.index("facial_action:" + EXPRESSION_NAMES[0])
     assert [label.split(":")[1] for label in source.labels[first : first + 52]] == list(EXPRESSION_NAMES)
-    expressions = symmetrise_actions(source.deltas[first : first + 52], mirror)
+    expressions = symmetrize_actions(source.deltas[first : first + 52], mirror)
     tensors = {
         "mean": torch.tensor(mean, dtype=torch.float32), "identity_basis": torch.tensor(basis).half(),
         "expression_deltas": torch.tensor(expressions).half(), "mirror": torch.tensor(mirror, dtype=torch.int32),

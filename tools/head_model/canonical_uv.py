@@ -1,6 +1,6 @@
 """Canonical UV: one mirror-symmetric skin island cut down the back, face enlarged; small islands for what lies inside.
 
-The skin island minimises the symmetric Dirichlet energy (Smith and Schaefer 2015) from a Tutte start. Both keep every
+The skin island minimizes the symmetric Dirichlet energy (Smith and Schaefer 2015) from a Tutte start. Both keep every
 triangle's orientation, and solving one half against the straight midline makes the map exactly mirror-symmetric.
 Islands for eye sockets, mouth cavity, eyeballs, teeth and tongue are the base mesh's own, packed below the skin.
 """
@@ -14,7 +14,7 @@ from scipy.sparse.linalg import splu
 
 from source import PARTS, Source
 
-OPENING = 0.006  # metres, half height of mouth and eye openings in the map
+OPENING = 0.006  # meters, half height of mouth and eye openings in the map
 CUT_START = 0.93  # the seam climbs the back of the head to this share of its height
 
 
@@ -61,7 +61,7 @@ def close_mouth(loop: np.ndarray, on_axis: np.ndarray, virtual: int) -> tuple[np
 def tutte_half(vertices: np.ndarray, faces: np.ndarray, on_axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Start map of the x >= 0 half: midline on u = 0, the rest of the outer boundary on a half circle.
 
-    Returns UVs [n + holes, 2] and the fans that fill mouth and eye openings; their centres are the last vertices.
+    Returns UVs [n + holes, 2] and the fans that fill mouth and eye openings; their centers are the last vertices.
     """
     count = len(vertices)
     loops = sorted(boundary_loop(faces), key=len)
@@ -128,7 +128,7 @@ def dirichlet_energy(uv: np.ndarray, faces: np.ndarray, inverse: np.ndarray, are
     return energy, gradient
 
 
-def minimise_distortion(
+def minimize_distortion(
     uv: np.ndarray, faces: np.ndarray, inverse: np.ndarray, area: np.ndarray, on_axis: np.ndarray, steps: int = 4000
 ) -> np.ndarray:
     """L-BFGS with a Laplacian initial metric and a backtracking line search that never admits a flip."""
@@ -191,15 +191,15 @@ def split_seam(source: Source, vertices: np.ndarray, skin: np.ndarray) -> tuple[
     return local.reshape(half.shape), ids, midline & ~behind
 
 
-def wanted_density(centres: np.ndarray, face_box: dict[str, float]) -> np.ndarray:
+def wanted_density(centers: np.ndarray, face_box: dict[str, float]) -> np.ndarray:
     """Linear texel density relative to the face (1): ears 0.75, neck and scalp falling to 0.36, features a bit more."""
-    above = np.clip((centres[:, 1] - face_box["hairline"]) / 0.04, 0, 1)
-    below = np.clip((face_box["chin"] - centres[:, 1]) / 0.03, 0, 1)
-    back = np.clip((face_box["ear_front"] - centres[:, 2]) / 0.03, 0, 1)
+    above = np.clip((centers[:, 1] - face_box["hairline"]) / 0.04, 0, 1)
+    below = np.clip((face_box["chin"] - centers[:, 1]) / 0.03, 0, 1)
+    back = np.clip((face_box["ear_front"] - centers[:, 2]) / 0.03, 0, 1)
     away = np.maximum.reduce([above, below, back])
     density = 1 - 0.64 * (3 * away**2 - 2 * away**3)
-    features = np.exp(-((np.abs(centres[:, 0]) / 0.05) ** 2) - ((centres[:, 1] - face_box["nose"]) / 0.055) ** 2)
-    return density * (1 + 0.6 * features * (centres[:, 2] > face_box["ear_front"] + 0.03))
+    features = np.exp(-((np.abs(centers[:, 0]) / 0.05) ** 2) - ((centers[:, 1] - face_box["nose"]) / 0.055) ** 2)
+    return density * (1 + 0.6 * features * (centers[:, 2] > face_box["ear_front"] + 0.03))
 
 
 def place_island(uv: np.ndarray, ids: np.ndarray, box: tuple[float, float, float, float]) -> None:
@@ -252,8 +252,8 @@ def unwrap_skin(source: Source, vertices: np.ndarray, face_box: dict[str, float]
     if np.linalg.det(start[half][:, 1:] - start[half][:, :1]).min() < 0:
         start[:, 0] *= -1  # the loop ran the other way round
     fan_inverse, fan_area = opening_frames(vertices[ids], fans)
-    axis = np.append(on_axis, np.arange(len(start) - len(ids)) == 0)  # the mouth's centre stays on the axis
-    uv = minimise_distortion(start, np.concatenate([half, fans]), np.concatenate([inverse, fan_inverse]),
+    axis = np.append(on_axis, np.arange(len(start) - len(ids)) == 0)  # the mouth's center stays on the axis
+    uv = minimize_distortion(start, np.concatenate([half, fans]), np.concatenate([inverse, fan_inverse]),
                              np.concatenate([area, fan_area]), axis)[: len(ids)]  # fmt: skip
     uv[:, 1] *= -1  # v down
     mirrored_ids = np.where(on_axis, np.arange(len(ids)), np.arange(len(ids)) + len(ids))

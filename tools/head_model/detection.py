@@ -50,18 +50,18 @@ def paint_parts(
     face_ids: np.ndarray,
     points: np.ndarray,
 ) -> np.ndarray:
-    """Colour of each hit: skin, dark mouth, white eyeballs with iris and pupil."""
-    colours = np.tile(np.array(tone), (len(face_ids), 1))
+    """Color of each hit: skin, dark mouth, white eyeballs with iris and pupil."""
+    colors = np.tile(np.array(tone), (len(face_ids), 1))
     part = parts[face_ids]
-    colours[np.isin(part, [PARTS.index(p) for p in ("mouth_cavity", "tongue")])] = (0.45, 0.2, 0.2)
+    colors[np.isin(part, [PARTS.index(p) for p in ("mouth_cavity", "tongue")])] = (0.45, 0.2, 0.2)
     for name in ("eyeball_left", "eyeball_right"):
         ball = vertices[np.unique(faces[parts == PARTS.index(name)])]
         away_mm = 1000 * np.linalg.norm((points - ball.mean(0))[:, :2], axis=1)
         here = part == PARTS.index(name)
-        colours[here] = (0.93, 0.93, 0.92)
-        colours[here & (away_mm < IRIS_MM)] = (0.32, 0.22, 0.14)
-        colours[here & (away_mm < PUPIL_MM)] = (0.05, 0.05, 0.05)
-    return colours
+        colors[here] = (0.93, 0.93, 0.92)
+        colors[here & (away_mm < IRIS_MM)] = (0.32, 0.22, 0.14)
+        colors[here & (away_mm < PUPIL_MM)] = (0.05, 0.05, 0.05)
+    return colors
 
 
 def draw_head(
@@ -97,7 +97,7 @@ def detect_mean_face(vertices: np.ndarray, faces: np.ndarray, parts: np.ndarray,
     for light in LIGHTS:
         for tone in SKIN_TONES:
             points, pose = detect(draw_head(vertices, faces, parts, camera, light, tone), detector)
-            found.append((points - np.array(camera.centre_px)) / camera.scale_px * [1, -1])
+            found.append((points - np.array(camera.center_px)) / camera.scale_px * [1, -1])
             pitches.append(np.degrees(np.arctan2(-pose[1, 2], pose[2, 2])))
     mean = np.mean(found, axis=0)
     # The detector's own left-right pairing, read off the symmetric mean face.

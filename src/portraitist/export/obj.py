@@ -14,7 +14,7 @@ from portraitist.types import Head
 def write_obj(path: str | Path, head: Head, texture_name: str | None = None) -> None:
     """Write ``path`` (``head.obj``), its material (``head.mtl``) and its texture (``head.png``) side by side.
 
-    Vertices carry the expression, are in metres (+Y up, face towards +Z) and keep the head model's order. Texture
+    Vertices carry the expression, are in meters (+Y up, face towards +Z) and keep the head model's order. Texture
     coordinates are given per corner with v up, as OBJ has it. The files name each other relatively: the folder can be
     moved. ``texture_name``: file name of the texture if it is not to be called after ``path``. Raises OutputError when
     a file cannot be written.
@@ -30,7 +30,7 @@ def write_obj(path: str | Path, head: Head, texture_name: str | None = None) -> 
 
 
 def _material_text(texture_name: str) -> str:
-    """Illumination model 0 is plain colour: the painting already holds its light."""
+    """Illumination model 0 is plain color: the painting already holds its light."""
     return f"newmtl painting\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 0\nmap_Kd {texture_name}\n"
 
 

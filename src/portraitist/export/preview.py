@@ -1,4 +1,4 @@
-"""Pictures for people: the labelled preview sheet and landmark overlays."""
+"""Pictures for people: the labeled preview sheet and landmark overlays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Panel(NamedTuple):
 
 
 def draw_sheet(rows: list[list[Panel]], width_px: int = 1572) -> Image:
-    """Arrange labelled panels on white: every row as wide as the sheet, panels square, pictures fitted whole."""
+    """Arrange labeled panels on white: every row as wide as the sheet, panels square, pictures fitted whole."""
     sides = [(width_px - GAP_PX * (len(row) + 1)) // len(row) for row in rows]
     height = GAP_PX + sum(side + LABEL_PX for side in sides)
     sheet = PillowImage.new("RGB", (width_px, height), "white")

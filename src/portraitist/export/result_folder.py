@@ -19,12 +19,12 @@ import torch
 from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.export.glb import write_glb
-from portraitist.io.head_file import save_head
-from portraitist.io.images import save_image
 from portraitist.export.obj import write_obj
-from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet
 from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
+from portraitist.io.head_file import save_head
+from portraitist.io.images import save_image
+from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
 from portraitist.rendering.rasterizer import NAMED_VIEWS, render_view, view_camera
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
@@ -47,7 +47,7 @@ def write_result(
     """Write everything a user gets into folder ``out``; return what ``run.json`` says.
 
     ``head.glb``, ``head.obj`` + ``.mtl`` + ``.png``, ``head.safetensors`` (for ``load_head``), ``preview.png``,
-    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_all`` also ``content/`` (the unstylised head)
+    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_all`` also ``content/`` (the unstylized head)
     and ``intermediates/``; with ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to ``progress``. The
     folder appears when it is complete; until then, and after any failure, what was at ``out`` before is untouched.
 
@@ -76,15 +76,15 @@ def write_result(
 
 
 def draw_preview(result: Result, views: Mapping[str, Image], content_front: Image) -> Image:
-    """One sheet: photo, artwork, unstylised head, texture; below them the stylised head at -30, 0 and +30 degrees."""
+    """One sheet: photo, artwork, unstylized head, texture; below them the stylized head at -30, 0 and +30 degrees."""
     inputs = [
         Panel("photo", result.photo),
         Panel("artwork", result.art),
-        Panel("unstylised head", content_front),
-        Panel("stylised texture", result.stylized.texture),
+        Panel("unstylized head", content_front),
+        Panel("stylized texture", result.stylized.texture),
     ]
     turned = [("left", "-30°"), ("front", "0°"), ("right", "+30°")]
-    return draw_sheet([inputs, [Panel(f"stylised head, {label}", views[name]) for name, label in turned]])
+    return draw_sheet([inputs, [Panel(f"stylized head, {label}", views[name]) for name, label in turned]])
 
 
 def render_named_views(head: Head) -> dict[str, Image]:

@@ -20,7 +20,7 @@ MILLISECONDS_PER_FRAME = 40
 """Four seconds a turn, 3.6 degrees a frame; a whole number of milliseconds, since WebP has no fractions."""
 
 BT709 = 1
-"""Code of the colours of HD video (matrix, primaries, transfer); untagged, players would guess between two."""
+"""Code of the colors of HD video (matrix, primaries, transfer); untagged, players would guess between two."""
 
 
 def write_turntable(path: str | Path, head: Head, progress: ProgressCallback | None = None) -> None:
@@ -58,7 +58,7 @@ def render_turn(head: Head, progress: ProgressCallback | None = None) -> list[np
 
 
 def encode_mp4(path: Path, frames: list[np.ndarray]) -> None:
-    """H.264 with 4:2:0 colour, which every browser plays, and the index in front, so that it starts at once."""
+    """H.264 with 4:2:0 color, which every browser plays, and the index in front, so that it starts at once."""
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # One thread: the encoder decides differently with another number of them, and records it in the file.
         options = {"crf": "16", "preset": "medium", "threads": "1"}

@@ -1,7 +1,7 @@
 """Expressions carried from the sitter's head to the exaggerated one.
 
 The paper adds the sitter's displacements, scaled and turned by the local deformation (Sec. 7.1). Vertex by vertex that
-tears lips and lids apart as soon as neighbours are stretched differently. Here the *differences* along edges are scaled
+tears lips and lids apart as soon as neighbors are stretched differently. Here the *differences* along edges are scaled
 and turned, and the displacement that has them is solved for, as in deformation transfer (Sumner and Popovic 2004),
 screened by the paper's displacements. Lids and lips are tied where they meet (the virtual triangles of contact-aware
 transfer), so that what closes on the sitter closes on any shape.
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import (
-    DECIMETRE,
+    DECIMETER,
     SKIN_PARTS,
     cotangent_laplacian,
     difference_matrix,
@@ -29,15 +29,15 @@ from portraitist.reconstruction.head_surface import (
 )
 from portraitist.types import EXPRESSION_NAMES
 
-FRAME_REACH = 0.12  # decimetres over which the local deformation is averaged: finer detail is no frame to move in
-SCREEN_REACH = 0.3  # decimetres beyond which a displacement follows its own frame rather than its neighbours
+FRAME_REACH = 0.12  # decimeters over which the local deformation is averaged: finer detail is no frame to move in
+SCREEN_REACH = 0.3  # decimeters beyond which a displacement follows its own frame rather than its neighbors
 LEAST_SCALE, LARGEST_SCALE = 0.4, 2.5  # of a displacement, however far the shape is stretched
 CONTACT_WEIGHT = 30.0  # against edges of weight about one
-LID_TRAVEL = 0.02  # decimetres: what a blink moves further is upper lid
-JAW_TRAVEL = 0.06  # decimetres: what an opening jaw moves further is lower lip
+LID_TRAVEL = 0.02  # decimeters: what a blink moves further is upper lid
+JAW_TRAVEL = 0.06  # decimeters: what an opening jaw moves further is lower lip
 LID_OVERLAP = 0.15  # of the way that lids come together
 LID_MISFIT = 0.1  # of the opening: from here on the whole overlap is used
-MEETING_DISTANCE = 0.05  # decimetres between closed lids or lips
+MEETING_DISTANCE = 0.05  # decimeters between closed lids or lips
 
 
 @functools.lru_cache(maxsize=2)
@@ -48,7 +48,7 @@ def find_lid_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
         blink = _move_of(model, f"eyeBlink{side.capitalize()}")
         rim = _rim_of(model, f"eye_socket_{side}")
         falls = -blink[rim, 1] > LID_TRAVEL
-        pairs.append(_pair_nearest(model.mean.double().numpy() / DECIMETRE + blink, rim[falls], rim[~falls]))
+        pairs.append(_pair_nearest(model.mean.double().numpy() / DECIMETER + blink, rim[falls], rim[~falls]))
     return np.concatenate(pairs)
 
 
@@ -57,11 +57,11 @@ def find_lip_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
     """Vertices of upper and lower lip that meet in the neutral face."""
     rim = _rim_of(model, "mouth_cavity")
     falls = -_move_of(model, "jawOpen")[rim, 1] > JAW_TRAVEL
-    return _pair_nearest(model.mean.double().numpy() / DECIMETRE, rim[~falls], rim[falls])
+    return _pair_nearest(model.mean.double().numpy() / DECIMETER, rim[~falls], rim[falls])
 
 
 def _move_of(model: HeadModel, action: str) -> np.ndarray:
-    return model.expression_deltas[EXPRESSION_NAMES.index(action)].double().numpy() / DECIMETRE
+    return model.expression_deltas[EXPRESSION_NAMES.index(action)].double().numpy() / DECIMETER
 
 
 def _rim_of(model: HeadModel, part: str) -> np.ndarray:
@@ -79,14 +79,14 @@ def _pair_nearest(closed: np.ndarray, above: np.ndarray, below: np.ndarray) -> n
 def carry_expressions(
     before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
 ) -> Float[Tensor, "52 n 3"]:
-    """Displacements on the neutral head ``after`` that correspond to ``deltas`` on the neutral head ``before``, metres.
+    """Displacements on the neutral head ``after`` that correspond to ``deltas`` on the neutral head ``before``, meters.
 
     A similarity between the two heads carries the displacements exactly, scaled and turned.
     """
     ids, faces = np.unique(model.faces[model.face_mask(*SKIN_PARTS)].numpy(), return_inverse=True)
     faces = faces.reshape(-1, 3)
-    rest, shape = (vertices.double().numpy() / DECIMETRE for vertices in (before, after))
-    moves = deltas.double().numpy() / DECIMETRE
+    rest, shape = (vertices.double().numpy() / DECIMETER for vertices in (before, after))
+    moves = deltas.double().numpy() / DECIMETER
     frames = local_frames(rest[ids], shape[ids], faces)
     carried = np.zeros_like(moves)
     local = np.full(len(before), -1)
@@ -94,7 +94,7 @@ def carry_expressions(
     contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
     carried[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
     _carry_followers(rest, shape, moves, carried, model)
-    return torch.from_numpy(carried * DECIMETRE).to(deltas)
+    return torch.from_numpy(carried * DECIMETER).to(deltas)
 
 
 def local_frames(

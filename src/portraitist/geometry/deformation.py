@@ -1,6 +1,6 @@
 """Landmark-guided Laplacian deformation (paper Sec. 4.2, Eq. 8-10) in closed form.
 
-The paper minimises unsquared norms with Adam for 2 s; squared, the same two terms are one sparse symmetric system, and
+The paper minimizes unsquared norms with Adam for 2 s; squared, the same two terms are one sparse symmetric system, and
 since topology and handles never change, its solution is one constant matrix: handle displacements in, vertices out.
 The paper's uniform graph Laplacian depends on how finely the mesh is cut around lids and lips; ours is the cotangent
 bi-Laplacian (``surface.py``). Its weight is chosen by the handle residual wanted: the paper's alpha = 10^7 belongs to
@@ -23,7 +23,7 @@ from torch import Tensor
 from portraitist.geometry.blendshape_transfer import carry_expressions, find_lip_contacts
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import (
-    DECIMETRE,
+    DECIMETER,
     SURFACE_PARTS,
     Surface,
     build_surface,
@@ -37,7 +37,7 @@ JAW_ACTIONS = ("jawOpen", "jawForward", "jawLeft", "jawRight")
 TEETH_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 LID_ACTIONS = ("eyeBlink", "eyeLookDown", "eyeSquint")
 CLEARING_ROUNDS = 12
-PUSH_REACH = 0.03  # decimetres
+PUSH_REACH = 0.03  # decimeters
 BALL_CLEARANCE = 1.25  # skin stays outside the eyeball's radius times this
 
 
@@ -50,7 +50,7 @@ class Deformer:
     response: Float[np.ndarray, "m 68"]
 
     def displace(self, vertices: Float[Tensor, "n 3"], moved: Float[Tensor, "68 3"]) -> Float[Tensor, "n 3"]:
-        """Displacement of all vertices (metres) for landmark displacements on the given head, linear in ``moved``."""
+        """Displacement of all vertices (meters) for landmark displacements on the given head, linear in ``moved``."""
         displacement = np.zeros((len(vertices), 3))
         displacement[self.surface.vertex_ids] = self.response @ moved.double().numpy()
         complete = self.surface.carry_followers(vertices.double().numpy(), displacement)
@@ -65,7 +65,7 @@ def build_deformer(model: HeadModel, stiffness: float) -> Deformer:
 
 
 def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer: Deformer) -> Head:
-    """The content head moved so that its landmarks reach ``targets`` (head space, metres), expressions carried over.
+    """The content head moved so that its landmarks reach ``targets`` (head space, meters), expressions carried over.
 
     A head whose landmarks are already there is returned unchanged, bit for bit.
     """
@@ -94,7 +94,7 @@ def _clear_eyeballs(
 ) -> Float[Tensor, "n 3"]:
     """Push skin that ended up inside an eyeball out along its radius, unless it was as deep before.
 
-    What is around gives way too: pushed alone, skin would fold over its neighbours.
+    What is around gives way too: pushed alone, skin would fold over its neighbors.
     """
     shape = shape.clone()
     spread = _factor_spreading(model)
@@ -133,7 +133,7 @@ def _clear_moving_lids(
 def _factor_spreading(model: HeadModel) -> Callable[[np.ndarray], np.ndarray]:
     """Averages a field on the connected surface over ``PUSH_REACH``."""
     ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
-    laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETRE, faces.reshape(-1, 3))
+    laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETER, faces.reshape(-1, 3))
     factor = splu((sp.diags(areas) + PUSH_REACH**2 * laplacian).tocsc())
     return lambda field: factor.solve(areas[:, None] * field)
 
@@ -141,9 +141,9 @@ def _factor_spreading(model: HeadModel) -> Callable[[np.ndarray], np.ndarray]:
 def _arms_and_radius(
     vertices: Float[Tensor, "n 3"], ball: Int[Tensor, "b"], ids: Int[Tensor, "v"]
 ) -> tuple[Float[Tensor, "v 3"], Float[Tensor, ""]]:
-    """From the ball's centre to each of the vertices, and the ball's radius."""
-    centre = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
-    return vertices[ids] - centre, (vertices[ball] - centre).norm(dim=1).mean()
+    """From the ball's center to each of the vertices, and the ball's radius."""
+    center = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
+    return vertices[ids] - center, (vertices[ball] - center).norm(dim=1).mean()
 
 
 def _keep_teeth_inside(
@@ -155,10 +155,10 @@ def _keep_teeth_inside(
     skins = [(neutral + move)[model.faces[model.face_mask("outer_skin")]].numpy() for move in moves]
     for piece in follow_gums(model):
         ids, gums = torch.from_numpy(piece.vertex_ids), torch.from_numpy(piece.anchor_ids)
-        centre, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
-        arms, beyond_gums = neutral[ids] - centre, deltas[:, ids] - with_gums
+        center, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
+        arms, beyond_gums = neutral[ids] - center, deltas[:, ids] - with_gums
         for size in TEETH_SIZES:
-            neutral[ids], deltas[:, ids] = centre + size * arms, with_gums + size * beyond_gums
+            neutral[ids], deltas[:, ids] = center + size * arms, with_gums + size * beyond_gums
             posed = [(neutral + move)[ids].numpy() for move in moves]  # sees what was just written
             if all(_have_cheeks_beside(points, skin) for points, skin in zip(posed, skins, strict=True)):
                 break

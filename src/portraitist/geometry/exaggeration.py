@@ -15,7 +15,7 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import cotangent_laplacian
 
 POWER = 0.5
-REACH = 0.012  # metres around a landmark over which curvature is averaged
+REACH = 0.012  # meters around a landmark over which curvature is averaged
 RANGE = (0.5, 2.0)
 
 

@@ -1,6 +1,6 @@
 """Extrapolation that does not fold: frontal landmarks keep the order of their triangles.
 
-At strengths above the artwork's own, points run past their neighbours (an eye over its brow, a lip over the nose), and
+At strengths above the artwork's own, points run past their neighbors (an eye over its brow, a lip over the nose), and
 the skin between them turns over. Where a triangle would shrink too far, its corners move together instead.
 """
 

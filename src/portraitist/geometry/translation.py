@@ -17,13 +17,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.assets import asset_path
-from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.depth import predict_depth, scale_depth
-from portraitist.geometry.translation_network import TrainedTranslator, load_translator
-from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation, outer_eye_distance
+from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.foldover import hold_back_folds
-from portraitist.reconstruction.head_model import HeadModel
+from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation, outer_eye_distance
+from portraitist.geometry.translation_network import TrainedTranslator, load_translator
 from portraitist.reconstruction.contour_landmarks import find_seen_points
+from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, InputError, Landmarks
 
 TRANSLATORS = ("network", "direct")
@@ -141,7 +141,7 @@ def mean_face(model: HeadModel) -> Float[Tensor, "68 2"]:
 
 
 def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> Float[Tensor, "68 3"]:
-    """The picture's 68 landmarks on its own head without pose and expression, in head space (metres).
+    """The picture's 68 landmarks on its own head without pose and expression, in head space (meters).
 
     Depth comes from the fitted head; what fitting missed in the picture's plane is put back, so a drawing no head model
     can reach keeps its own proportions. Points set by hand show the outline of a turned jaw: what they miss is measured
@@ -176,7 +176,7 @@ def translate_landmarks(
     config: GeometryConfig | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "68 3"]:
-    """Target landmarks on the sitter's head with its expression, head space (metres); l_z in the paper.
+    """Target landmarks on the sitter's head with its expression, head space (meters); l_z in the paper.
 
     At strength 0 without exaggeration they are the sitter's own, exactly. ``generator`` draws a random style.
     """

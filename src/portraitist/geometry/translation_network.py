@@ -37,7 +37,7 @@ LEAK = 0.2
 @dataclass(frozen=True)
 class NetworkSize:
     """``coefficients``: of the shape space. ``content``, ``style``: lengths of the codes. ``width``: of hidden layers.
-    ``residual``: hidden layers in normalised residual pairs; False for plain layers as the paper has them."""
+    ``residual``: hidden layers in normalized residual pairs; False for plain layers as the paper has them."""
 
     coefficients: int = 32
     content: int = 32

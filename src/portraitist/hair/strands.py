@@ -10,23 +10,23 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from portraitist.mesh.membrane import Membrane
 from portraitist.mesh.normals import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.mesh.membrane import Membrane
-from portraitist.unwrapping.observation import DARKEST, TexelColours, luminance, smoothstep
 from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.unwrapping.observation import DARKEST, TexelColors, luminance, smoothstep
 
 CROWN = np.array([0.0, 0.85, -0.53])  # direction from the middle of the head to its whorl
-SWIRL, SWIRL_REACH = 1.3, 0.06  # radians by which strands turn around the whorl at its middle; metres
-JOINED_WIDTH = 0.0015  # metres
-STEPS = (0.0007, 0.0021, 0.0063, 0.0126)  # metres: passes of three points each draw strands out to 43 mm
+SWIRL, SWIRL_REACH = 1.3, 0.06  # radians by which strands turn around the whorl at its middle; meters
+JOINED_WIDTH = 0.0015  # meters
+STEPS = (0.0007, 0.0021, 0.0063, 0.0126)  # meters: passes of three points each draw strands out to 43 mm
 MIX = (1.0, 0.7)  # of fine and coarse strands
-DATA_STRENGTH, RETURN_REACH = 30.0, 0.05  # of seen directions; metres from them at which they count as much as the comb
+DATA_STRENGTH, RETURN_REACH = 30.0, 0.05  # of seen directions; meters from them at which they count as much as the comb
 SLOPE_RADIUS, FLOW_RADIUS = 2.0, 4.0  # texels of 1024: the layout stretches each triangle differently
 
 
 def draw_strands(
-    seen: TexelColours, hair_weights: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel, membrane: Membrane
+    seen: TexelColors, hair_weights: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel, membrane: Membrane
 ) -> Float[np.ndarray, "k"]:
     """Unit-variance noise as hair has it. ``hair_weights``: 0..1, how surely a texel shows the photo's hair."""
     directions = orient_hair(seen, hair_weights, atlas, model, membrane)
@@ -39,7 +39,7 @@ def draw_strands(
 
 
 def orient_hair(
-    seen: TexelColours, hair_weights: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel, membrane: Membrane
+    seen: TexelColors, hair_weights: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel, membrane: Membrane
 ) -> Float[np.ndarray, "n 3"]:
     """Unit direction of the hair at each vertex, rather down than up the head; its sign means nothing."""
     normals, combed = comb_around_whorl(model)
@@ -71,8 +71,8 @@ def comb_around_whorl(model: HeadModel) -> tuple[Float[np.ndarray, "n 3"], Float
     """Vertex normals, and unit tangents that leave the crown in a spiral and run down the head."""
     vertices = model.mean.double().numpy()
     normals = vertex_normals(vertices, model.faces.numpy()).astype(np.float64)
-    centre = vertices[model.vertex_ids("scalp").numpy()].mean(0) * np.array([0, 1, 1])
-    arms = vertices - centre
+    center = vertices[model.vertex_ids("scalp").numpy()].mean(0) * np.array([0, 1, 1])
+    arms = vertices - center
     pole = CROWN / np.linalg.norm(CROWN)
     outward = np.cross(normals, np.cross(arms, pole))
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
@@ -81,9 +81,9 @@ def comb_around_whorl(model: HeadModel) -> tuple[Float[np.ndarray, "n 3"], Float
     return normals, np.cos(angle) * outward + np.sin(angle) * np.cross(normals, outward)
 
 
-def measure_slopes(seen: TexelColours, atlas: TexelAtlas) -> Float[np.ndarray, "k 3"]:
+def measure_slopes(seen: TexelColors, atlas: TexelAtlas) -> Float[np.ndarray, "k 3"]:
     """Gradient of log brightness in head space at texels, 0 where its surroundings are not all seen."""
-    brightness = atlas.smooth(np.log(luminance(seen.colours) + DARKEST), SLOPE_RADIUS / 2)
+    brightness = atlas.smooth(np.log(luminance(seen.colors) + DARKEST), SLOPE_RADIUS / 2)
     picture = atlas.to_map(brightness)
     slopes = np.stack([cv2.Scharr(picture, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1))], axis=-1)
     inside = smoothstep(atlas.smooth(seen.weights, 2 * SLOPE_RADIUS), 0.8, 0.95)
@@ -105,7 +105,7 @@ def interpolate_lines(
 def draw_out(
     noise: Float[np.ndarray, "k c"], flow: Float[np.ndarray, "k 2"], atlas: TexelAtlas
 ) -> Float[np.ndarray, "k c"]:
-    """Mean of ``noise`` along ``flow`` (texels per metre): three passes of three points."""
+    """Mean of ``noise`` along ``flow`` (texels per meter): three passes of three points."""
     rows, columns = np.mgrid[: atlas.size, : atlas.size].astype(np.float32)
     picture, right, down = noise[atlas.nearest], *np.moveaxis(flow[atlas.nearest], -1, 0).astype(np.float32)
     for step in STEPS:

@@ -55,8 +55,8 @@ ADVICE = "Give a JPEG, PNG, WebP, TIFF, HEIC or AVIF picture."
 def load_image(path: str | Path) -> Image:
     """Read a picture as ``[3, h, w]`` sRGB 0..1, upright and opaque, at most MAX_SIDE pixels long.
 
-    EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparency is laid over white,
-    greyscale, palette, CMYK and 16-bit files are converted, and the first frame of an animation is taken.
+    EXIF orientation is applied, an embedded color profile is converted to sRGB, transparency is laid over white,
+    grayscale, palette, CMYK and 16-bit files are converted, and the first frame of an animation is taken.
     Raises InputError when the file is missing, not a picture, cut short, tiny or absurdly large.
     """
     with open_picture(path) as picture:
@@ -165,7 +165,7 @@ def convert_to_8bit(picture: PIL.Image.Image) -> PIL.Image.Image:
         values = np.asarray(picture)
         if picture.mode == "F":  # floats are 0..1 by convention
             values = np.nan_to_num(values * 65535.0)
-        # 16-bit greyscale has mode "I;16" or, from some decoders, "I". The table spares the memory of float copies.
+        # 16-bit grayscale has mode "I;16" or, from some decoders, "I". The table spares the memory of float copies.
         to_8bit = (np.arange(65536) / 257).round().astype(np.uint8)
         return PIL.Image.fromarray(to_8bit[np.clip(values, 0, 65535).astype(np.uint16)]).convert("RGB")
     has_alpha = picture.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in picture.info
@@ -173,7 +173,7 @@ def convert_to_8bit(picture: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def convert_to_srgb(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
-    """Convert to ``mode`` through the embedded colour profile where one can be used."""
+    """Convert to ``mode`` through the embedded color profile where one can be used."""
     profile = picture.info.get("icc_profile")
     if profile and picture.mode in {"RGB", "RGBA", "CMYK"}:
         try:
@@ -182,7 +182,7 @@ def convert_to_srgb(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
             if converted is not None:
                 return converted
         except (ImageCms.PyCMSError, OSError) as error:
-            log.warning("The colour profile of the picture cannot be used and is ignored: %s", error)
+            log.warning("The color profile of the picture cannot be used and is ignored: %s", error)
     return picture.convert(mode)
 
 

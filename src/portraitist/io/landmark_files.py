@@ -1,7 +1,7 @@
 """Landmark files: 68 iBUG points as text, ``.pts``, ``.npy`` or JSON, to and from our pixel coordinates.
 
 In memory a pixel (x, y) covers the square from (x, y) to (x+1, y+1). Text, ``.npy`` and JSON hold exactly those
-coordinates; ``.pts`` counts pixels from 1 with whole numbers at pixel centres (iBUG 300-W), so it differs by 0.5.
+coordinates; ``.pts`` counts pixels from 1 with whole numbers at pixel centers (iBUG 300-W), so it differs by 0.5.
 """
 
 from __future__ import annotations

@@ -15,14 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.io.images import image_to_uint8
-from portraitist.landmarks.views import VIEW_SIDE, Recipe, View, ViewRenderer, rotation, stretch_matrix
 from portraitist.landmarks.faces import EYE_CORNERS, Face, describe_choice, describe_doubts, take_median
 from portraitist.landmarks.mediapipe_tasks import open_task
+from portraitist.landmarks.views import VIEW_SIDE, Recipe, View, ViewRenderer, rotation, stretch_matrix
 from portraitist.types import EXPRESSION_NAMES, Image, Landmarks, NoFaceError
 
 log = logging.getLogger(__name__)
 
-# One entry per iBUG point: the dense point at its place, or the two neighbours between which it lies.
+# One entry per iBUG point: the dense point at its place, or the two neighbors between which it lies.
 IBUG_FROM_DENSE: tuple[tuple[int, ...], ...] = (
     *[(127,), (234, 93), (93, 132), (132, 58), (172,), (136, 150), (149,), (176, 148), (152,)],  # jaw, sitter's right
     *[(377, 400), (378,), (379, 365), (397,), (288, 361), (361, 323), (323, 454), (356,)],  # jaw, sitter's left
@@ -56,11 +56,11 @@ SEARCH: tuple[Recipe, ...] = (
     Recipe(),
     Recipe(zoom=0.65, stretch=1.3),
     Recipe(zoom=0.65, blur_px=3.0),
-    Recipe(blur_px=3.0, tone="grey"),
+    Recipe(blur_px=3.0, tone="gray"),
     Recipe(zoom=0.65, blur_px=5.0, tone="contrast"),
-    Recipe(zoom=0.65, blur_px=3.0, stretch=1.3, tone="grey"),
+    Recipe(zoom=0.65, blur_px=3.0, stretch=1.3, tone="gray"),
     *(Recipe(zoom=0.65, turn_deg=turn) for turn in (180.0, 90.0, -90.0, 45.0, -45.0)),
-    *(Recipe(blur_px=3.0, turn_deg=turn, tone="grey") for turn in (20.0, -20.0)),
+    *(Recipe(blur_px=3.0, turn_deg=turn, tone="gray") for turn in (20.0, -20.0)),
     *(Recipe(zoom=0.65, blur_px=5.0, stretch=1.3, turn_deg=turn) for turn in (0.0, 20.0, -20.0)),
 )
 
@@ -190,9 +190,9 @@ def find_other_faces(faces: list[Face], renderer: ViewRenderer, detector: Landma
 def tile(zoom: float) -> list[Recipe]:
     """Views of overlapping parts, so that every face up to a third of a part lies whole in one; middle first."""
     half = 0.5 / zoom
-    centres = np.linspace(half, 1 - half, 1 + int(np.ceil((zoom - 1) / 0.65)))
-    recipes = [Recipe(zoom=zoom, centre=(float(x), float(y))) for y in centres for x in centres]
-    return sorted(recipes, key=lambda recipe: np.hypot(recipe.centre[0] - 0.5, recipe.centre[1] - 0.5))
+    centers = np.linspace(half, 1 - half, 1 + int(np.ceil((zoom - 1) / 0.65)))
+    recipes = [Recipe(zoom=zoom, center=(float(x), float(y))) for y in centers for x in centers]
+    return sorted(recipes, key=lambda recipe: np.hypot(recipe.center[0] - 0.5, recipe.center[1] - 0.5))
 
 
 def is_plausible(face: Face, size: tuple[int, int]) -> bool:

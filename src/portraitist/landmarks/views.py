@@ -22,24 +22,24 @@ class Recipe:
     """How one view is made from the picture.
 
     ``zoom``: long side of the picture over the side of the view; below 1 there is a margin, above 1 a part is seen.
-    ``centre``: the point in the middle, as fractions of the picture's width and height. ``turn_deg``: counter-clockwise
+    ``center``: the point in the middle, as fractions of the picture's width and height. ``turn_deg``: counter-clockwise
     turn of the content. ``stretch``: width over height of what was square. ``blur_px``: sigma of the Gaussian, in view
-    pixels. ``tone``: "colour", "grey", or "contrast" (grey, stretched to the full range).
+    pixels. ``tone``: "color", "gray", or "contrast" (gray, stretched to the full range).
     """
 
     zoom: float = 1.0
     blur_px: float = 1.5
     stretch: float = 1.0
     turn_deg: float = 0.0
-    tone: str = "colour"
-    centre: tuple[float, float] = (0.5, 0.5)
+    tone: str = "color"
+    center: tuple[float, float] = (0.5, 0.5)
 
 
 @dataclass(frozen=True)
 class View:
     """Square ``pixels [s, s, 3]`` uint8 and the affine map ``matrix [2, 3]`` from picture to view coordinates.
 
-    Both use continuous coordinates, pixel centres at +0.5.
+    Both use continuous coordinates, pixel centers at +0.5.
     """
 
     pixels: np.ndarray
@@ -59,22 +59,22 @@ class ViewRenderer:
         while min(self.levels[-1].shape[:2]) >= 2 * MIN_LEVEL_SIDE:
             height, width = self.levels[-1].shape[:2]
             self.levels.append(cv2.resize(self.levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-        self.mean_colour = pixels.reshape(-1, 3).mean(0).tolist()
+        self.mean_color = pixels.reshape(-1, 3).mean(0).tolist()
 
-    def render(self, linear: np.ndarray, centre: np.ndarray, blur_px: float = 0.0, tone: str = "colour") -> View:
-        """The view in which picture point ``centre`` lies in the middle and ``linear [2, 2]`` maps offsets from it.
+    def render(self, linear: np.ndarray, center: np.ndarray, blur_px: float = 0.0, tone: str = "color") -> View:
+        """The view in which picture point ``center`` lies in the middle and ``linear [2, 2]`` maps offsets from it.
 
-        What lies outside of the picture gets its mean colour.
+        What lies outside of the picture gets its mean color.
         """
-        matrix = np.column_stack([linear, VIEW_SIDE / 2 - linear @ centre])
+        matrix = np.column_stack([linear, VIEW_SIDE / 2 - linear @ center])
         scale = math.sqrt(abs(np.linalg.det(linear)))
         level = min(max(0, math.floor(-math.log2(scale))), len(self.levels) - 1)
         source = self.levels[level]
-        # OpenCV puts whole numbers at pixel centres, and odd sizes make a level's scale differ in x and y.
+        # OpenCV puts whole numbers at pixel centers, and odd sizes make a level's scale differ in x and y.
         level_to_picture = np.diag([self.size[1] / source.shape[1], self.size[0] / source.shape[0]])
         level_linear = linear @ level_to_picture
         level_matrix = np.column_stack([level_linear, matrix[:, 2] + level_linear @ [0.5, 0.5] - 0.5])
-        pixels = cv2.warpAffine(source, level_matrix, (VIEW_SIDE, VIEW_SIDE), borderValue=self.mean_colour)
+        pixels = cv2.warpAffine(source, level_matrix, (VIEW_SIDE, VIEW_SIDE), borderValue=self.mean_color)
         if blur_px > 0:
             pixels = cv2.GaussianBlur(pixels, (0, 0), blur_px)
         return View(apply_tone(pixels, tone), matrix)
@@ -84,18 +84,18 @@ class ViewRenderer:
         height, width = self.size
         scale = VIEW_SIDE * recipe.zoom / max(height, width)
         linear = scale * stretch_matrix(recipe.stretch) @ rotation(-math.radians(recipe.turn_deg))
-        return self.render(linear, np.array(recipe.centre) * (width, height), recipe.blur_px, recipe.tone)
+        return self.render(linear, np.array(recipe.center) * (width, height), recipe.blur_px, recipe.tone)
 
 
 def apply_tone(pixels: np.ndarray, tone: str) -> np.ndarray:
-    """Take the colour out, and for "contrast" stretch the 1st..99th percentile to the full range."""
-    if tone == "colour":
+    """Take the color out, and for "contrast" stretch the 1st..99th percentile to the full range."""
+    if tone == "color":
         return pixels
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     if tone == "contrast":
-        low, high = np.percentile(grey, (1, 99))
-        grey = ((grey - low) * (255 / max(high - low, 1))).clip(0, 255).astype(np.uint8)
-    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+        low, high = np.percentile(gray, (1, 99))
+        gray = ((gray - low) * (255 / max(high - low, 1))).clip(0, 255).astype(np.uint8)
+    return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
 
 
 def stretch_matrix(stretch: float) -> np.ndarray:

@@ -26,8 +26,8 @@ class Membrane:
         self.edges, self.stiffness = np.stack([edges.row, edges.col], axis=1), -np.asarray(edges.data, np.float64)
 
     def solve(self, data: Float[np.ndarray, "n c"], weights: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n c"]:
-        """Minimise ``sum w |x - data|² + x' L x``."""
-        return self._minimise(self.laplacian, data, weights, 0.0)
+        """Minimize ``sum w |x - data|² + x' L x``."""
+        return self._minimize(self.laplacian, data, weights, 0.0)
 
     def solve_guided(
         self,
@@ -44,9 +44,9 @@ class Membrane:
         rows, signs = np.concatenate([first, second]), np.repeat([1.0, -1.0], len(first))
         spread = sp.csr_matrix((signs, (rows, np.tile(np.arange(len(first)), 2))), (count, len(first)))
         laplacian = spread @ sp.diags(self.stiffness * np.maximum(agreed, UNGUIDED_STIFFNESS)) @ spread.T
-        return self._minimise(laplacian, data, weights, spread @ flow)
+        return self._minimize(laplacian, data, weights, spread @ flow)
 
-    def _minimise(
+    def _minimize(
         self, laplacian: sp.spmatrix, data: np.ndarray, weights: np.ndarray, divergence: np.ndarray | float
     ) -> np.ndarray:
         own = np.maximum(weights[self.ids].astype(np.float64), 1e-7)

@@ -81,18 +81,18 @@ def _loop_matrix(
     )
     new = sp.diags(np.where(straight, 0.5, 0.375)) @ ends + sp.diags(np.where(straight, 0.0, 0.125)) @ across
 
-    # Old vertices: Loop's mean with the neighbours (Warren's weights); on borders with the two along the border.
-    neighbours = sp.csr_matrix((np.ones(edges.size), (edges.ravel(), edges[:, ::-1].ravel())), (count, count))
+    # Old vertices: Loop's mean with the neighbors (Warren's weights); on borders with the two along the border.
+    neighbors = sp.csr_matrix((np.ones(edges.size), (edges.ravel(), edges[:, ::-1].ravel())), (count, count))
     border = edges[on_border]
     along = sp.csr_matrix((np.ones(border.size), (border.ravel(), border[:, ::-1].ravel())), (count, count))
-    valence = np.asarray(neighbours.sum(1)).ravel()
+    valence = np.asarray(neighbors.sum(1)).ravel()
     beside = np.asarray(along.sum(1)).ravel()
     share = np.where(valence == 3, 3 / 16, 3 / (8 * np.maximum(valence, 1)))
     share[beside > 0] = 0
     border_share = np.where(beside == 2, 1 / 8, 0.0)  # where borders meet, the corner is kept
     share[is_hard], border_share[is_hard] = 0, 0
     kept = sp.diags(1 - share * valence - border_share * beside)
-    old = kept + sp.diags(share) @ neighbours + sp.diags(border_share) @ along
+    old = kept + sp.diags(share) @ neighbors + sp.diags(border_share) @ along
     return sp.csr_matrix(sp.vstack([old, new]))
 
 

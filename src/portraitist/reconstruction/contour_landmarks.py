@@ -19,7 +19,7 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import LandmarkEmbedding
 
 JAW_POINTS = 17  # iBUG 0..16, from the sitter's right ear over the chin to the left one
-REACH = 0.06  # metres: a section ends before it meets nose or eyes
+REACH = 0.06  # meters: a section ends before it meets nose or eyes
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,15 +15,15 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from portraitist.reconstruction.contour_landmarks import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
+from portraitist.reconstruction.gauss_newton import HeadPoints, read_angles, solve_jointly
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_surface import HandleSystem, factor_handles, spread_displacement
 from portraitist.reconstruction.landmark_noise import (
     LandmarkErrors,
     assume_independent_errors,
     load_detector_errors,
 )
-from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.contour_landmarks import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
-from portraitist.reconstruction.gauss_newton import HeadPoints, read_angles, solve_jointly
-from portraitist.reconstruction.head_surface import HandleSystem, factor_handles, spread_displacement
 from portraitist.types import (
     EXPRESSION_NAMES,
     Camera,
@@ -96,7 +96,7 @@ def _embed_skin_points(model: HeadModel) -> LandmarkEmbedding:
 def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int = 6):
     """Scaled orthographic pose of 3D points [k,3] seen at ``targets`` [k,2] px (y down), weighted least squares.
 
-    Returns rotation [3,3], scale (px per metre) and the image of the origin [2]. The affine start is orthonormalised,
+    Returns rotation [3,3], scale (px per meter) and the image of the origin [2]. The affine start is orthonormalized,
     then refined by Gauss-Newton on the rotation vector.
     """
     flipped = targets * [1, -1]
@@ -191,9 +191,9 @@ def _solve(
     targets = (flipped - middle) @ roll[:2, :2] / scale_px
     find_seen = None if sections is None else functools.partial(_find_seen, sections)
     found = solve_jointly(targets, roll.T @ rotation, head, observation.errors, config.rounds, find_seen)
-    centre = (middle + scale_px * roll[:2, :2] @ found.centre) * [1, -1]
+    center = (middle + scale_px * roll[:2, :2] @ found.center) * [1, -1]
     rotation = torch.from_numpy(roll @ found.rotation).float()
-    camera = Camera(rotation, float(scale_px * found.scale), (float(centre[0]), float(centre[1])), size)
+    camera = Camera(rotation, float(scale_px * found.scale), (float(center[0]), float(center[1])), size)
     return found.coefficients, camera
 
 

@@ -21,7 +21,7 @@ PINNING_ROUNDS = 4
 
 @dataclass(frozen=True)
 class HeadPoints:
-    """The head model at k landmarks: ``mean + coefficients @ basis`` in metres, with the Gaussian prior of the
+    """The head model at k landmarks: ``mean + coefficients @ basis`` in meters, with the Gaussian prior of the
     coefficients. The first ``identities`` of them are identity, the others expression weights, which stay in 0..1."""
 
     mean: Float[np.ndarray, "k 3"]
@@ -47,7 +47,7 @@ turns, and the unit vector in the picture along which each target says nothing (
 
 @dataclass(frozen=True)
 class JointSolution:
-    """``targets`` are ``scale * (points @ rotation[:2].T + bias) + centre + error``, ``scale`` near 1.
+    """``targets`` are ``scale * (points @ rotation[:2].T + bias) + center + error``, ``scale`` near 1.
 
     ``angles``: yaw, pitch, roll in radians, of ``rotation = roll about z @ types.rotation_from_yaw_pitch``.
     """
@@ -55,7 +55,7 @@ class JointSolution:
     coefficients: Float[np.ndarray, "c"]
     angles: Float[np.ndarray, "3"]
     scale: float
-    centre: Float[np.ndarray, "2"]
+    center: Float[np.ndarray, "2"]
 
     @property
     def rotation(self) -> Float[np.ndarray, "3 3"]:
@@ -82,14 +82,14 @@ def solve_jointly(
     rounds: int,
     find_seen: SeenPoints | None = None,
 ) -> JointSolution:
-    """Most probable pose and coefficients. ``targets``: points in metres, x right and y up; ``rotation``: to start
+    """Most probable pose and coefficients. ``targets``: points in meters, x right and y up; ``rotation``: to start
     from, both of a picture in which the head has (nearly) no roll. ``find_seen``: see there; without it the targets are
     the head's points one by one."""
     coefficients, angles, scale = head.prior.copy(), read_angles(rotation), 1.0
     seen = head if find_seen is None else head.select(find_seen(head.place(coefficients), rotation)[0])
-    centre = (targets - seen.place(coefficients) @ rotation[:2].T).mean(0)
+    center = (targets - seen.place(coefficients) @ rotation[:2].T).mean(0)
     for _ in range(rounds):
-        solution = JointSolution(coefficients, angles, scale, centre)
+        solution = JointSolution(coefficients, angles, scale, center)
         if find_seen is None:
             error, slopes = linearize(targets, solution, head, errors)
         else:
@@ -106,17 +106,17 @@ def solve_jointly(
         first = 6 + head.identities
         low[first:], high[first:] = -coefficients[head.identities :], 1 - coefficients[head.identities :]
         step = solve_within(normal, right, low, high)
-        angles, scale, centre = angles + step[:3], max(scale + step[3], 1e-3), centre + step[4:6]
+        angles, scale, center = angles + step[:3], max(scale + step[3], 1e-3), center + step[4:6]
         coefficients = coefficients + step[6:]
         if np.abs(step[:3]).max() < CONVERGED:
             break
-    return JointSolution(coefficients, angles, scale, centre)
+    return JointSolution(coefficients, angles, scale, center)
 
 
 def linearize(
     targets: Float[np.ndarray, "k 2"], solution: JointSolution, head: HeadPoints, errors: LandmarkErrors
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d p"]]:
-    """What is missing to the targets, and how the expected landmarks move with yaw, pitch, roll, scale, centre (2) and
+    """What is missing to the targets, and how the expected landmarks move with yaw, pitch, roll, scale, center (2) and
     the coefficients."""
     rotation, scale, (yaw, pitch, roll) = solution.rotation, solution.scale, solution.angles
     turned = head.place(solution.coefficients) @ rotation.T
@@ -129,7 +129,7 @@ def linearize(
     slopes[:, 3] = expected.ravel()
     slopes[:, 4:6] = np.tile(np.eye(2), (len(targets), 1))
     slopes[:, 6:] = scale * (head.basis @ rotation[:2].T).reshape(len(head.basis), -1).T
-    return (targets - scale * expected - solution.centre).ravel(), slopes
+    return (targets - scale * expected - solution.center).ravel(), slopes
 
 
 def drop_along(rows: Float[np.ndarray, "d *c"], along: Float[np.ndarray, "t 2"]) -> Float[np.ndarray, "d *c"]:

@@ -26,7 +26,7 @@ PARTS: tuple[str, ...] = (
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: loaded once, used as a cache key
 class HeadModel:
-    """``vertices = mean + identity @ identity_basis + expression @ expression_deltas``, metres, head space.
+    """``vertices = mean + identity @ identity_basis + expression @ expression_deltas``, meters, head space.
 
     ``identity_basis`` rows are one standard deviation of the sampled population each, so coefficients are N(0, 1).
     ``mirror[i]`` is the vertex that mirrors vertex i. ``landmarks478`` ends with ten iris points on the eyeballs; all

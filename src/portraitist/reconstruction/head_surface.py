@@ -24,13 +24,13 @@ from portraitist.types import LandmarkEmbedding
 
 SURFACE_PARTS = ("outer_skin", "eye_socket_left", "eye_socket_right")
 SKIN_PARTS = (*SURFACE_PARTS, "mouth_cavity")
-DECIMETRE = 0.1  # metres: lengths of order one keep the systems well conditioned
-CAVITY_NEIGHBOURS = 64
-REACH = 0.8  # decimetres: beyond this distance a displacement levels off instead of growing
-ORBIT = 1.35  # skin this near to an eyeball's centre, in radii, carries the ball: lids and what is around them
-GUM_REACH = 0.12  # decimetres between teeth and the gums that carry them
+DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
+CAVITY_NEIGHBORS = 64
+REACH = 0.8  # decimeters: beyond this distance a displacement levels off instead of growing
+ORBIT = 1.35  # skin this near to an eyeball's center, in radii, carries the ball: lids and what is around them
+GUM_REACH = 0.12  # decimeters between teeth and the gums that carry them
 TIE_WEIGHT = 1.0
-RIM_REACH = 0.05  # decimetres: how far into the socket the lids' own displacement is felt
+RIM_REACH = 0.05  # decimeters: how far into the socket the lids' own displacement is felt
 
 
 def cotangent_laplacian(vertices: np.ndarray, faces: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
@@ -69,15 +69,15 @@ class Follower:
     rim_weights: sp.csr_matrix
 
     def move(self, vertices: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-        """Displacement [m,3] of the piece: the similarity (linearised rotation) that best explains its anchors'."""
-        centre = vertices[self.anchor_ids].mean(0)
-        arms, moves = vertices[self.anchor_ids] - centre, displacement[self.anchor_ids]
+        """Displacement [m,3] of the piece: the similarity (linearized rotation) that best explains its anchors'."""
+        center = vertices[self.anchor_ids].mean(0)
+        arms, moves = vertices[self.anchor_ids] - center, displacement[self.anchor_ids]
         spread = (arms**2).sum()
         scale = (arms * moves).sum() / spread
         turn = np.linalg.solve(spread * np.eye(3) - arms.T @ arms, np.cross(arms, moves).sum(0))
 
         def similarity(ids: np.ndarray) -> np.ndarray:
-            own = vertices[ids] - centre
+            own = vertices[ids] - center
             return moves.mean(0) + scale * own + np.cross(turn, own)
 
         missed = displacement[self.rim_ids] - similarity(self.rim_ids)
@@ -107,7 +107,7 @@ class Surface:
 def build_surface(model: HeadModel) -> Surface:
     """Bi-Laplacian smoothness plus a little membrane, so that far from any handle a field becomes constant rather than
     growing linearly, and the followers with their anchors."""
-    vertices = model.mean.double().numpy() / DECIMETRE
+    vertices = model.mean.double().numpy() / DECIMETER
     solved = model.face_mask(*SURFACE_PARTS)
     ids, faces = np.unique(model.faces[solved].numpy(), return_inverse=True)
     laplacian, areas = cotangent_laplacian(vertices[ids], faces.reshape(-1, 3))
@@ -117,8 +117,8 @@ def build_surface(model: HeadModel) -> Surface:
     skin = model.vertex_ids("outer_skin").numpy()
     for side in ("left", "right"):
         ball = model.vertex_ids(f"eyeball_{side}").numpy()
-        centre, radius = sphere_around(vertices[ball])
-        orbit = skin[np.linalg.norm(vertices[skin] - centre, axis=1) < ORBIT * radius]
+        center, radius = sphere_around(vertices[ball])
+        orbit = skin[np.linalg.norm(vertices[skin] - center, axis=1) < ORBIT * radius]
         followers += [_follow(ball, orbit), _hang_socket(vertices, model, side, orbit)]
     inner, weights = _hang_cavity(vertices, ids, np.setdiff1d(model.vertex_ids("mouth_cavity").numpy(), ids))
     return Surface(ids, smoothness.tocsr(), inner, weights, tuple(followers))
@@ -127,7 +127,7 @@ def build_surface(model: HeadModel) -> Surface:
 @functools.lru_cache(maxsize=2)
 def follow_gums(model: HeadModel) -> tuple[Follower, ...]:
     """Upper teeth; lower teeth and tongue: each with the part of the mouth cavity next to the teeth."""
-    vertices, cavity = model.mean.double().numpy() / DECIMETRE, model.vertex_ids("mouth_cavity").numpy()
+    vertices, cavity = model.mean.double().numpy() / DECIMETER, model.vertex_ids("mouth_cavity").numpy()
     near = KDTree(vertices[cavity])
 
     def gums(teeth: str) -> np.ndarray:
@@ -141,9 +141,9 @@ def follow_gums(model: HeadModel) -> tuple[Follower, ...]:
 
 
 def sphere_around(vertices: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre and mean radius of an eyeball's vertices [v,3]."""
-    centre = (vertices.min(0) + vertices.max(0)) / 2
-    return centre, float(np.linalg.norm(vertices - centre, axis=1).mean())
+    """Center and mean radius of an eyeball's vertices [v,3]."""
+    center = (vertices.min(0) + vertices.max(0)) / 2
+    return center, float(np.linalg.norm(vertices - center, axis=1).mean())
 
 
 def _follow(vertex_ids: np.ndarray, anchor_ids: np.ndarray) -> Follower:
@@ -171,17 +171,17 @@ def _hang_cavity(
 
     Next to the lips it moves with the lips, deeper inside with chin, cheeks and upper lip.
     """
-    distance, near = KDTree(vertices[skin_ids]).query(vertices[cavity_ids], k=CAVITY_NEIGHBOURS)
+    distance, near = KDTree(vertices[skin_ids]).query(vertices[cavity_ids], k=CAVITY_NEIGHBORS)
     weights = 1 / (distance**4 + 1e-8)
     weights /= weights.sum(1, keepdims=True)
-    rows = np.repeat(np.arange(len(cavity_ids)), CAVITY_NEIGHBOURS)
+    rows = np.repeat(np.arange(len(cavity_ids)), CAVITY_NEIGHBORS)
     shape = (len(cavity_ids), len(skin_ids))
     return cavity_ids, sp.csr_matrix((weights.ravel(), (rows, near.ravel())), shape)
 
 
 @dataclass(frozen=True)
 class HandleSystem:
-    """Factored system for one set of handles: ``minimise |B d - t|^2_w + stiffness * d' S d`` per coordinate."""
+    """Factored system for one set of handles: ``minimize |B d - t|^2_w + stiffness * d' S d`` per coordinate."""
 
     surface: Surface
     factor: SuperLU

@@ -19,7 +19,7 @@ from portraitist.rendering.rasterizer import mark_texels
 from portraitist.types import REGIONS
 
 OCCLUSION_RAYS = 64
-PORE_GRAINS, STRAND_GRAINS = (0.0016, 0.005), (0.0008, 0.002)  # metres
+PORE_GRAINS, STRAND_GRAINS = (0.0016, 0.005), (0.0008, 0.002)  # meters
 FINEST_STRAND = 1.2  # texels: finer ones would only alias
 LATTICE_SIDE = 64
 
@@ -31,7 +31,7 @@ class TexelAtlas:
     ``texel_ids``: index into the flattened texture. ``interpolation``: barycentric weights, so that
     ``interpolation @ field`` takes vertex values to texels. ``mirror_ids``: the texel at (1 - u, v); islands are mirror
     images of each other. ``nearest``: for every texel of the texture, the nearest one inside an island.
-    ``slopes_uv``: texels per metre on the head, one matrix per face. ``openness``: share of sky each vertex sees, 0..1.
+    ``slopes_uv``: texels per meter on the head, one matrix per face. ``openness``: share of sky each vertex sees, 0..1.
     ``grains`` and ``pores``: unit-variance noise for hair (fine and coarse, still without direction) and for skin,
     functions of the place on the head, hence continuous across the seam.
     """
@@ -73,11 +73,11 @@ class TexelAtlas:
         return (smoothed / share).reshape(values.shape)
 
     def to_uv(self, directions: Float[np.ndarray, "m 3"], texels: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m 2"]:
-        """Directions on the head at the given texels, in metres, as texels of the texture."""
+        """Directions on the head at the given texels, in meters, as texels of the texture."""
         return np.einsum("kud,kd->ku", self.slopes_uv[self.face_ids[texels]], directions)
 
     def from_uv(self, gradients: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
-        """Gradients per texel of the texture as gradients per metre on the head."""
+        """Gradients per texel of the texture as gradients per meter on the head."""
         return np.einsum("kud,ku->kd", self.slopes_uv[self.face_ids], gradients)
 
     def vertex_means(
@@ -91,13 +91,13 @@ class TexelAtlas:
 
 @functools.lru_cache(maxsize=2)
 def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
-    """Locate the texels by rasterising the UV layout itself. About a second at 1024; remembered."""
+    """Locate the texels by rasterizing the UV layout itself. About a second at 1024; remembered."""
     template = model.template
     marked = mark_texels(template, texture_size).numpy()
     covered = marked >= 0
     texel_ids = np.flatnonzero(covered)
     face_ids = marked.ravel()[texel_ids]
-    # A texel centre may fall on the other side of an island's border when mirrored: then its nearest neighbour serves.
+    # A texel center may fall on the other side of an island's border when mirrored: then its nearest neighbor serves.
     _, labels = cv2.distanceTransformWithLabels(
         (~covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -167,11 +167,11 @@ def measure_openness(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, 
 def locate_texels(
     corner_uvs: Float[np.ndarray, "k 3 2"], texel_ids: Int[np.ndarray, "k"], size: int
 ) -> Float[np.ndarray, "k 3"]:
-    """Barycentric weights of texel centres in their triangles."""
+    """Barycentric weights of texel centers in their triangles."""
     rows, columns = np.divmod(texel_ids, size)
-    centres = ((np.stack([columns, rows], axis=1) + 0.5) / size).astype(np.float32)
+    centers = ((np.stack([columns, rows], axis=1) + 0.5) / size).astype(np.float32)
     first, second = corner_uvs[:, 1] - corner_uvs[:, 0], corner_uvs[:, 2] - corner_uvs[:, 0]
-    offset = centres - corner_uvs[:, 0]
+    offset = centers - corner_uvs[:, 0]
     doubled = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     weight1 = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / doubled
     weight2 = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / doubled
@@ -185,7 +185,7 @@ def make_pores(places: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
 
 
 def make_grains(places: Float[np.ndarray, "k 3"], grain: float) -> Float[np.ndarray, "k"]:
-    """Isotropic noise in space: what is near on the head is alike on both sides of a cut. ``grain`` in metres."""
+    """Isotropic noise in space: what is near on the head is alike on both sides of a cut. ``grain`` in meters."""
     lattice = np.random.default_rng(8).standard_normal((LATTICE_SIDE,) * 3).astype(np.float32)
     noise = map_coordinates(lattice, (places / grain).T, order=1, mode="grid-wrap")
     return noise / noise.std()

@@ -22,7 +22,7 @@ TOLERATED = 150.0
 
 @dataclass(frozen=True, eq=False)
 class LandmarkErrors:
-    """Gaussian error of k points, in metres on the head, x right and y up in a picture in which the head stands
+    """Gaussian error of k points, in meters on the head, x right and y up in a picture in which the head stands
     upright (without roll). Vectors ``[d]``, d = 2k, go x, y of the first point, then of the second.
 
     ``bias_terms``: mean error as a quadratic of the view, see ``view_terms``. The covariance is
@@ -62,7 +62,7 @@ def view_terms(yaw: float, pitch: float) -> Float[np.ndarray, "5"]:
 
 
 def assume_independent_errors(spread: Float[np.ndarray, "k"]) -> LandmarkErrors:
-    """No bias, and every point off by itself; ``spread``: standard deviation per coordinate, metres."""
+    """No bias, and every point off by itself; ``spread``: standard deviation per coordinate, meters."""
     variance = np.repeat(spread**2, 2)
     return LandmarkErrors(np.zeros((5, len(variance))), variance, np.zeros((len(variance), 0)))
 

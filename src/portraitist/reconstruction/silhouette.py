@@ -29,9 +29,9 @@ STIFFNESS = 3e-4
 OUTLINE_WEIGHT = 20.0  # of all outline points together, against 68 landmarks
 LEAST_OVERHANG = 0.01  # outer eye distances: the mask's edge is no more certain
 LARGEST_OVERHANG = 0.25  # further away it is the mask that is wrong; for the crown, two standard deviations
-CROWN_HEIGHT = 0.06  # metres above the eyes of the mean head: from here on the skull closes in
-LANDMARK_HOLD = 0.002  # metres by which a landmark may move (standard deviation) while the skull changes
-EDGE_ERROR = 0.003  # metres: of the mask's edge around the skull,
+CROWN_HEIGHT = 0.06  # meters above the eyes of the mean head: from here on the skull closes in
+LANDMARK_HOLD = 0.002  # meters by which a landmark may move (standard deviation) while the skull changes
+EDGE_ERROR = 0.003  # meters: of the mask's edge around the skull,
 EDGE_POINTS = 10  # counted as so many independent points
 
 
@@ -46,7 +46,7 @@ class _Outside:
     eye_distance_px: float
 
     def find_overhang(self, points: Float[Tensor, "k 3"], camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-        """How far points reach beyond the person (outer eye distances), and the move ``[k, 2]`` to its edge: metres in
+        """How far points reach beyond the person (outer eye distances), and the move ``[k, 2]`` to its edge: meters in
         the picture's plane, x right and y up."""
         seen_px = camera.project(points).numpy() + self.pad
         columns = np.clip(seen_px[:, 0].astype(np.int64), 0, self.distance_px.shape[1] - 1)

@@ -1,6 +1,6 @@
 """Exact views of a textured head: ray casting once per view, then a differentiable filtered texture look-up.
 
-Geometry is fixed while the texture is optimised (Sec. 5.1), so visibility needs no gradient: `rasterize` runs once per
+Geometry is fixed while the texture is optimized (Sec. 5.1), so visibility needs no gradient: `rasterize` runs once per
 view and `shade` is the only differentiable step. No light and no shading model, as in the paper.
 """
 
@@ -33,19 +33,19 @@ def view_camera(
 ) -> Camera:
     """Square camera of ``size`` px that looks at the vertices turned by yaw and pitch.
 
-    The frame is the vertices' bounding sphere about the centre of their box, times ``margin``. It is the same for every
+    The frame is the vertices' bounding sphere about the center of their box, times ``margin``. It is the same for every
     angle, so a turning head neither grows, shrinks nor slides.
     """
-    centre = (vertices.amin(0) + vertices.amax(0)) / 2
-    radius = (vertices - centre).norm(dim=1).amax().item()
+    center = (vertices.amin(0) + vertices.amax(0)) / 2
+    radius = (vertices - center).norm(dim=1).amax().item()
     rotation = rotation_from_yaw_pitch(yaw_deg, pitch_deg).to(vertices)
     scale_px = size / (2 * margin * radius)
-    x, y, _ = (rotation @ centre * scale_px).tolist()
+    x, y, _ = (rotation @ center * scale_px).tolist()
     return Camera(rotation, scale_px, (size / 2 - x, size / 2 + y), (size, size))
 
 
 def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
-    """What the ray through each pixel centre meets first. Both sides of a triangle are visible. No gradient."""
+    """What the ray through each pixel center meets first. Both sides of a triangle are visible. No gradient."""
     vertices = mesh.vertices.detach()
     depth_px = camera.depth(vertices) * camera.scale_px
     corners_px = torch.cat([camera.project(vertices), depth_px[:, None]], dim=1)[mesh.faces]
@@ -69,7 +69,7 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
 
 
 def _cast_parallel_rays(corners_px: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First hit along -z of a ray through each pixel centre: face ids (-1 for none) and weights of corners 1 and 2."""
+    """First hit along -z of a ray through each pixel center: face ids (-1 for none) and weights of corners 1 and 2."""
     face_ids, u, v = np.full(size, -1, np.int32), np.zeros(size, np.float32), np.zeros(size, np.float32)
     low, high = corners_px[..., :2].min((0, 1)), corners_px[..., :2].max((0, 1))
     columns, rows = (slice(max(int(a), 0), max(int(b) + 1, 0)) for a, b in zip(low, high, strict=True))
@@ -110,9 +110,9 @@ def shade(fragments: Fragments, texture: Float[Tensor, "3 t t"], background: Flo
     """
     mask = fragments.mask
     levels = _mip_levels(fragments.uv_footprint[mask], texture.shape[-1])
-    colours = _sample_trilinear(texture, fragments.uv[mask].to(texture), levels.to(texture))
+    colors = _sample_trilinear(texture, fragments.uv[mask].to(texture), levels.to(texture))
     picture = background.to(texture)[:, None, None].expand(3, *mask.shape)
-    return picture.masked_scatter(mask, colours)
+    return picture.masked_scatter(mask, colors)
 
 
 def _mip_levels(footprint: Float[Tensor, "k"], texture_size: int) -> Float[Tensor, "k"]:
@@ -124,8 +124,8 @@ def _mip_levels(footprint: Float[Tensor, "k"], texture_size: int) -> Float[Tenso
 def _sample_trilinear(
     texture: Float[Tensor, "3 t t"], uv: Float[Tensor, "k 2"], levels: Float[Tensor, "k"]
 ) -> Float[Tensor, "3 k"]:
-    """Colours at ``uv`` and at fractional mip levels."""
-    colours = texture.new_zeros(3, uv.shape[0])
+    """Colors at ``uv`` and at fractional mip levels."""
+    colors = texture.new_zeros(3, uv.shape[0])
     mip = texture[None]
     for level in range(int(levels.max().ceil().item()) + 1 if levels.numel() else 0):
         weights = 1 - (levels - level).abs()
@@ -133,11 +133,11 @@ def _sample_trilinear(
         if ids.numel():
             grid = 2 * uv[ids] - 1
             taps = F.grid_sample(mip, grid[None, None], padding_mode="border", align_corners=False)[0, :, 0]
-            colours = colours.index_add(1, ids, taps * weights[ids])
+            colors = colors.index_add(1, ids, taps * weights[ids])
         side = mip.shape[-1]
         # The same where both can; the adaptive one is several times slower.
         mip = F.avg_pool2d(mip, 2) if side % 2 == 0 else F.adaptive_avg_pool2d(mip, max(side // 2, 1))
-    return colours
+    return colors
 
 
 def render_view(
@@ -150,7 +150,7 @@ def render_view(
 
 
 def mark_texels(mesh: Mesh, texture_size: int) -> Int[Tensor, "t t"]:
-    """Face id at each texel's centre, -1 outside the UV islands. Where faces overlap, one of them."""
+    """Face id at each texel's center, -1 outside the UV islands. Where faces overlap, one of them."""
     corner_uvs = mesh.uvs[mesh.uv_faces].cpu().numpy().astype(np.float32)
     face_ids = _mark_layout(corner_uvs.tobytes(), texture_size)
     return torch.from_numpy(face_ids.copy()).to(mesh.faces)

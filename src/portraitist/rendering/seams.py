@@ -1,4 +1,4 @@
-"""Closing the cut of the UV layout: both of its sides must show the same colours, or the back of the head shows a line.
+"""Closing the cut of the UV layout: both of its sides must show the same colors, or the back of the head shows a line.
 
 The two sides are far apart in the texture, so nothing in its pyramid knows that they touch on the head.
 """
@@ -14,8 +14,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from portraitist.texture.pyramid import find_nearest_texels
 from portraitist.rendering.rasterizer import mark_texels
+from portraitist.texture.pyramid import find_nearest_texels
 from portraitist.types import Image, Mesh
 
 # (reach over which the difference is shared out, smoothing along the cut), as shares of the texture's side: what
@@ -86,8 +86,8 @@ def _share_difference(
     untouched[tuple((cut[:, ::-1] * size).astype(int).clip(0, size - 1).T)] = 0
     apart_px = cv2.distanceTransform(untouched, cv2.DIST_L2, cv2.DIST_MASK_5)  # keeps most texels out of the search
     texels = texels[apart_px[tuple(texels.T)] < reach * size + 2]
-    centres = (texels[:, ::-1] + 0.5) / size
-    apart, nearest = KDTree(cut).query(centres, distance_upper_bound=reach)
+    centers = (texels[:, ::-1] + 0.5) / size
+    apart, nearest = KDTree(cut).query(centers, distance_upper_bound=reach)
     near = np.isfinite(apart)
     fade = 0.5 + 0.5 * np.cos(np.pi * apart[near] / reach)
     texture[:, texels[near, 0], texels[near, 1]] += (corrections[np.asarray(nearest)[near]] * fade[:, None]).T

@@ -150,7 +150,7 @@ def apply_style_mask(labels: Int[Tensor, "h w"], mask: Float[Tensor, "m n"]) -> 
 
 
 def _measure_looks(image: Float[np.ndarray, "3 h w"], window: float) -> Float[np.ndarray, "h w 4"]:
-    """Mean Lab colour and contrast around each pixel; a drawn head of hair may be as white as skin."""
+    """Mean Lab color and contrast around each pixel; a drawn head of hair may be as white as skin."""
     lab = cv2.cvtColor(np.ascontiguousarray(image.transpose(1, 2, 0), np.float32), cv2.COLOR_RGB2LAB)
     size = (2 * max(round(window), 1) + 1,) * 2
     mean, mean_square = (cv2.blur(x, size) for x in (lab, lab[..., 0] ** 2))

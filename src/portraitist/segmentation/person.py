@@ -20,7 +20,7 @@ FEATHER = 0.15
 
 EDGE_RADIUS = 0.01
 EDGE_SMOOTHNESS = 1e-4
-"""Guided filter: radius over the side of the region, and variance (greys 0..1) below which an edge is ignored."""
+"""Guided filter: radius over the side of the region, and variance (grays 0..1) below which an edge is ignored."""
 
 CERTAINTY = (0.2, 0.9)
 """Probabilities that become 0 and 1: a lost rim of hair does less harm to a texture than a rim of background."""
@@ -98,16 +98,16 @@ def head_crop(landmarks: Landmarks) -> tuple[int, int, int, int]:
     low, high = points.min(axis=0), points.max(axis=0)
     half = CROP_OVER_FACE * max(high - low) / 2
     height, width = landmarks.size
-    centre = (low + high) / 2
-    left, top = np.clip(np.floor(centre - half), 0, (width - 2, height - 2)).astype(int)
-    right, bottom = np.clip(np.ceil(centre + half), (left + 2, top + 2), (width, height)).astype(int)
+    center = (low + high) / 2
+    left, top = np.clip(np.floor(center - half), 0, (width - 2, height - 2)).astype(int)
+    right, bottom = np.clip(np.ceil(center + half), (left + 2, top + 2), (width, height)).astype(int)
     return int(left), int(top), int(right), int(bottom)
 
 
 def refine_edges(mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Move the edges of ``mask [h, w]`` to those of ``pixels [h, w, 3]`` (guided filter, He et al. 2010)."""
     radius = max(2, round(EDGE_RADIUS * max(mask.shape)))
-    # A grey guide: with a colour one, OpenCV 5.0 only blurs the mask.
+    # A gray guide: with a color one, OpenCV 5.0 only blurs the mask.
     guide = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     filtered = cv2.ximgproc.guidedFilter(guide, mask, radius, EDGE_SMOOTHNESS)
     low, high = CERTAINTY

@@ -1,1 +1,1 @@
-"""Texture style (paper Sec. 5): rendering, features, losses, multi-view optimisation."""
+"""Texture style (paper Sec. 5): rendering, features, losses, multi-view optimization."""

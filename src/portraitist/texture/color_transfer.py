@@ -1,4 +1,4 @@
-"""The artwork's colours on the photo's face before any optimisation: a start that needs far fewer steps."""
+"""The artwork's colors on the photo's face before any optimization: a start that needs far fewer steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Luminance and two opponent colours (orthonormal): moving along one axis leaves the others alone, so that an error in
+# Luminance and two opponent colors (orthonormal): moving along one axis leaves the others alone, so that an error in
 # hue cannot hide behind a matching brightness.
 _DECORRELATE = ((0.57735, 0.57735, 0.57735), (0.70711, -0.70711, 0.0), (0.40825, 0.40825, -0.81650))
 _QUANTILES = 65
@@ -15,25 +15,25 @@ _HUE_SPREADS = 1.5
 
 
 def decorrelate(rgb: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
-    """sRGB to luminance and two opponent colours. A rotation: lengths stay as they are."""
+    """sRGB to luminance and two opponent colors. A rotation: lengths stay as they are."""
     return rgb @ rgb.new_tensor(_DECORRELATE).T
 
 
-def recorrelate(colours: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+def recorrelate(colors: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """Inverse of `decorrelate`."""
-    return colours @ colours.new_tensor(_DECORRELATE)
+    return colors @ colors.new_tensor(_DECORRELATE)
 
 
-def transfer_colours(
-    colours: Float[Tensor, "n 3"], source: Float[Tensor, "k 3"], target: Float[Tensor, "m 3"]
+def transfer_colors(
+    colors: Float[Tensor, "n 3"], source: Float[Tensor, "k 3"], target: Float[Tensor, "m 3"]
 ) -> Float[Tensor, "n 3"]:
-    """Recolour so that the ``source`` colours (a face) get the distribution of ``target`` (the face in the artwork).
+    """Recolor so that the ``source`` colors (a face) get the distribution of ``target`` (the face in the artwork).
 
     Luminance is mapped quantile to quantile. A tone takes the mean hue that the artwork has at that luminance, plus its
     own deviation from the mean hue that the source has there, scaled to the artwork's spread. So shadows become the
-    artwork's shadows; matching means and covariances instead would carry dark hair to colours found nowhere in it.
+    artwork's shadows; matching means and covariances instead would carry dark hair to colors found nowhere in it.
     """
-    ranks = torch.linspace(0, 1, _QUANTILES, device=colours.device, dtype=colours.dtype)
+    ranks = torch.linspace(0, 1, _QUANTILES, device=colors.device, dtype=colors.dtype)
     source, target = decorrelate(source), decorrelate(target)
     tones_in, tones_out = (torch.quantile(x[:, 0].contiguous(), ranks) for x in (source, target))
     tones_out = _limit_slope(tones_in, tones_out)
@@ -43,24 +43,24 @@ def transfer_colours(
         for x, tones, hues in ((source, tones_in, hues_in), (target, tones_out, hues_out))
     )
     gain = (spread_out / spread_in.clamp(min=1e-3)).clamp(max=1.5)
-    given = decorrelate(colours)
+    given = decorrelate(colors)
     tone = _interpolate(given[:, 0], tones_in, tones_out[:, None])
     hue = _interpolate(tone[:, 0], tones_out, hues_out)
     own = (given[:, 1:] - _interpolate(given[:, 0], tones_in, hues_in)) * gain
     return recorrelate(torch.cat([tone, hue + own], dim=1)).clamp(0, 1)
 
 
-def limit_hues(colours: Float[Tensor, "n 3"], target: Float[Tensor, "m 3"]) -> Float[Tensor, "n 3"]:
+def limit_hues(colors: Float[Tensor, "n 3"], target: Float[Tensor, "m 3"]) -> Float[Tensor, "n 3"]:
     """Hues moved no farther from the mean hue that ``target`` has at their luminance than most of ``target`` is.
 
-    A black drawing has no coloured specks.
+    A black drawing has no colored specks.
     """
     target = decorrelate(target)
-    tones = torch.quantile(target[:, 0].contiguous(), torch.linspace(0, 1, _QUANTILES, device=colours.device))
+    tones = torch.quantile(target[:, 0].contiguous(), torch.linspace(0, 1, _QUANTILES, device=colors.device))
     hues = _mean_hues(target, tones)
     apart = (target[:, 1:] - _interpolate(target[:, 0], tones, hues)).square().sum(1, keepdim=True)
     widths = _mean_hues(torch.cat([target[:, :1], apart], 1), tones).sqrt() * _HUE_SPREADS
-    given = decorrelate(colours)
+    given = decorrelate(colors)
     middle, width = (_interpolate(given[:, 0], tones, values) for values in (hues, widths))
     away = given[:, 1:] - middle
     reached = away.norm(dim=1, keepdim=True).clamp(min=1e-6)
@@ -78,11 +78,11 @@ def _limit_slope(tones_in: Float[Tensor, "q"], tones_out: Float[Tensor, "q"]) ->
     return tones_out[middle] + climbed - climbed[middle]
 
 
-def _mean_hues(colours: Float[Tensor, "n c"], tones: Float[Tensor, "q"]) -> Float[Tensor, "q c-1"]:
+def _mean_hues(colors: Float[Tensor, "n c"], tones: Float[Tensor, "q"]) -> Float[Tensor, "q c-1"]:
     """Mean of all but the luminance near each tone: a Gaussian window of a twelfth of the range, and a pinch of all."""
     width = ((tones[-1] - tones[0]) / 12).clamp(min=1e-3)
-    weights = torch.exp(-0.5 * ((tones[:, None] - colours[None, :, 0]) / width).square()) + 1e-6
-    return weights @ colours[:, 1:] / weights.sum(1, keepdim=True)
+    weights = torch.exp(-0.5 * ((tones[:, None] - colors[None, :, 0]) / width).square()) + 1e-6
+    return weights @ colors[:, 1:] / weights.sum(1, keepdim=True)
 
 
 def _interpolate(

@@ -1,4 +1,4 @@
-"""The texture after its optimisation: as rough or as smooth as the artwork."""
+"""The texture after its optimization: as rough or as smooth as the artwork."""
 
 from __future__ import annotations
 
@@ -11,10 +11,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from portraitist.texture.color_transfer import decorrelate, recorrelate
-from portraitist.texture.part_colors import blur_mask
-from portraitist.texture.patches import PatchPlaces
-from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.rendering.rasterizer import rasterize, view_camera
 from portraitist.segmentation.parts import (
     EYELIDS,
@@ -28,6 +24,10 @@ from portraitist.segmentation.parts import (
     SKIN,
     is_one_of,
 )
+from portraitist.texture.color_transfer import decorrelate, recorrelate
+from portraitist.texture.part_colors import blur_mask
+from portraitist.texture.patches import PatchPlaces
+from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.views import (
     StyleSource,
     Subject,
@@ -65,7 +65,7 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
     """``texture`` without those lines on skin and hair for which a band has no room beside the artworks' contrast.
 
     Beyond the paper. A network is pleased by lines also where the artwork is smooth: there they are a crackle of worms
-    and coloured specks. As much of the change from the subject's start is kept as takes the band's contrast nearly to
+    and colored specks. As much of the change from the subject's start is kept as takes the band's contrast nearly to
     the artworks', in luminance and in hue. So smooth paint stays smooth, rough paint rough, and the sitter's forms are
     there beneath. Bands finer than an artwork's pixels are left as they are.
     """

@@ -38,7 +38,7 @@ def cosine_distances(x: Float[Tensor, "n c"], y: Float[Tensor, "m c"]) -> Float[
 
 
 def relaxed_emd(distances: Float[Tensor, "n m"]) -> Float[Tensor, ""]:
-    """Relaxed earth mover's distance, the bound of Eq. 11 that STROTSS optimises: with only one of the two marginal
+    """Relaxed earth mover's distance, the bound of Eq. 11 that STROTSS optimizes: with only one of the two marginal
     constraints each point goes to its nearest, and the larger of the two directions counts."""
     return torch.maximum(distances.amin(1).mean(), distances.amin(0).mean())
 
@@ -60,10 +60,10 @@ def moment_distance(
     return loss + (covariance_x - covariance_y).abs().mean()
 
 
-def colour_distances(x: Float[Tensor, "n 3"], y: Float[Tensor, "m 3"]) -> Float[Tensor, "n m"]:
-    """Euclidean distances between all pairs of sRGB colours in the decorrelated space."""
+def color_distances(x: Float[Tensor, "n 3"], y: Float[Tensor, "m 3"]) -> Float[Tensor, "n m"]:
+    """Euclidean distances between all pairs of sRGB colors in the decorrelated space."""
     squared = (decorrelate(x)[:, None] - decorrelate(y)[None]).square().sum(-1)
-    return (squared + 1e-8).sqrt() - 1e-4  # the root has no gradient at 0, where equal colours are
+    return (squared + 1e-8).sqrt() - 1e-4  # the root has no gradient at 0, where equal colors are
 
 
 def self_similarity_loss(x: Float[Tensor, "n c"], y: Float[Tensor, "n c"]) -> Float[Tensor, ""]:

@@ -1,4 +1,4 @@
-"""What the texture is optimised for: Eq. 13 on one view, guided by the parts of the face."""
+"""What the texture is optimized for: Eq. 13 on one view, guided by the parts of the face."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 from portraitist.segmentation.parts import HAIR, SKIN
 from portraitist.texture.losses import (
-    colour_distances,
+    color_distances,
     cosine_distances,
     moment_distance,
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.views import Style, View
 from portraitist.texture.vgg import VGG, sample_hypercolumns
+from portraitist.texture.views import Style, View
 from portraitist.types import Image
 
 _MOMENT_CHANNELS = 256
@@ -28,7 +28,7 @@ class Weights:
     """Of the terms of the objective beside the relaxed earth mover's distance of hypercolumns (Eq. 11), whose is 1.
 
     ``content``: beta of Eq. 13, on self-similarity (Eq. 12). ``moments``: means and covariances, as STROTSS has them.
-    ``palette``: earth mover's distance of colours.
+    ``palette``: earth mover's distance of colors.
 
     Beyond the paper: ``guidance``, cost of painting one part of the face as another. ``likeness``: cosine distance of
     hypercolumns to the content's, point by point, on eyes, brows, nose and mouth: a person is known by them, and
@@ -53,7 +53,7 @@ def measure_loss(
     theirs, their_parts = style.hypercolumns[compared], style.parts[compared]
     columns = sample_hypercolumns(vgg(image), points)
     units, content_units = unit_rows(columns), view.content_units[chosen]
-    # Who is nearest to whom may be found as roughly as the network computes; self-similarity may not: neighbours on
+    # Who is nearest to whom may be found as roughly as the network computes; self-similarity may not: neighbors on
     # smooth skin differ by less than bfloat16 can tell, and its rounding comes out as dots.
     matches = cosine_distances(units.to(vgg.dtype), style.units[compared]).float()
 
@@ -63,8 +63,8 @@ def measure_loss(
     loss = _match(matches + costs, shown, answered)
     loss = loss + weights.content * self_similarity_loss(units, content_units)
     if weights.palette:
-        colours = colour_distances(columns[:, :3], theirs[:, :3]) + costs
-        loss = loss + weights.palette * _match(colours, shown, answered)
+        colors = color_distances(columns[:, :3], theirs[:, :3]) + costs
+        loss = loss + weights.palette * _match(colors, shown, answered)
 
     if weights.guidance:
         ours, of_face = columns[in_face & (parts == SKIN)], theirs[their_parts == SKIN]

@@ -1,4 +1,4 @@
-"""Multi-view optimisation of the canonical texture (Sec. 5.1), on bands of its Laplacian pyramid."""
+"""Multi-view optimization of the canonical texture (Sec. 5.1), on bands of its Laplacian pyramid."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass, field, replace
 import torch
 import torch.nn.functional as F
 
-from portraitist.texture.optimizer import PlainDescent, PyramidDescent
+from portraitist.rendering.rasterizer import shade
+from portraitist.rendering.seams import close_seams
+from portraitist.segmentation.parts import EYES, MOUTH, is_one_of, label_texels
 from portraitist.texture.detail import match_contrast, temper_lines
-from portraitist.texture.shading_transfer import carry_light
 from portraitist.texture.objective import Weights, measure_loss
+from portraitist.texture.optimizer import PlainDescent, PyramidDescent
 from portraitist.texture.part_colors import (
     TONE_SIDE,
     PartStrengths,
     calm_hues,
-    keep_colours,
-    match_colours,
+    keep_colors,
+    match_colors,
     spread_strengths,
     take_tones,
 )
 from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
-from portraitist.rendering.rasterizer import shade
-from portraitist.rendering.seams import close_seams
-from portraitist.segmentation.parts import EYES, MOUTH, is_one_of, label_texels
+from portraitist.texture.shading_transfer import carry_light
 from portraitist.texture.strokes import Report, paint_strokes
+from portraitist.texture.vgg import VGG
 from portraitist.texture.views import (
     Style,
     StyleSource,
@@ -36,7 +37,6 @@ from portraitist.texture.views import (
     sample_style,
     take_portrait,
 )
-from portraitist.texture.vgg import VGG
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.8)
@@ -52,9 +52,9 @@ class TextureConfig:
     bank within the paper's range of angles; ``wide_share``: share of the steps that look from elsewhere.
     ``learning_rate``: at the start, falling to zero. ``detail``: how much of the photo's detail too fine for the views
     remains, 0..1. ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
-    ``lines_only``: change lines and broad light and shade of a start in the artwork's colours; else every texel of the
+    ``lines_only``: change lines and broad light and shade of a start in the artwork's colors; else every texel of the
     photo's texture, as the paper does.
-    ``parts``: strengths of single parts of the head. ``keep_colours``: take the artwork's strokes, not its palette.
+    ``parts``: strengths of single parts of the head. ``keep_colors``: take the artwork's strokes, not its palette.
     ``delight``: share of the light and shade painted into the artwork's face that is evened out first, 0..1.
     """
 
@@ -72,7 +72,7 @@ class TextureConfig:
     stroke_steps: int = 30
     lines_only: bool = True
     parts: PartStrengths = field(default_factory=PartStrengths)
-    keep_colours: bool = False
+    keep_colors: bool = False
     delight: float = 0.0
 
     @classmethod
@@ -125,7 +125,7 @@ def stylize_texture(
 ) -> Image:
     """The content texture t_x painted as the artwork is: t_z of Sec. 5, same size.
 
-    ``mesh``: the *stylised* geometry; it is not changed. ``exemplars``: one artwork, or several to be mixed by their
+    ``mesh``: the *stylized* geometry; it is not changed. ``exemplars``: one artwork, or several to be mixed by their
     weights, which add up to 1. ``generator``: on the CPU; an equal seed gives an equal texture. ``progress`` is called
     after each step and may raise to stop.
     """
@@ -133,11 +133,11 @@ def stylize_texture(
         return content_texture
     labels = label_texels(mesh, content_texture)
     portrait = take_portrait(mesh, content_texture, labels)
-    if config.keep_colours:
-        exemplars = keep_colours(exemplars, portrait, generator)
+    if config.keep_colors:
+        exemplars = keep_colors(exemplars, portrait, generator)
     start = content_texture
     if config.lines_only:
-        start = match_colours(content_texture, labels, portrait, exemplars, generator)
+        start = match_colors(content_texture, labels, portrait, exemplars, generator)
     subject = Subject(mesh, content_texture, start, labels)
 
     done = 0
@@ -148,23 +148,23 @@ def stylize_texture(
         if progress:
             progress(Progress("texture", done, config.total_steps, loss, preview))
 
-    optimiser = _Optimiser(subject, exemplars, vgg, config, generator, report)
+    optimizer = _Optimizer(subject, exemplars, vgg, config, generator, report)
     if config.lines_only:
-        texture = optimiser.draw_lines()
+        texture = optimizer.draw_lines()
         texture = paint_strokes(texture, subject, exemplars, config.stroke_px, config.stroke_steps, generator, report)
         texture = match_contrast(temper_lines(texture, subject, exemplars), subject, exemplars)
         texture = carry_light(texture, subject, exemplars)
         portrait = take_portrait(mesh, texture, labels)  # the network lets the tones drift
-        texture = take_tones(texture, match_colours(texture, labels, portrait, exemplars, generator))
+        texture = take_tones(texture, match_colors(texture, labels, portrait, exemplars, generator))
         texture = close_seams(mesh, calm_hues(mesh, texture, start, labels, exemplars, generator))
     else:
-        texture = optimiser.change_texels()
+        texture = optimizer.change_texels()
     strengths = config.strength * spread_strengths(labels, config.parts)
     return extend_islands(mesh, torch.lerp(content_texture, texture, strengths))
 
 
 @dataclass(frozen=True)
-class _Optimiser:
+class _Optimizer:
     """What the losses of the network are asked about. Textures are 0..1 before and after."""
 
     subject: Subject

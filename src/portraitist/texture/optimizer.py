@@ -15,11 +15,11 @@ _CHROMA_RATE = 0.35
 
 
 class PyramidDescent:
-    """RMSprop on the bands of a Laplacian pyramid, with four departures that keep it from turning into coloured noise.
+    """RMSprop on the bands of a Laplacian pyramid, with four departures that keep it from turning into colored noise.
 
     The channels of a texel share one mean square, and the level's average is added to it: plain RMSprop steps as far on
     a texel that one view barely touches as on one that all views agree about. And hue moves more slowly than light:
-    it starts near its goal, while the losses, nearly colour-blind in their deep layers, push it to and fro. Momentum
+    it starts near its goal, while the losses, nearly color-blind in their deep layers, push it to and fro. Momentum
     averages over views, points and filters drawn at random, whose noise would otherwise stay behind as dots.
 
     ``levels`` are changed in place. The rate falls from ``learning_rate`` to zero over ``steps``. ``momentum``: 0..1.

@@ -1,4 +1,4 @@
-"""Matching the artwork's small patches themselves, without a network: colours, strokes and grain, part by part.
+"""Matching the artwork's small patches themselves, without a network: colors, strokes and grain, part by part.
 
 Hypercolumns say what kind of thing is where, and leave a faint dot pattern; the distribution of patches says what paint
 looks like close up. Sliced Wasserstein distance of patches, after Elnekave and Weiss, "Generating natural images with
@@ -25,7 +25,7 @@ _REDUCTIONS = (1, 2, 4)  # of the picture: strokes from two pixels to a quarter 
 _DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 48, 8192, 1024, 16
 _FLATTENING = 0.25  # exponent on the spreads of the patches' axes: 0 leaves them as they are, 0.5 evens them out
 _FLOOR = 1e-4
-_FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colours
+_FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colors
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def make_patch_source(image: Image, places: PatchPlaces, weight: float, generato
 def patch_distances(
     image: Image, places: PatchPlaces, sources: Sequence[PatchSource], generator: torch.Generator
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Sliced Wasserstein distances of colours and of patches between the parts of ``image`` and the same parts of the
+    """Sliced Wasserstein distances of colors and of patches between the parts of ``image`` and the same parts of the
     artworks; mean over the parts, large ones counting more. Parts missing on either side are left out, and are not
     changed by what lies next to them."""
     noise = torch.randn(len(sources[0].shaping), _DIRECTIONS, generator=generator).to(image)
@@ -132,7 +132,7 @@ def _pick_pixels(
 def _respond(
     image: Image, filters: Float[Tensor, "k d"], axes: Float[Tensor, "3 3"], ids: Int[Tensor, "n"]
 ) -> Float[Tensor, "_r n"]:
-    """Of pixels in the flattened picture: colours along the axes, then filter responses in the picture and in its
+    """Of pixels in the flattened picture: colors along the axes, then filter responses in the picture and in its
     reductions, each to its share of the filters."""
     found = [axes @ _pick(image, ids)]
     rows, columns = _find_rows_and_columns(image, ids)
@@ -156,5 +156,5 @@ def _cut_patches(image: Image, rows: Int[Tensor, "n"], columns: Int[Tensor, "n"]
 
 
 def _pick(image: Image, ids: Int[Tensor, "n"]) -> Float[Tensor, "3 n"]:
-    """Colours of pixels. Gathered, not indexed: gradients of an index add up in any order on several threads."""
+    """Colors of pixels. Gathered, not indexed: gradients of an index add up in any order on several threads."""
     return image.flatten(1).gather(1, ids.expand(3, -1))

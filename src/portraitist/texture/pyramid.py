@@ -19,7 +19,7 @@ _COARSEST = 8
 def build_pyramid(image: Image) -> list[Image]:
     """Band-pass levels, finest first, each half the size of the one before; the last one is the low-pass rest.
 
-    `fold_pyramid` of the result is the image again. A step on a coarse level moves a broad patch, so colours settle in
+    `fold_pyramid` of the result is the image again. A step on a coarse level moves a broad patch, so colors settle in
     a few steps that single texels would need hundreds for.
     """
     levels = []
@@ -48,7 +48,7 @@ def _enlarge(image: Image, size: int) -> Image:
 
 
 def extend_islands(mesh: Mesh, texture: Image) -> Image:
-    """Every texel outside the UV islands takes the nearest colour inside, so that no viewer's filter finds a seam."""
+    """Every texel outside the UV islands takes the nearest color inside, so that no viewer's filter finds a seam."""
     rows, columns = torch.from_numpy(find_nearest_texels(mesh, texture.shape[-1])).to(texture.device)
     return texture[:, rows, columns]
 

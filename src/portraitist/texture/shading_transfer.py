@@ -1,6 +1,6 @@
 """The light painted into the artwork's face, carried to the same places of the head.
 
-Recolouring gives a face as much light and shade as the artwork has, but puts the shade where the photo has some: eye
+Recoloring gives a face as much light and shade as the artwork has, but puts the shade where the photo has some: eye
 sockets get black where the artwork has one side of the face in the dark.
 """
 
@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from portraitist.texture.part_colors import blur_mask
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.parts import BROWS, EYELIDS, LIPS, NOSE, SKIN, is_one_of
+from portraitist.texture.part_colors import blur_mask
 from portraitist.texture.views import FACE_REGIONS, StyleSource, Subject, mark_face, select_faces
 from portraitist.types import Camera, Image, Mesh
 
@@ -30,7 +30,7 @@ _SOFT_BORDER = 48
 
 
 def read_light(art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, camera: Camera) -> Float[Tensor, "4 g g"]:
-    """Mean colours of the artwork's skin in a coarse canonical texture, and 1 where it shows any.
+    """Mean colors of the artwork's skin in a coarse canonical texture, and 1 where it shows any.
 
     ``labels``: part of each pixel. ``mesh``, ``camera``: the head fitted to the artwork.
     """

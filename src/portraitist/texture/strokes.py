@@ -8,11 +8,11 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
+from portraitist.rendering.rasterizer import rasterize, shade
+from portraitist.segmentation.parts import BROWS, EYES, LIPS, MOUTH
 from portraitist.texture.optimizer import PyramidDescent
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
-from portraitist.rendering.rasterizer import rasterize, shade
-from portraitist.segmentation.parts import BROWS, EYES, LIPS, MOUTH
 from portraitist.texture.views import (
     StyleSource,
     Subject,

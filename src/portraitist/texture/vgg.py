@@ -42,7 +42,7 @@ _ACTIVATIONS = {
 class VGG(nn.Module):
     """Feature maps of the layers in `HYPERCOLUMN_LAYERS`, preceded by the picture itself. Has no trainable parameter.
 
-    Convolutions pad with zeros, that is with the mean colour the network was trained to subtract; samples near the
+    Convolutions pad with zeros, that is with the mean color the network was trained to subtract; samples near the
     picture's border see that padding, so callers leave a margin around what they sample.
     """
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from portraitist.texture.patches import PatchPlaces
 from portraitist.rendering.rasterizer import mark_texels, rasterize, shade, view_camera
 from portraitist.segmentation.parts import FEATURES, HAIR, NOWHERE, PARTS, is_one_of, label_faces, mismatch_costs
 from portraitist.texture.losses import sample_points, unit_rows
+from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import REGIONS, Camera, Fragments, Image, Mesh
 
@@ -28,7 +28,7 @@ _STYLE_POINTS, _FEATURE_BONUS, _HAIR_SHARE, _VIEW_POINTS = 3072, 192, 0.4, 1536
 
 @dataclass(frozen=True)
 class StyleSource:
-    """The artwork cut to its head. ``labels``: part of each pixel, see `semantics`. ``ground``: the face's mean colour;
+    """The artwork cut to its head. ``labels``: part of each pixel, see `semantics`. ``ground``: the face's mean color;
     it stands in for all that is `NOWHERE`, here and around the rendered heads, so that no background gets into a
     hypercolumn. ``weight``: share in a mix of artworks. ``light``: see `lighting.read_light`."""
 
@@ -52,7 +52,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Subject:
-    """The head to be painted: stylised geometry, the texture of the photo, the one that the optimisation starts from,
+    """The head to be painted: stylized geometry, the texture of the photo, the one that the optimization starts from,
     and the part of each texel."""
 
     mesh: Mesh
@@ -220,7 +220,7 @@ def observe(
     vgg: VGG,
     generator: torch.Generator,
 ) -> View:
-    """What one camera sees of the subject before optimisation."""
+    """What one camera sees of the subject before optimization."""
     in_face = select_faces(subject.mesh, FACE_REGIONS)
     points = _spread_points(subject.mesh, fragments, generator)
     columns, rows = points.long().unbind(1)

@@ -1,4 +1,4 @@
-"""Colours for the part of the head's surface that the photo does not show.
+"""Colors for the part of the head's surface that the photo does not show.
 
 Low frequencies live on the mesh's vertices, where the cut down the back of the UV layout does not exist: a Poisson
 problem carries the mirrored side over, in logarithms so that side light only scales it, and membranes spread hair over
@@ -12,51 +12,51 @@ import functools
 import numpy as np
 from jaxtyping import Bool, Float
 
-from portraitist.reconstruction.head_model import HeadModel
+from portraitist.hair.strands import draw_strands
 from portraitist.mesh.membrane import Membrane, build_membrane
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_surface import SURFACE_PARTS
+from portraitist.reconstruction.head_texels import TexelAtlas
 from portraitist.unwrapping.observation import (
     DARKEST,
-    HairColours,
-    SkinColours,
-    TexelColours,
+    HairColors,
+    SkinColors,
+    TexelColors,
     log_features,
     luminance,
     mix,
     smoothstep,
 )
-from portraitist.hair.strands import draw_strands
-from portraitist.reconstruction.head_surface import SURFACE_PARTS
-from portraitist.reconstruction.head_texels import TexelAtlas
 
-PRIOR_REACH = 0.03  # metres from anything seen at which scalp counts as hair (or not) by default
-RETURN_STRENGTH = 0.3  # of the return to the median colour, against that prior
+PRIOR_REACH = 0.03  # meters from anything seen at which scalp counts as hair (or not) by default
+RETURN_STRENGTH = 0.3  # of the return to the median color, against that prior
 DATA_STRENGTH = 100.0  # against membrane weights of order one
 HAIR_NOISE_LIMIT, SKIN_NOISE_LIMIT = 0.035, 0.007  # standard deviations in sRGB
 DEEP_SHADE = (-1.2, -0.7)  # log brightness against the skin's
-HAIR_ZONE = (-0.04, 0.015)  # metres on the mean head, eyes at 0: no hair is invented below, it may be above
+HAIR_ZONE = (-0.04, 0.015)  # meters on the mean head, eyes at 0: no hair is invented below, it may be above
 SHADE_STRENGTH, EAR_SHADE = 0.5, 0.28
-EAR_BLUR, EAR_FOLDS = 0.003, (0.9, 0.1)  # metres; openness at which ears begin to darken and are darkest
+EAR_BLUR, EAR_FOLDS = 0.003, (0.9, 0.1)  # meters; openness at which ears begin to darken and are darkest
 FRINGE = 0.06  # by how much strands move the edge of the hair
 EAR_CAUTION = 2.5  # times as much of an ear has to be seen as of other skin
 
 
 def complete_surface(
-    seen: TexelColours, skin: SkinColours, hair_colours: HairColours | None, atlas: TexelAtlas, model: HeadModel
+    seen: TexelColors, skin: SkinColors, hair_colors: HairColors | None, atlas: TexelAtlas, model: HeadModel
 ) -> Float[np.ndarray, "k 3"]:
-    """Colours of all texels: the photo where it is trusted, mirrored or invented ones elsewhere."""
+    """Colors of all texels: the photo where it is trusted, mirrored or invented ones elsewhere."""
     membrane = build_membrane(model)
     mirror = model.mirror.numpy()
     own_weights = seen.weights * atlas.in_parts(*SURFACE_PARTS)
-    means, weights = atlas.vertex_means(seen.colours, own_weights**2)
+    means, weights = atlas.vertex_means(seen.colors, own_weights**2)
     base = mirror_low_frequencies(*borrow_ears(means, weights, model), mirror, membrane)
     photo_base = mix(base, means, smoothstep(weights, 0.05, 0.4)[:, None])
-    detail = (seen.colours - atlas.interpolation @ photo_base) * (own_weights > 0)[:, None]
+    detail = (seen.colors - atlas.interpolation @ photo_base) * (own_weights > 0)[:, None]
     known = np.maximum(weights, weights[mirror])
-    hair, skin_fill, hairness = spread_layers(base, known, hair_colours, skin, model, membrane)
+    hair, skin_fill, hairness = spread_layers(base, known, hair_colors, skin, model, membrane)
     hair_share, strands = np.zeros_like(own_weights), np.zeros_like(own_weights)
     ears = smoothstep(atlas.interpolation @ vertex_share(model, "ears"), 0.2, 0.5)  # they stand out of the hair
-    if hair_colours is not None:
-        hair_weights = own_weights * hair_colours.likeness(seen.colours) * atlas.in_regions("scalp")
+    if hair_colors is not None:
+        hair_weights = own_weights * hair_colors.likeness(seen.colors) * atlas.in_regions("scalp")
         strands = draw_strands(seen, hair_weights, atlas, model, membrane)
         hair_share = smoothstep(atlas.interpolation @ hairness + FRINGE * strands, 0.3, 0.7) * (1 - ears)
     invented = mix(atlas.interpolation @ skin_fill, atlas.interpolation @ hair, hair_share[:, None])
@@ -68,13 +68,13 @@ def complete_surface(
     low = mix(atlas.interpolation @ base, invented, replaced[:, None])
     shade = shade_folds(atlas, model)
     shaded = np.maximum(replaced, ~atlas.in_parts("outer_skin"))
-    # Light that has gone through skin has its colour twice.
+    # Light that has gone through skin has its color twice.
     tint = 2 - skin.median / max(float(skin.median.max()), DARKEST)
     low *= mix(1.0, atlas.interpolation @ mix(shade, 1.0, known), shaded)[:, None] ** tint
     hair_noise, skin_noise = measure_noise(detail, own_weights, hair_share, atlas)
     noise = mix(skin_noise * atlas.pores, hair_noise * strands, hair_share) / np.maximum(luminance(low), 0.4)
     high = mix(noise[:, None] * low, detail[atlas.mirror_ids], own_weights[atlas.mirror_ids][:, None])
-    return mix((low + high).clip(0, 1), seen.colours, own_weights[:, None]).astype(np.float32)
+    return mix((low + high).clip(0, 1), seen.colors, own_weights[:, None]).astype(np.float32)
 
 
 def borrow_ears(
@@ -91,7 +91,7 @@ def borrow_ears(
 def mirror_low_frequencies(
     means: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n"], mirror: np.ndarray, membrane: Membrane
 ) -> Float[np.ndarray, "n 3"]:
-    """Vertex colours: the photo's where seen; differences of the mirrored side's elsewhere, hence no visible patch."""
+    """Vertex colors: the photo's where seen; differences of the mirrored side's elsewhere, hence no visible patch."""
     logs = np.log(means + DARKEST)
     trust = smoothstep(weights[mirror], 0.02, 0.5) * (1 - weights).clip(0, 1)
     solved = membrane.solve_guided(logs, DATA_STRENGTH * weights**2, logs[mirror], trust)
@@ -101,8 +101,8 @@ def mirror_low_frequencies(
 def spread_layers(
     base: Float[np.ndarray, "n 3"],
     known: Float[np.ndarray, "n"],
-    hair: HairColours | None,
-    skin: SkinColours,
+    hair: HairColors | None,
+    skin: SkinColors,
     model: HeadModel,
     membrane: Membrane,
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
@@ -113,7 +113,7 @@ def spread_layers(
     # The last that is seen of hair and skin is often a darkened or blurred edge: far from it, return to the median.
     back = RETURN_STRENGTH * prior
     # Dark shade is not continued, least of all in black and white, where it might be hair.
-    shade = smoothstep(log_features(base)[:, 2] - skin.centre[2], *DEEP_SHADE)
+    shade = smoothstep(log_features(base)[:, 2] - skin.center[2], *DEEP_SHADE)
     own = data * skin.likeness(base) * shade
     if hair is None:
         return base, membrane.solve(weigh(base, own, skin.median, back), own + back), np.zeros_like(known)
@@ -129,7 +129,7 @@ def spread_layers(
 
 @functools.lru_cache(maxsize=2)
 def find_hair_zone(model: HeadModel) -> Float[np.ndarray, "n"]:
-    """1 on scalp, forehead and temples. Below, what has the hair's colour is beard or shade and not to be continued."""
+    """1 on scalp, forehead and temples. Below, what has the hair's color is beard or shade and not to be continued."""
     height = model.mean.numpy()[:, 1]
     return np.maximum(vertex_share(model, "scalp"), smoothstep(height, *HAIR_ZONE) * (1 - vertex_share(model, "neck")))
 

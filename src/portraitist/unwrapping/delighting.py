@@ -1,6 +1,6 @@
 """Even light: the difference between a face's lit and its shaded side, estimated from its symmetry and taken out.
 
-A face is nearly the same left and right, so what its skin differs by in brightness, over a few centimetres, is light.
+A face is nearly the same left and right, so what its skin differs by in brightness, over a few centimeters, is light.
 Skin tone, make-up and wrinkles stay, and so does what both sides of the front share (light from above). On cheeks,
 temples and neck, from which the unseen rest of the head is continued, part of the fall-off is taken out, too.
 """
@@ -13,17 +13,17 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
-from portraitist.mesh.normals import vertex_normals
-from portraitist.unwrapping.completion import vertex_share
-from portraitist.reconstruction.head_model import HeadModel
 from portraitist.mesh.membrane import build_membrane
-from portraitist.unwrapping.observation import DARKEST, SkinColours, TexelColours, luminance, mix, smoothstep
+from portraitist.mesh.normals import vertex_normals
+from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.unwrapping.completion import vertex_share
+from portraitist.unwrapping.observation import DARKEST, SkinColors, TexelColors, luminance, mix, smoothstep
 
 LIT_REGIONS = ("skin", "nose", "neck")  # bare skin as a rule: the rest follows it
-BLUR = 0.025  # metres: shades over less than that are what a face is known by (1 cm, or the light's own
+BLUR = 0.025  # meters: shades over less than that are what a face is known by (1 cm, or the light's own
 # harmonics, even out more and cost 0.02 to 0.04 of identity distance)
-REACH = 0.15  # metres from compared skin at which a correction has died away
+REACH = 0.15  # meters from compared skin at which a correction has died away
 HAIR_REACH = 0.012  # the same in hair
 SLIGHT, CLEAR = 0.04, 0.20  # log brightness: less difference than the first is left, more than the second taken out
 LIFTED_SHARE = 0.6  # of the difference: the shaded side is lifted more than the lit one is lowered
@@ -35,31 +35,29 @@ HIGHEST = 0.97  # sRGB to which a gain may lift
 
 
 def even_light(
-    seen: TexelColours, skin: SkinColours, atlas: TexelAtlas, model: HeadModel, strength: float
-) -> TexelColours:
-    """The colours with ``strength`` (0..1) of the light's difference between left and right taken out."""
+    seen: TexelColors, skin: SkinColors, atlas: TexelAtlas, model: HeadModel, strength: float
+) -> TexelColors:
+    """The colors with ``strength`` (0..1) of the light's difference between left and right taken out."""
     gains = strength * (atlas.interpolation @ estimate_gains(seen, skin, atlas, model))
     # Scaling all channels alike keeps the tone. What the photo shows near white has to stay below it.
-    colours = seen.colours * np.exp(gains)[:, None]
-    peak = np.maximum(colours.max(axis=1, keepdims=True), 1e-6)
-    limit = np.maximum(seen.colours.max(axis=1, keepdims=True), HIGHEST)
-    return TexelColours(colours * np.minimum(limit / peak, 1), seen.weights, seen.facing)
+    colors = seen.colors * np.exp(gains)[:, None]
+    peak = np.maximum(colors.max(axis=1, keepdims=True), 1e-6)
+    limit = np.maximum(seen.colors.max(axis=1, keepdims=True), HIGHEST)
+    return TexelColors(colors * np.minimum(limit / peak, 1), seen.weights, seen.facing)
 
 
-def estimate_gains(
-    seen: TexelColours, skin: SkinColours, atlas: TexelAtlas, model: HeadModel
-) -> Float[np.ndarray, "n"]:
+def estimate_gains(seen: TexelColors, skin: SkinColors, atlas: TexelAtlas, model: HeadModel) -> Float[np.ndarray, "n"]:
     """Logarithm of the factor that evens the light, for each vertex."""
     membrane, mirror = build_membrane(model), model.mirror.numpy()
-    bare = seen.weights * skin.likeness(seen.colours) * atlas.in_regions(*LIT_REGIONS)
-    brightness, known = atlas.vertex_means(np.log(luminance(seen.colours) + DARKEST)[:, None], bare)
+    bare = seen.weights * skin.likeness(seen.colors) * atlas.in_regions(*LIT_REGIONS)
+    brightness, known = atlas.vertex_means(np.log(luminance(seen.colors) + DARKEST)[:, None], bare)
     brightness, compared = brightness[:, 0], np.minimum(known, known[mirror])
     area = np.zeros(len(known))
     area[membrane.ids] = membrane.areas
     data = area / BLUR**2 * compared**2
     still = area / mix(REACH, HAIR_REACH, vertex_share(model, "scalp") * (1 - compared)) ** 2
     own = data + still + 1e-12
-    difference, common = brightness - brightness[mirror], (brightness + brightness[mirror]) / 2 - skin.centre[2]
+    difference, common = brightness - brightness[mirror], (brightness + brightness[mirror]) / 2 - skin.center[2]
     solved = membrane.solve(np.column_stack([difference, common]) * (data / own)[:, None], own)
     side = (solved[:, 0] - solved[mirror, 0]) / 2
     side = side * smoothstep(np.abs(side), SLIGHT, CLEAR)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from portraitist.unwrapping.gaze import Eyeball, Iris, find_gazes, locate_eyeballs, unit
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.unwrapping.observation import SkinColours, TexelColours, luminance, mix, smoothstep
 from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.unwrapping.gaze import Eyeball, Iris, find_gazes, locate_eyeballs, unit
+from portraitist.unwrapping.observation import SkinColors, TexelColors, luminance, mix, smoothstep
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 IRIS_BINS = 8
@@ -31,18 +31,18 @@ HIGHLIGHT_RADIUS, HIGHLIGHT_STRENGTH = 0.17, 0.75
 
 
 def paint_eyeballs(
-    colours: Float[np.ndarray, "k 3"],
+    colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
-    seen: TexelColours,
-    skin: SkinColours,
+    seen: TexelColors,
+    skin: SkinColors,
     chroma: float,
     atlas: TexelAtlas,
     model: HeadModel,
     irises: tuple[Iris, ...] | None = None,
 ) -> Float[np.ndarray, "3"]:
-    """Paint both balls into ``colours``, and set their ``weights``, in place. Returns the colour of the white.
+    """Paint both balls into ``colors``, and set their ``weights``, in place. Returns the color of the white.
 
-    ``chroma``: 0 for a black-and-white photo, whose eyes have to stay grey, else 1. ``irises``: where the detector saw
+    ``chroma``: 0 for a black-and-white photo, whose eyes have to stay gray, else 1. ``irises``: where the detector saw
     them, if it did; else the picture is searched.
     """
     eyeballs = locate_eyeballs(model, atlas)
@@ -58,25 +58,25 @@ def paint_eyeballs(
     for eyeball, view, gaze, angle in zip(eyeballs, views, gazes, angles, strict=True):
         painted = paint_eyeball(eyeball, angle, iris, white, chroma)
         # Everything that is visible tells about the light, the rims that show a lid too.
-        painted *= continue_light(view.colours, seen.weights[eyeball.patch.ids], painted, eyeball.patch)
-        likeness = resembles(view.colours, painted, skin.median)
-        likeness *= 1 - find_glare(view.colours, painted, angle, white, eyeball.patch)
+        painted *= continue_light(view.colors, seen.weights[eyeball.patch.ids], painted, eyeball.patch)
+        likeness = resembles(view.colors, painted, skin.median)
+        likeness *= 1 - find_glare(view.colors, painted, angle, white, eyeball.patch)
         trust = view.weights * np.minimum(likeness, eyeball.patch.smooth(likeness, SOFTNESS))
         # A highlight that the photo shows is the photo's own; an eye without one looks dead.
-        shining = (luminance(view.colours - painted) > 0.35 * luminance(white)) & (trust > 0.6) & (angle < 0.8)
+        shining = (luminance(view.colors - painted) > 0.35 * luminance(white)) & (trust > 0.6) & (angle < 0.8)
         spot = paint_highlight(eyeball, gaze) * (shining.sum() < 3)
         painted, trust = mix(painted, (1.25 * white).clip(0, 1), spot[:, None]), trust * (1 - spot)
-        colours[eyeball.patch.ids] = mix(painted, view.colours, trust[:, None]).clip(0, 1)
+        colors[eyeball.patch.ids] = mix(painted, view.colors, trust[:, None]).clip(0, 1)
         weights[eyeball.patch.ids] = trust
     return white
 
 
-def look_at(eyeball: Eyeball, seen: TexelColours) -> TexelColours:
+def look_at(eyeball: Eyeball, seen: TexelColors) -> TexelColors:
     """What the photo shows of one ball. Lids and lashes are a pixel or two from where the fit has them: trust begins
     at a distance from them."""
     ids = eyeball.patch.ids
     inner = eyeball.patch.smooth(seen.weights[ids], BORDER)
-    return TexelColours(seen.colours[ids], seen.weights[ids] * smoothstep(inner, 0.45, 0.95), seen.facing[ids])
+    return TexelColors(seen.colors[ids], seen.weights[ids] * smoothstep(inner, 0.45, 0.95), seen.facing[ids])
 
 
 def resembles(
@@ -103,62 +103,62 @@ def find_glare(
     return smoothstep(patch.smooth(excess, GLARE_WIDTH), 0.20, 0.35) * smoothstep(angle, 1.2, 1.0)
 
 
-def find_eye_white(angles: list[np.ndarray], views: list[TexelColours], skin: SkinColours) -> Float[np.ndarray, "3"]:
-    """Mean of the brighter half of what is visible beside the irises; a pale grey lit like the skin when nothing is."""
+def find_eye_white(angles: list[np.ndarray], views: list[TexelColors], skin: SkinColors) -> Float[np.ndarray, "3"]:
+    """Mean of the brighter half of what is visible beside the irises; a pale gray lit like the skin when nothing is."""
     default = float((1.15 * luminance(skin.median)).clip(0.2, 0.88))
-    # A neutral grey among skin in warm light looks blue, and an eye dead.
+    # A neutral gray among skin in warm light looks blue, and an eye dead.
     hue = mix(np.ones(3, np.float32), skin.median / np.maximum(luminance(skin.median), 0.02), WHITE_OF_SKIN)
     samples = np.concatenate(
-        [view.colours[(view.weights > 0.5) & (angle > 1.25)] for view, angle in zip(views, angles, strict=True)]
+        [view.colors[(view.weights > 0.5) & (angle > 1.25)] for view, angle in zip(views, angles, strict=True)]
     )
-    # Lids lie over part of a fitted eye: what is as coloured as skin is not the white.
+    # Lids lie over part of a fitted eye: what is as colored as skin is not the white.
     samples = samples[redness(samples) <= np.maximum(0.75 * redness(skin.median), 0.02)]
     if len(samples) < 40:
         return (default * hue).clip(0, 0.95).astype(np.float32)
-    grey = luminance(samples)
-    bright = samples[grey >= np.quantile(grey, 0.6)].mean(0)
+    gray = luminance(samples)
+    bright = samples[gray >= np.quantile(gray, 0.6)].mean(0)
     level = luminance(bright).clip(0.75 * default, 0.92)
     own = bright / np.maximum(luminance(bright), 0.02)
     return (level * mix(hue, own, 0.6)).clip(0, 0.95).astype(np.float32)
 
 
-def redness(colours: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k"]:
-    """How much red exceeds blue, relative to both; 0 for grey."""
-    red, blue = colours[..., 0], colours[..., 2]
+def redness(colors: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k"]:
+    """How much red exceeds blue, relative to both; 0 for gray."""
+    red, blue = colors[..., 0], colors[..., 2]
     return np.asarray((red - blue) / (red + blue + 0.1))
 
 
-def keep_grey(colour: Float[np.ndarray, "*k 3"], chroma: float) -> Float[np.ndarray, "*k 3"]:
-    """``colour`` with its saturation times ``chroma``."""
-    return mix(luminance(colour)[..., None], colour, chroma).astype(np.float32)
+def keep_gray(color: Float[np.ndarray, "*k 3"], chroma: float) -> Float[np.ndarray, "*k 3"]:
+    """``color`` with its saturation times ``chroma``."""
+    return mix(luminance(color)[..., None], color, chroma).astype(np.float32)
 
 
 def measure_iris(
     angles: list[np.ndarray],
-    views: list[TexelColours],
+    views: list[TexelColors],
     white: Float[np.ndarray, "3"],
     chroma: float,
 ) -> Float[np.ndarray, "bins 3"]:
-    """Median colours in rings from pupil to rim, both eyes together; a ring that is hidden takes its neighbours'.
+    """Median colors in rings from pupil to rim, both eyes together; a ring that is hidden takes its neighbors'.
 
     The pupil is at least half as dark as the iris, which in a small or blurred photo it is not; glare is left out.
     """
     angle = np.concatenate(angles)
-    colours, weights = (np.concatenate(x) for x in zip(*((v.colours, v.weights) for v in views), strict=True))
-    usable = (weights > 0.5) & (luminance(colours) < 0.8 * luminance(white))
+    colors, weights = (np.concatenate(x) for x in zip(*((v.colors, v.weights) for v in views), strict=True))
+    usable = (weights > 0.5) & (luminance(colors) < 0.8 * luminance(white))
     rings = np.floor(angle * IRIS_BINS)
     medians = np.full((IRIS_BINS, 3), np.nan, np.float32)
     for ring in range(IRIS_BINS):
         inside = (rings == ring) & usable
         if inside.sum() >= 6:
-            brightness = luminance(colours[inside])
+            brightness = luminance(colors[inside])
             darker = brightness <= np.quantile(brightness, 0.7)  # a lens may brighten one of both irises
-            medians[ring] = np.median(colours[inside][darker], axis=0)
+            medians[ring] = np.median(colors[inside][darker], axis=0)
     known = np.flatnonzero(~np.isnan(medians[:, 0]))
     middles = (np.arange(IRIS_BINS)[:, None] + 0.5) / IRIS_BINS
     in_pupil = smoothstep(middles, PUPIL_RADIUS + 0.1, PUPIL_RADIUS - 0.1)
     if len(known) < 3:
-        return keep_grey(mix(DEFAULT_IRIS, PUPIL, in_pupil), chroma)
+        return keep_gray(mix(DEFAULT_IRIS, PUPIL, in_pupil), chroma)
     filled = np.stack([np.interp(np.arange(IRIS_BINS), known, medians[known, c]) for c in range(3)], axis=1)
     disc = np.median(filled[IRIS_BINS // 2 :], axis=0)
     limit = 0.5 * luminance(disc)
@@ -173,16 +173,16 @@ def paint_eyeball(
     white: Float[np.ndarray, "3"],
     chroma: float,
 ) -> Float[np.ndarray, "e 3"]:
-    """Rings of iris colour, then white that reddens and darkens towards the back and under the lids."""
+    """Rings of iris color, then white that reddens and darkens towards the back and under the lids."""
     middles = (np.arange(IRIS_BINS) + 0.5) / IRIS_BINS
     disc = np.stack([np.interp(angle, middles, iris[:, channel]) for channel in range(3)], axis=1)
-    back = white * keep_grey(BACK_OF_WHITE, chroma)
+    back = white * keep_gray(BACK_OF_WHITE, chroma)
     ball = mix(white, back, smoothstep(angle, 1.4, 3.2)[:, None])
-    colours = mix(disc, ball, smoothstep(angle, 0.92, 1.1)[:, None])
+    colors = mix(disc, ball, smoothstep(angle, 0.92, 1.1)[:, None])
     # Lids shade the ball above more than below; they stay while it turns, so this is fixed to the model's axis.
     lift = np.degrees(np.arcsin(eyeball.directions[:, 1]) - np.arcsin(eyeball.axis[1]))
     shade = 0.25 * smoothstep(lift, 3.0, 32.0) + 0.15 * smoothstep(-lift, 8.0, 40.0)
-    return (colours * (1 - shade)[:, None]).astype(np.float32)
+    return (colors * (1 - shade)[:, None]).astype(np.float32)
 
 
 def continue_light(

@@ -11,22 +11,22 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.unwrapping.observation import TexelColours, luminance
 from portraitist.reconstruction.head_texels import TexelAtlas
-from portraitist.unwrapping.texel_patch import TexelPatch
 from portraitist.types import HeadFit, Landmarks
+from portraitist.unwrapping.observation import TexelColors, luminance
+from portraitist.unwrapping.texel_patch import TexelPatch
 
-SIDES = {"right": slice(468, 473), "left": slice(473, 478)}  # iris points: centre, then four on the rim
+SIDES = {"right": slice(468, 473), "left": slice(473, 478)}  # iris points: center, then four on the rim
 SKIN_POINTS = 468
 GAZE_SEARCH_DEG, GAZE_STEP_DEG = 12.0, 1.0
 EACH_EYE_DEG = 3.0  # that one eye may differ from both eyes' common turn
-LARGEST_OFFSET = 0.9  # of a ball's radius, from its centre in the picture: further out the ball says nothing
+LARGEST_OFFSET = 0.9  # of a ball's radius, from its center in the picture: further out the ball says nothing
 IRIS_SIZES = (0.8, 1.2)  # of the model's, that a detected iris may have
 
 
 @dataclass(frozen=True)
 class Eyeball:
-    """One ball's texels, their directions from its centre, and the model's iris.
+    """One ball's texels, their directions from its center, and the model's iris.
 
     ``axis``: unit direction of the model's iris. ``iris_radius``: angle in radians at which the iris ends.
     """
@@ -55,12 +55,12 @@ def locate_eyeballs(model: HeadModel, atlas: TexelAtlas) -> tuple[Eyeball, ...]:
     eyeballs = []
     for side, rows in SIDES.items():
         own = vertices[model.vertex_ids(f"eyeball_{side}").numpy()]
-        centre = (own.min(0) + own.max(0)) / 2
+        center = (own.min(0) + own.max(0)) / 2
         patch = TexelPatch.cut(atlas, atlas.in_parts(f"eyeball_{side}"))
-        rim = unit(iris_points[rows] - centre)
+        rim = unit(iris_points[rows] - center)
         # The lids hide the rim above and below in most photos, so that only the points to the sides are good.
         radius = np.arccos(rim[1] @ rim[3]) / 2
-        eyeballs.append(Eyeball(patch, unit(atlas.interpolation[patch.ids] @ vertices - centre), rim[0], float(radius)))
+        eyeballs.append(Eyeball(patch, unit(atlas.interpolation[patch.ids] @ vertices - center), rim[0], float(radius)))
     return tuple(eyeballs)
 
 
@@ -70,7 +70,7 @@ def unit(vectors: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k 3"]:
 
 @dataclass(frozen=True)
 class Iris:
-    """``direction``: unit, from the centre of the model's ball at rest. ``radius``: angle in radians where it ends."""
+    """``direction``: unit, from the center of the model's ball at rest. ``radius``: angle in radians where it ends."""
 
     direction: Float[np.ndarray, "3"]
     radius: float
@@ -93,10 +93,10 @@ def aim_irises(
         arms, shown_arms = rest - rest.mean(0), shown - shown.mean(0)
         turn = Rotation.align_vectors(shown_arms, arms)[0]
         scale = np.linalg.norm(shown_arms) / np.linalg.norm(arms)
-        centre = (rest.min(0) + rest.max(0)) / 2
-        radius = scale * np.linalg.norm(at_rest[rows.start] - centre)
-        centre = shown.mean(0) + scale * turn.apply(centre - rest.mean(0))
-        origin = fit.camera.project(fit.neutral.new_tensor(centre[None])).cpu().numpy()[0]
+        center = (rest.min(0) + rest.max(0)) / 2
+        radius = scale * np.linalg.norm(at_rest[rows.start] - center)
+        center = shown.mean(0) + scale * turn.apply(center - rest.mean(0))
+        origin = fit.camera.project(fit.neutral.new_tensor(center[None])).cpu().numpy()[0]
         points = irises[rows.start - SKIN_POINTS : rows.stop - SKIN_POINTS]
         across = (points - origin) * [1, -1] / (radius * fit.camera.scale_px)
         across *= np.minimum(LARGEST_OFFSET / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6), 1)
@@ -108,7 +108,7 @@ def aim_irises(
     return tuple(aimed)
 
 
-def find_gazes(eyeballs: tuple[Eyeball, ...], views: list[TexelColours]) -> list[Float[np.ndarray, "3"]]:
+def find_gazes(eyeballs: tuple[Eyeball, ...], views: list[TexelColors]) -> list[Float[np.ndarray, "3"]]:
     """Directions of the irises in the photo: discs that are darkest against the ring around them.
 
     Both eyes first turn together, which an eye in shadow or behind a reflection cannot mislead, then each by a little.
@@ -119,23 +119,23 @@ def find_gazes(eyeballs: tuple[Eyeball, ...], views: list[TexelColours]) -> list
     scores -= 0.15 * (turns**2).sum(1) / np.radians(GAZE_SEARCH_DEG) ** 2
     common = turns[np.argmax(scores.sum(0))]
     scores -= 0.04 * ((turns - common) ** 2).sum(1) / np.radians(EACH_EYE_DEG) ** 2
-    # The peak's centre of mass is finer than the grid.
+    # The peak's center of mass is finer than the grid.
     peaks = np.exp((scores - scores.max(1, keepdims=True)) / 0.004)
     return [eyeball.turn(peak @ turns / peak.sum())[0] for eyeball, peak in zip(eyeballs, peaks[:, None], strict=True)]
 
 
-def score_turns(eyeball: Eyeball, turns: Float[np.ndarray, "g 2"], view: TexelColours) -> Float[np.ndarray, "g"]:
+def score_turns(eyeball: Eyeball, turns: Float[np.ndarray, "g 2"], view: TexelColors) -> Float[np.ndarray, "g"]:
     """How much brighter the ring around each possible iris is than its disc; 0 where too little of either is seen."""
     visible = view.weights > 0.1
     weights = view.weights[visible]
     if weights.sum() < 50:
         return np.zeros(len(turns))
-    grey = luminance(view.colours[visible])
-    grey = grey.clip(*np.quantile(grey, [0.05, 0.9]))  # a highlight is no white, a lash no pupil
+    gray = luminance(view.colors[visible])
+    gray = gray.clip(*np.quantile(gray, [0.05, 0.9]))  # a highlight is no white, a lash no pupil
     cosines = eyeball.directions[visible] @ eyeball.turn(turns).T
     radius = eyeball.iris_radius
     inside = (cosines > np.cos(0.92 * radius)) * weights[:, None]
     ring = ((cosines < np.cos(1.08 * radius)) & (cosines > np.cos(1.7 * radius))) * weights[:, None]
     inside_sum, ring_sum = inside.sum(0), ring.sum(0)
-    contrast = grey @ ring / np.maximum(ring_sum, 1) - grey @ inside / np.maximum(inside_sum, 1)
+    contrast = gray @ ring / np.maximum(ring_sum, 1) - gray @ inside / np.maximum(inside_sum, 1)
     return np.where((inside_sum > 20) & (ring_sum > 20), contrast, 0.0)

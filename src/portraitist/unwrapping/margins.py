@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
-from portraitist.unwrapping.eyes import keep_grey
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.unwrapping.mouth import cut_mouth, resembles_tooth
-from portraitist.unwrapping.observation import SkinColours, luminance, mix, smoothstep
 from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.unwrapping.eyes import keep_gray
+from portraitist.unwrapping.mouth import cut_mouth, resembles_tooth
+from portraitist.unwrapping.observation import SkinColors, luminance, mix, smoothstep
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 FAR_MM = 12.0  # from a rim, beyond which nothing is looked at
@@ -58,29 +58,29 @@ def locate_rim(model: HeadModel, atlas: TexelAtlas, contours: tuple[tuple[int, .
 
 
 def repair_lids(
-    colours: Float[np.ndarray, "k 3"],
+    colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
-    skin: SkinColours,
+    skin: SkinColors,
     chroma: float,
     atlas: TexelAtlas,
     model: HeadModel,
 ) -> None:
-    """Give the lids' rims the colour of the lids, the photo's own lash line softened; in place."""
+    """Give the lids' rims the color of the lids, the photo's own lash line softened; in place."""
     rim = locate_rim(model, atlas, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
-    own, distance = colours[rim.patch.ids], rim.distance_mm
+    own, distance = colors[rim.patch.ids], rim.distance_mm
     likeness, brightness = skin.likeness(own), luminance(own)
     eye = smoothstep(likeness, 0.7, 0.2) * smoothstep(brightness / max(float(luminance(skin.median)), 0.02), 0.3, 0.5)
     source = (1 - eye) * smoothstep(distance, -0.5, 0.5) * smoothstep(distance, 4.0, 2.0)
-    fill = spread_colours(rim.patch, own, source * (0.05 + weights[rim.patch.ids]), skin.median)
+    fill = spread_colors(rim.patch, own, source * (0.05 + weights[rim.patch.ids]), skin.median)
     inside = smoothstep(distance, 0.3, -0.7)
-    target = fill * mix(np.ones(3, np.float32), keep_grey(LID_TINT, chroma), inside[:, None])
+    target = fill * mix(np.ones(3, np.float32), keep_gray(LID_TINT, chroma), inside[:, None])
     soft = LASH_SOFTENING * smoothstep(distance, 2.0, 0.5)
     share = np.maximum(np.maximum(inside, soft), eye * smoothstep(distance, 1.5, 0.5))
-    replace_colours(colours, weights, rim.patch, target, share)
+    replace_colors(colors, weights, rim.patch, target, share)
 
 
 def repair_lips(
-    colours: Float[np.ndarray, "k 3"],
+    colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     white: Float[np.ndarray, "3"],
     lips: Float[np.ndarray, "3"],
@@ -90,38 +90,38 @@ def repair_lips(
 ) -> None:
     """Take teeth and the dark of the mouth off the lips, and let them meet in a soft dark line; in place."""
     rim = locate_rim(model, atlas, (INNER_LIP,), "mouth_cavity")
-    own, distance = colours[rim.patch.ids], rim.distance_mm
+    own, distance = colors[rim.patch.ids], rim.distance_mm
     shown = weights[cut_mouth(atlas).ids].mean()
     reach = float(mix(2.0, 6.0, smoothstep(shown, 0.05, 0.3)))  # a wide open mouth is harder to fit
     tooth = resembles_tooth(own, white, lips, chroma)
     dark = smoothstep(luminance(own) / np.maximum(luminance(lips), 0.02), 0.6, 0.35)
     source = (1 - tooth) * (1 - dark) * smoothstep(distance, 0.5, 2.0) * (0.05 + weights[rim.patch.ids])
     source *= atlas.in_regions("lips")[rim.patch.ids]
-    fill = spread_colours(rim.patch, own, source, lips)
+    fill = spread_colors(rim.patch, own, source, lips)
     target = fill * mix(LIP_LINE, 1.0, smoothstep(distance, -0.5, 1.0))[:, None]
     foreign = np.maximum(
         tooth * smoothstep(distance, reach + 2, reach), 0.6 * dark * smoothstep(distance, reach, reach - 1.5)
     )
-    replace_colours(colours, weights, rim.patch, target, np.maximum(smoothstep(distance, 0.5, -0.5), foreign))
+    replace_colors(colors, weights, rim.patch, target, np.maximum(smoothstep(distance, 0.5, -0.5), foreign))
 
 
-def spread_colours(
+def spread_colors(
     patch: TexelPatch,
-    colours: Float[np.ndarray, "n 3"],
+    colors: Float[np.ndarray, "n 3"],
     source: Float[np.ndarray, "n"],
     default: Float[np.ndarray, "3"],
 ) -> Float[np.ndarray, "n 3"]:
-    """Mean of the colours around each texel, weighted by ``source``; the default where there is no source."""
-    fill = np.broadcast_to(default, colours.shape).astype(np.float32)
-    weighted = np.column_stack([colours * source[:, None], source])
+    """Mean of the colors around each texel, weighted by ``source``; the default where there is no source."""
+    fill = np.broadcast_to(default, colors.shape).astype(np.float32)
+    weighted = np.column_stack([colors * source[:, None], source])
     for radius in FILL_RADII:
         sums = patch.smooth(weighted, radius)
         fill = mix(fill, sums[:, :3] / np.maximum(sums[:, 3:], 1e-6), (100 * sums[:, 3:]).clip(0, 1))
     return fill.astype(np.float32)
 
 
-def replace_colours(
-    colours: Float[np.ndarray, "k 3"],
+def replace_colors(
+    colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     patch: TexelPatch,
     target: Float[np.ndarray, "n 3"],
@@ -129,5 +129,5 @@ def replace_colours(
 ) -> None:
     """Blend ``target`` in by a softened share, in place; the photo's weight goes down by as much."""
     share = patch.smooth(share, SOFTNESS)
-    colours[patch.ids] = mix(colours[patch.ids], target, share[:, None])
+    colors[patch.ids] = mix(colors[patch.ids], target, share[:, None])
     weights[patch.ids] *= 1 - share

@@ -1,4 +1,4 @@
-"""Teeth, tongue and cavity: painted from the colours of lips and eye white, with the photo where it shows them."""
+"""Teeth, tongue and cavity: painted from the colors of lips and eye white, with the photo where it shows them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from portraitist.mesh.normals import vertex_normals
-from portraitist.unwrapping.eyes import keep_grey, redness
 from portraitist.reconstruction.head_model import PARTS, HeadModel
-from portraitist.unwrapping.observation import TexelColours, luminance, mix, smoothstep
 from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.unwrapping.eyes import keep_gray, redness
+from portraitist.unwrapping.observation import TexelColors, luminance, mix, smoothstep
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
@@ -23,8 +23,8 @@ CROWN_WIDTHS = {
     "lower_teeth": (5.3, 5.7, 6.8, 7.0, 7.1, 11.0, 10.5, 10.0),
 }
 ARCH_BINS = 18
-GAP_WIDTH = 0.0005  # metres, at least; and at least 0.8 texels, or it would vanish between them
-GUM_HEIGHT = 0.3  # of the modelled band, whose crowns are longer than real ones
+GAP_WIDTH = 0.0005  # meters, at least; and at least 0.8 texels, or it would vanish between them
+GUM_HEIGHT = 0.3  # of the modeled band, whose crowns are longer than real ones
 TOOTH_OF_WHITE = np.array([1.02, 0.97, 0.87], np.float32)
 GUM_OF_LIPS = np.array([0.80, 0.62, 0.62], np.float32)
 TONGUE_OF_LIPS = np.array([0.98, 0.80, 0.80], np.float32)
@@ -83,7 +83,7 @@ def locate_teeth(model: HeadModel, atlas: TexelAtlas, row: str) -> ToothRow:
 def follow_largest(
     values: Float[np.ndarray, "e"], places: Float[np.ndarray, "e"], bins: Float[np.ndarray, "b"]
 ) -> Float[np.ndarray, "c"]:
-    """Largest of the values in each bin of the places; an empty bin lies between its neighbours."""
+    """Largest of the values in each bin of the places; an empty bin lies between its neighbors."""
     own = (np.digitize(places, bins) - 1).clip(0, len(bins) - 2)
     largest = np.full(len(bins) - 1, -np.inf)
     np.maximum.at(largest, own, values)
@@ -92,7 +92,7 @@ def follow_largest(
 
 
 def measure_texel(model: HeadModel, atlas: TexelAtlas, part: str) -> float:
-    """Mean side of a part's texels in metres."""
+    """Mean side of a part's texels in meters."""
     corners = model.mean.numpy()[model.faces[model.face_mask(part)].numpy()]
     doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return float(np.sqrt(doubled.sum() / 2 / atlas.in_parts(part).sum()))
@@ -102,7 +102,7 @@ def paint_teeth(
     teeth: ToothRow, light: float, white: Float[np.ndarray, "3"], gum: Float[np.ndarray, "3"], chroma: float
 ) -> Float[np.ndarray, "e 3"]:
     """Off-white crowns with soft gaps, darker to the back and where they meet the gum."""
-    crown = white * keep_grey(TOOTH_OF_WHITE, chroma)
+    crown = white * keep_gray(TOOTH_OF_WHITE, chroma)
     shade = light * mix(1.0, 0.4, smoothstep(teeth.along, 0.3, 0.95)) * (1 - 0.4 * teeth.inner)
     shade *= 1 - 0.26 * teeth.gap
     shade *= mix(0.8, 1.0, smoothstep(teeth.height, GUM_HEIGHT, GUM_HEIGHT + 0.3))
@@ -136,34 +136,34 @@ def light_cavity(model: HeadModel, atlas: TexelAtlas) -> Float[np.ndarray, "c"]:
 
 
 def paint_mouth(
-    colours: Float[np.ndarray, "k 3"],
+    colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
-    seen: TexelColours,
+    seen: TexelColors,
     white: Float[np.ndarray, "3"],
     lips: Float[np.ndarray, "3"],
     chroma: float,
     atlas: TexelAtlas,
     model: HeadModel,
 ) -> None:
-    """Paint teeth, tongue and cavity into ``colours``, and set their ``weights``, in place.
+    """Paint teeth, tongue and cavity into ``colors``, and set their ``weights``, in place.
 
-    ``white``: of the eyes. ``lips``: their median colour. ``chroma``: 0 for a black-and-white photo, else 1.
+    ``white``: of the eyes. ``lips``: their median color. ``chroma``: 0 for a black-and-white photo, else 1.
     """
     patch = cut_mouth(atlas)
-    photo, trust = seen.colours[patch.ids], seen.weights[patch.ids]
+    photo, trust = seen.colors[patch.ids], seen.weights[patch.ids]
     part = atlas.parts[patch.ids]
     painted = np.zeros_like(photo)
     for row, light in ROW_LIGHT.items():
-        gums = lips * keep_grey(GUM_OF_LIPS, chroma)
+        gums = lips * keep_gray(GUM_OF_LIPS, chroma)
         painted[part == PARTS.index(row)] = paint_teeth(locate_teeth(model, atlas, row), light, white, gums, chroma)
     tongue, cavity = part == PARTS.index("tongue"), part == PARTS.index("mouth_cavity")
-    painted[tongue] = lips * keep_grey(TONGUE_OF_LIPS, chroma) * light_tongue(model, atlas)[:, None]
+    painted[tongue] = lips * keep_gray(TONGUE_OF_LIPS, chroma) * light_tongue(model, atlas)[:, None]
     light = light_cavity(model, atlas)[:, None]
-    painted[cavity] = light * mix(lips * keep_grey(CAVITY_OF_LIPS, chroma), lips, light**2)
+    painted[cavity] = light * mix(lips * keep_gray(CAVITY_OF_LIPS, chroma), lips, light**2)
     # What is seen spreads a little, or its border would be ragged: what it differs from the paint by fades out.
     nearby = patch.smooth(np.column_stack([(photo - painted) * trust[:, None], trust]), SPREAD_RADIUS)
     painted += smoothstep(nearby[:, 3:], 0.0, 0.5) * nearby[:, :3] / np.maximum(nearby[:, 3:], 1e-3)
-    colours[patch.ids] = mix(painted, photo, trust[:, None]).clip(0, 1)
+    colors[patch.ids] = mix(painted, photo, trust[:, None]).clip(0, 1)
     weights[patch.ids] = trust
 
 
@@ -173,9 +173,9 @@ def cut_mouth(atlas: TexelAtlas) -> TexelPatch:
 
 
 def resembles_tooth(
-    colours: Float[np.ndarray, "e 3"], white: Float[np.ndarray, "3"], lips: Float[np.ndarray, "3"], chroma: float
+    colors: Float[np.ndarray, "e 3"], white: Float[np.ndarray, "3"], lips: Float[np.ndarray, "3"], chroma: float
 ) -> Float[np.ndarray, "e"]:
-    """1 for what is clearly less red than the lips and bright as teeth are; in a grey photo for what is bright."""
-    bright = smoothstep(luminance(colours) / np.maximum(luminance(white), 0.02), 0.45, 0.7)
-    pale = smoothstep(redness(colours) / np.maximum(redness(lips), 0.05), 0.85, 0.55)
-    return (bright * mix(smoothstep(luminance(colours) - luminance(lips), 0.05, 0.2), pale, chroma)).astype(np.float32)
+    """1 for what is clearly less red than the lips and bright as teeth are; in a gray photo for what is bright."""
+    bright = smoothstep(luminance(colors) / np.maximum(luminance(white), 0.02), 0.45, 0.7)
+    pale = smoothstep(redness(colors) / np.maximum(redness(lips), 0.05), 0.85, 0.55)
+    return (bright * mix(smoothstep(luminance(colors) - luminance(lips), 0.05, 0.2), pale, chroma)).astype(np.float32)

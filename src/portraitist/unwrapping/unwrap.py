@@ -14,13 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.mesh.normals import vertex_normals
-from portraitist.unwrapping.completion import complete_surface
-from portraitist.unwrapping.occlusion import keep_skin, learn_hair, measure_contrast
-from portraitist.unwrapping.delighting import even_light
-from portraitist.unwrapping.gaze import aim_irises
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
-from portraitist.unwrapping.observation import SkinColours, TexelColours, smoothstep
 from portraitist.reconstruction.head_texels import (
     TexelAtlas,
     build_atlas,
@@ -28,6 +22,12 @@ from portraitist.reconstruction.head_texels import (
     sample_bilinear,
 )
 from portraitist.types import HeadFit, Image, InputError
+from portraitist.unwrapping.completion import complete_surface
+from portraitist.unwrapping.delighting import even_light
+from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
+from portraitist.unwrapping.gaze import aim_irises
+from portraitist.unwrapping.observation import SkinColors, TexelColors, smoothstep
+from portraitist.unwrapping.occlusion import keep_skin, learn_hair, measure_contrast
 
 SKIN_REGIONS = ("skin", "nose")
 MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
@@ -37,7 +37,7 @@ MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
 class UnwrapConfig:
     """``texture_size``: side of the square texture. ``grazing``: cosines between surface normal and line of sight where
     trust in the photo begins and is full. ``visibility_margin``: texels (of 1024) kept away from an occluding contour.
-    ``mask_margin``: how far the person mask is eroded, in metres on the head. ``even_light``: share 0..1 of the light's
+    ``mask_margin``: how far the person mask is eroded, in meters on the head. ``even_light``: share 0..1 of the light's
     difference between the sides of the face that is taken out; at 0 the seen texels are the photo's own.
     """
 
@@ -66,9 +66,9 @@ def unwrap_photo(
     *,
     irises: Float[Tensor, "10 2"] | None = None,
 ) -> Unwrapped:
-    """Texture of the head in ``photo``. Colours are never outside 0..1 and every texel has one.
+    """Texture of the head in ``photo``. Colors are never outside 0..1 and every texel has one.
 
-    ``person_mask``: 1 on the person, 0 on the background, same size as the photo; colours under 0 are never used.
+    ``person_mask``: 1 on the person, 0 on the background, same size as the photo; colors under 0 are never used.
     ``irises``: the detector's points 468 to 477 in the photo; without them the eyes' gaze is sought in the picture.
     Raises InputError when photo, mask and the fit's camera differ in size.
     """
@@ -81,17 +81,17 @@ def unwrap_photo(
         )
     atlas = build_atlas(model, config.texture_size)
     seen = observe_photo(photo, fit, person_mask, atlas, config)
-    skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions(*SKIN_REGIONS))
+    skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions(*SKIN_REGIONS))
     contrast = measure_contrast(seen, atlas)
     hair = learn_hair(seen, skin, contrast, atlas)
     seen = keep_skin(seen, skin, hair, contrast, atlas, model)
     if config.even_light > 0:
         seen = even_light(seen, skin, atlas, model, config.even_light)
-        skin = SkinColours.learn(seen.colours, seen.weights * atlas.in_regions(*SKIN_REGIONS))
-    colours = complete_surface(seen, skin, hair, atlas, model)
+        skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions(*SKIN_REGIONS))
+    colors = complete_surface(seen, skin, hair, atlas, model)
     aimed = None if irises is None else aim_irises(irises.cpu().numpy(), fit, atlas, model)
-    colours, weights = paint_inner_parts(colours, seen, skin, atlas, model, aimed)
-    texture = colours.clip(0, 1)[atlas.nearest]
+    colors, weights = paint_inner_parts(colors, seen, skin, atlas, model, aimed)
+    texture = colors.clip(0, 1)[atlas.nearest]
     return Unwrapped(
         texture=torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).to(photo),
         seen=torch.from_numpy(atlas.to_map(weights)).to(photo),
@@ -100,8 +100,8 @@ def unwrap_photo(
 
 def observe_photo(
     photo: Image, fit: HeadFit, person_mask: Float[Tensor, "h w"], atlas: TexelAtlas, config: UnwrapConfig
-) -> TexelColours:
-    """Colour of the photo at every texel and how far to trust it: 0 where hidden, edge-on, background or outside."""
+) -> TexelColors:
+    """Color of the photo at every texel and how far to trust it: 0 where hidden, edge-on, background or outside."""
     vertices = fit.mesh.vertices.detach().cpu()
     faces = fit.mesh.faces.cpu().numpy()
     camera = fit.camera
@@ -126,10 +126,10 @@ def observe_photo(
     picture = np.dstack([photo.detach().cpu().permute(1, 2, 0).numpy(), trusted]).astype(np.float32)
     texels_px = texel_sides(vertices_px[faces], fit, atlas.size)[atlas.face_ids[used]]
     samples = sample_filtered(picture, points[used, :2], texels_px)
-    colours = np.zeros((len(points), 3), np.float32)
-    colours[used] = samples[:, :3].clip(0, 1)
+    colors = np.zeros((len(points), 3), np.float32)
+    colors[used] = samples[:, :3].clip(0, 1)
     weights[used] *= samples[:, 3].clip(0, 1)
-    return TexelColours(colours, weights, facing.astype(np.float32))
+    return TexelColors(colors, weights, facing.astype(np.float32))
 
 
 def find_visible(
