@@ -18,10 +18,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.errors import NoFaceError
 from portraitist.io.images import image_to_uint8, load_image
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks, pick_ibug_points
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.ibug68 import dense_to_ibug68
 from portraitist.landmarks.views import View
-from portraitist.types import Image, NoFaceError
+from portraitist.types import Image
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "detection.json"
@@ -36,7 +39,7 @@ def find_plain(image: Image, detector: LandmarkDetector) -> Points | None:
     """One call of MediaPipe on the untouched picture."""
     faces = detector.detect(View(image_to_uint8(image), np.eye(2, 3)))
     largest = max(faces, key=lambda face: face.eye_distance, default=None)
-    return pick_ibug_points(torch.from_numpy(largest.points).float()) if largest else None
+    return dense_to_ibug68(torch.from_numpy(largest.points).float()) if largest else None
 
 
 def find_with_search(image: Image, detector: LandmarkDetector) -> Points | None:

@@ -23,19 +23,22 @@ from portraitist.export.preview import Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import (
     DirectTranslator,
-    Exemplar,
+    ShapeExemplar,
     mean_face,
-    measure_exemplar,
+    measure_shape,
     translate_landmarks,
 )
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.rendering.rasterizer import render_view, view_camera
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.sampling import render_view
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import EXPRESSION_NAMES, Head, Landmarks
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.unwrapping.projection import UnwrapConfig
+from portraitist.unwrapping.unwrap import unwrap_photo
 
 RESULTS = Path(__file__).parent / "results" / "expressions.json"
 PHOTOS = ("p00", "p08", "p14", "p26", "p33")
@@ -65,7 +68,7 @@ def main() -> None:
             save_image(options.sheet / f"head{number}.png", draw_actions(exaggerated))
 
 
-def find_most_exaggerated(model: HeadModel, count: int) -> list[tuple[str, Exemplar]]:
+def find_most_exaggerated(model: HeadModel, count: int) -> list[tuple[str, ShapeExemplar]]:
     """Names and shapes of the annotated artworks that deviate furthest from the mean face."""
     with np.load(DEFAULT_DATA / "landmarks" / "art68.npz") as file:
         points, names = file["points"], file["image"].tolist()
@@ -73,12 +76,12 @@ def find_most_exaggerated(model: HeadModel, count: int) -> list[tuple[str, Exemp
     for name, face in zip(names, points, strict=True):
         with PillowImage.open(DEFAULT_DATA / name) as picture:
             landmarks = Landmarks(torch.from_numpy(face).float(), (picture.height, picture.width))
-        exemplar = measure_exemplar(landmarks, fit_head(landmarks, model), model, DirectTranslator(mean_face(model)))
+        exemplar = measure_shape(landmarks, fit_head(landmarks, model), model, DirectTranslator(mean_face(model)))
         found.append((float(exemplar.deviation.norm()), name, exemplar))
     return [(name, exemplar) for _, name, exemplar in sorted(found, key=lambda item: -item[0])[:count]]
 
 
-def make_heads(photo: str, exemplar: Exemplar, model: HeadModel) -> tuple[Head, Head]:
+def make_heads(photo: str, exemplar: ShapeExemplar, model: HeadModel) -> tuple[Head, Head]:
     """The sitter's head and the exaggerated one, by direct transfer, which goes furthest, with the photo's texture."""
     image = load_image(DEFAULT_DATA / "photos" / f"{photo}.jpg")
     landmarks, _ = detect_landmarks(image, LandmarkDetector(), what="photo")

@@ -25,16 +25,17 @@ from pairs import DEFAULT_DATA
 from portraitist import load_image
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import (
-    Exemplar,
     GeometryConfig,
     NetworkTranslator,
+    ShapeExemplar,
     Translator,
     make_translator,
-    measure_exemplar,
     measure_movement,
+    measure_shape,
     translate_landmarks,
 )
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.pipeline import make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
@@ -63,7 +64,7 @@ def main() -> None:
     heads = {name: make_content(fit, torch.zeros(3, 4, 4), model) for name, (_, fit) in fits.items()}
     exemplars = read_exemplars(model, translator)
     rows = {f"strength {s:g}": measure_strength(s, fits, heads, exemplars, model, translator) for s in MEASURED}
-    photos = [measure_exemplar(landmarks, fit, model, translator) for landmarks, fit in fits.values()]
+    photos = [measure_shape(landmarks, fit, model, translator) for landmarks, fit in fits.values()]
     record = {
         "translator": options.translator,
         "strengths": rows,
@@ -83,19 +84,19 @@ def fit_photo_file(path: Path, model: HeadModel) -> tuple[Landmarks, HeadFit]:
     return landmarks, fit_head(landmarks, model)
 
 
-def read_exemplars(model: HeadModel, translator: Translator) -> dict[str, Exemplar]:
+def read_exemplars(model: HeadModel, translator: Translator) -> dict[str, ShapeExemplar]:
     """Six artworks as the detector sees them, six with points set by hand."""
     exemplars = {}
     for name in DETECTED:
         landmarks, _ = detect_landmarks(load_image(DEFAULT_DATA / f"{name}.jpg"), LandmarkDetector(), what="art")
-        exemplars[name] = measure_exemplar(landmarks, fit_head(landmarks, model), model, translator)
+        exemplars[name] = measure_shape(landmarks, fit_head(landmarks, model), model, translator)
     with np.load(DEFAULT_DATA / "landmarks" / "art68.npz") as file:
         points, names = file["points"], file["image"].tolist()
     for wanted in ANNOTATED:
         row = names.index(wanted)
         with PillowImage.open(DEFAULT_DATA / names[row]) as picture:
             landmarks = Landmarks(torch.from_numpy(points[row]).float(), (picture.height, picture.width))
-        exemplars[wanted] = measure_exemplar(landmarks, fit_head(landmarks, model), model, translator)
+        exemplars[wanted] = measure_shape(landmarks, fit_head(landmarks, model), model, translator)
     return exemplars
 
 
@@ -119,7 +120,9 @@ def measure_strength(
     }
 
 
-def measure_photos(photos: list[Exemplar], fits: dict, model: HeadModel, translator: Translator) -> dict[str, float]:
+def measure_photos(
+    photos: list[ShapeExemplar], fits: dict, model: HeadModel, translator: Translator
+) -> dict[str, float]:
     """Movement when another sitter's photo is the artwork, root mean square in eye distances; wanted below 0.03."""
     moves = []
     for row, (_, fit) in enumerate(fits.values()):

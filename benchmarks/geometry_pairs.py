@@ -30,11 +30,12 @@ from portraitist.geometry.translation import (
     GeometryConfig,
     Translator,
     make_translator,
-    measure_exemplar,
     measure_movement,
+    measure_shape,
     translate_landmarks,
 )
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
@@ -100,7 +101,7 @@ def measure_pairs(
     transfers, flips = {}, []
     for one in pairs:
         art = one.annotated if by_hand and one.annotated else one.seen
-        exemplar = measure_exemplar(*art, model, translator)
+        exemplar = measure_shape(*art, model, translator)
         targets = translate_landmarks(one.photo[1], [exemplar], model, translator)
         made = deform_to_landmarks(one.head, targets, deformer)
         truth = frontalize_fit(*(one.annotated or one.seen), model)
@@ -127,7 +128,7 @@ def _frontal(head: Head) -> Float[torch.Tensor, "68 2"]:
 
 def measure_photos(pairs: list[ReadPair], model: HeadModel, translator: Translator) -> float:
     """Mean movement by other sitters' photos as artworks, root mean square in eye distances; wanted below 0.03."""
-    photos = [(one.photo[1], measure_exemplar(*one.photo, model, translator)) for one in pairs]
+    photos = [(one.photo[1], measure_shape(*one.photo, model, translator)) for one in pairs]
     return statistics.mean(
         measure_movement(fit, translate_landmarks(fit, [other], model, translator), model)
         for (fit, own), (_, other) in itertools.product(photos, photos)

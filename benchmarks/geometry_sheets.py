@@ -14,10 +14,11 @@ from portraitist import save_image
 from portraitist.export.preview import CLOSED_LINES, IBUG_LINES, Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.shape_space import outer_eye_distance
-from portraitist.geometry.translation import Exemplar, GeometryConfig, Translator, mean_face, translate_landmarks
+from portraitist.geometry.translation import GeometryConfig, ShapeExemplar, Translator, mean_face, translate_landmarks
 from portraitist.io.images import image_from_pil
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.rendering.rasterizer import rasterize, view_camera
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Head, HeadFit, Image
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
@@ -28,7 +29,7 @@ LIGHT = torch.nn.functional.normalize(torch.tensor([-0.4, 0.5, 0.8]), dim=0)
 
 
 def deform(
-    fit: HeadFit, head: Head, exemplar: Exemplar, model: HeadModel, translator: Translator, config: GeometryConfig
+    fit: HeadFit, head: Head, exemplar: ShapeExemplar, model: HeadModel, translator: Translator, config: GeometryConfig
 ) -> Head:
     targets = translate_landmarks(fit, [exemplar], model, translator, config)
     return deform_to_landmarks(head, targets, build_deformer(model, config.stiffness))
@@ -69,7 +70,7 @@ def draw_sheets(
 
 
 def _draw_row(
-    art: str, strength: float, fits: dict, exemplar: Exemplar, model: HeadModel, translator: Translator
+    art: str, strength: float, fits: dict, exemplar: ShapeExemplar, model: HeadModel, translator: Translator
 ) -> list[Panel]:
     """The artwork's shape over the mean face, then every sitter's translation over the sitter."""
     mean = mean_face(model)

@@ -16,11 +16,15 @@ from jaxtyping import Bool, Float
 from metrics.identity import compare_embeddings, embed_face
 from metrics.pictures import fill_hull, measure_psnr
 from portraitist import load_image, save_image
+from portraitist.errors import PortraitistError
 from portraitist.io.images import image_to_uint8
-from portraitist.rendering.rasterizer import mark_texels, render_view, view_camera
-from portraitist.types import Image, Landmarks, PortraitistError
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.sampling import render_view
+from portraitist.rendering.uv_layout import mark_texels
+from portraitist.types import Image, Landmarks
 from portraitist.unwrapping.gaze import pick_irises
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.unwrapping.projection import UnwrapConfig
+from portraitist.unwrapping.unwrap import unwrap_photo
 from reconstruction_runs import (
     HIDDEN_IDS,
     OVAL_IDS,

@@ -15,9 +15,10 @@ from metrics.head_shape import (
     read_angles_deg,
 )
 from portraitist import load_image
+from portraitist.errors import PortraitistError
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.types import HeadFit, Landmarks, PortraitistError
+from portraitist.types import HeadFit, Landmarks
 from reconstruction_runs import load_models
 from rendered_faces import RenderedFace
 

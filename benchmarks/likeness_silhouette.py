@@ -12,9 +12,10 @@ from torch import Tensor
 
 from metrics.pictures import fill_hull, fill_rows, keep_band, measure_overlap
 from portraitist import load_image, save_image
+from portraitist.errors import PortraitistError
 from portraitist.io.images import image_to_uint8
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import Image, Landmarks, PortraitistError
+from portraitist.types import Image, Landmarks
 from reconstruction_runs import reconstruct
 
 SHORT_HAIR = ("p01", "p04", "p08", "p09", "p12", "p16", "p18", "p29", "p31", "p32", "p35", "p37")

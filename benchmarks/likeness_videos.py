@@ -11,9 +11,9 @@ import torch
 
 from likeness_rendered import find_vertices
 from metrics.head_shape import HEAD_HEIGHT_MM, find_similarity, measure_head_height, measure_separation
+from portraitist.errors import PortraitistError
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.types import PortraitistError
 from reconstruction_runs import load_models
 
 FRAMES = 12

@@ -42,7 +42,8 @@ def measure_mean_face(data: Path, model: HeadModel, *, annotated: bool) -> Tenso
 
 def _detect_photos(data: Path) -> list[Landmarks]:
     from portraitist import load_image
-    from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+    from portraitist.landmarks.detection import detect_landmarks
+    from portraitist.landmarks.detector import LandmarkDetector
 
     detector = LandmarkDetector()
     return [detect_landmarks(load_image(path), detector)[0] for path in sorted((data / "photos").glob("*.jpg"))]

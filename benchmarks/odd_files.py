@@ -163,7 +163,8 @@ def load_photo() -> Image:
 def save_turned_head(path: Path, yaw_deg: int) -> None:
     """The photo's head seen from ``yaw_deg``: 0 front, 90 side, 180 behind."""
     from portraitist.io.images import save_image
-    from portraitist.rendering.rasterizer import render_view, view_camera
+    from portraitist.rendering.cameras import view_camera
+    from portraitist.rendering.sampling import render_view
 
     head = make_head()
     camera = view_camera(head.mesh.vertices, float(yaw_deg), 0.0, 512)
@@ -173,7 +174,8 @@ def save_turned_head(path: Path, yaw_deg: int) -> None:
 @functools.cache
 def find_points() -> np.ndarray:
     """The photo's 68 points, in pixels."""
-    from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+    from portraitist.landmarks.detection import detect_landmarks
+    from portraitist.landmarks.detector import LandmarkDetector
 
     return detect_landmarks(load_photo(), LandmarkDetector())[0].points.numpy()
 

@@ -17,7 +17,8 @@ import torch
 
 from mean_face import frontalize_fit
 from pairs import Pair, read_annotation
-from portraitist.types import Landmarks, PortraitistError, Result
+from portraitist.errors import PortraitistError
+from portraitist.types import Landmarks, Result
 
 if TYPE_CHECKING:
     from portraitist import Config
@@ -108,7 +109,8 @@ def run_pair(job: Job) -> str | None:
 def _save_pictures(result: Result, folder: Path) -> None:
     from portraitist.export.result_folder import draw_preview, render_named_views
     from portraitist.io.images import save_image
-    from portraitist.rendering.rasterizer import render_view, view_camera
+    from portraitist.rendering.cameras import view_camera
+    from portraitist.rendering.sampling import render_view
 
     white = torch.ones(3)
     content, stylized = result.content, result.stylized
@@ -129,7 +131,7 @@ def _save_pictures(result: Result, folder: Path) -> None:
 def _collect_shapes(result: Result, models, job: Job) -> dict[str, np.ndarray]:
     """Meshes and landmarks as ``measure_pair`` reads them; the frontal ones ``[68, 2]`` in meters, y up."""
     from portraitist.reconstruction.fitting import fit_head
-    from portraitist.rendering.rasterizer import view_camera
+    from portraitist.rendering.cameras import view_camera
 
     content, stylized = result.content, result.stylized
     art_landmarks, art_fit = result.art_landmarks, result.art_fit

@@ -186,10 +186,12 @@ def make_faces(data: Path, processes: int) -> Path:
 
 def unwrap_textures(data: Path) -> list[Float[np.ndarray, "t t 3"]]:
     """sRGB skins for the head model, float16: of the development photos, or of the one photo that is always there."""
-    from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+    from portraitist.landmarks.detection import detect_landmarks
+    from portraitist.landmarks.detector import LandmarkDetector
     from portraitist.reconstruction.fitting import fit_head
     from portraitist.segmentation.person import PersonSegmenter, segment_person
-    from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+    from portraitist.unwrapping.projection import UnwrapConfig
+    from portraitist.unwrapping.unwrap import unwrap_photo
 
     paths = [data / "photos" / f"{name}.jpg" for name in TEXTURE_PHOTOS]
     if not paths[0].is_file():

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from rendered_scene import Solid
 

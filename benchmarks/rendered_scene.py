@@ -13,8 +13,8 @@ from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from jaxtyping import Float, Int
 
-from portraitist.mesh.normals import vertex_normals
-from portraitist.reconstruction.head_texels import sample_bilinear
+from portraitist.mesh.laplacian import vertex_normals
+from portraitist.rendering.uv_layout import sample_bilinear
 
 SUPERSAMPLE = 2
 SHADOW_OFFSET = 1e-3

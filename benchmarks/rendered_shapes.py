@@ -135,7 +135,7 @@ def add_own_features(
     displacement = np.zeros_like(centered)
     for length, spread in RESIDUAL_SCALES:
         displacement[surface] += draw_residual(centered, model.mirror.numpy(), length, spread, rng)[surface]
-    neutral = centered + build_surface(model).carry_followers(centered, displacement)
+    neutral = centered + build_surface(model).complete(centered, displacement)
     expression = sample_expression(kind, rng)
     size = np.ptp(neutral[:, 1]) / np.ptp(model.mean.numpy()[:, 1])
     gains = 1 + GAIN_SPREAD * draw_smooth_field(neutral, GAIN_LENGTH, 1, rng)

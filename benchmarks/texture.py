@@ -35,14 +35,16 @@ from portraitist import Config, Models, Result, load_image, stylize
 from portraitist.cli.main import make_demo_request
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import image_to_uint8, save_image
-from portraitist.rendering.rasterizer import mark_texels
-from portraitist.segmentation.parts import SKIN, label_artwork, label_texels
+from portraitist.rendering.uv_layout import mark_texels
+from portraitist.segmentation.artwork import label_artwork
+from portraitist.segmentation.parts import SKIN
 from portraitist.segmentation.person import segment_person
+from portraitist.segmentation.texels import label_texels
 from portraitist.texture import optimization
 from portraitist.texture import views as targets
+from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.optimization import TextureConfig
 from portraitist.texture.shading_transfer import read_light
-from portraitist.texture.views import StyleSource, cut_source
 from portraitist.types import Fragments, Image
 from texture_figures import Yardstick
 
@@ -124,7 +126,7 @@ def prepare(case: Case, models: Models) -> PreparedHead:
     person = segment_person(case.art, result.art_landmarks, models.segmenter)
     mesh, camera = result.art_fit.mesh, result.art_fit.camera
     labels = label_artwork(case.art, mesh, camera, result.art_landmarks.points, person)
-    sources = [cut_source(case.art, labels, light=read_light(case.art, labels, mesh, camera))]
+    sources = [crop_exemplar(case.art, labels, light=read_light(case.art, labels, mesh, camera))]
     points = result.art_landmarks.points if case.points is None else case.points
     return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
 

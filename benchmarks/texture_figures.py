@@ -15,9 +15,13 @@ from metrics.style import measure_edges, measure_style
 from portraitist import Result
 from portraitist.io.images import image_to_uint8
 from portraitist.rendering import seams
-from portraitist.rendering.rasterizer import rasterize, render_view, shade, view_camera
-from portraitist.segmentation.parts import BROWS, EYES, HAIR, LIPS, label_texels
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import render_view, shade
+from portraitist.segmentation.parts import BROWS, EYES, FACE_REGIONS, HAIR, LIPS, select_faces
+from portraitist.segmentation.texels import label_texels
 from portraitist.texture.color_transfer import decorrelate
+from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.losses import (
     color_distances,
     cosine_distances,
@@ -28,7 +32,7 @@ from portraitist.texture.losses import (
     unit_rows,
 )
 from portraitist.texture.vgg import VGG, sample_hypercolumns
-from portraitist.texture.views import FACE_REGIONS, StyleSource, select_faces, take_portrait
+from portraitist.texture.views import take_portrait
 from portraitist.types import Fragments
 
 HELD_OUT = ((0.0, 7.0), (-25.0, -12.0), (-12.0, 15.0), (14.0, -6.0), (27.0, 11.0))

@@ -16,7 +16,8 @@ from portraitist import load_image, save_image
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.geometry.shape_space import align_to, measure_deviation
 from portraitist.geometry.translation import mean_face
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import HeadFit, Image, Landmarks

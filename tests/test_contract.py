@@ -14,7 +14,7 @@ import pytest
 
 import portraitist
 from portraitist.assets import FOLDER, asset_hashes, asset_path
-from portraitist.types import AssetError
+from portraitist.errors import AssetError
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "portraitist"

@@ -10,7 +10,9 @@ import torch
 from PIL import Image as PillowImage
 
 from portraitist.assets import asset_hashes, asset_path
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks, pick_ibug_points
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.ibug68 import dense_to_ibug68
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import Landmarks
 
@@ -35,7 +37,7 @@ def deviations(landmarks: dict[str, Landmarks]) -> dict[str, np.ndarray]:
     """Where 60 landmarks lie away from the mean head's after the best similarity, over the outer eye distance."""
     model = load_head_model()
     dense = model.landmarks478.positions(model.mean, model.faces)
-    mean = pick_ibug_points(dense)[:, :2].double().numpy() * [1, -1]
+    mean = dense_to_ibug68(dense)[:, :2].double().numpy() * [1, -1]
     eye_distance = np.linalg.norm(np.subtract(*mean[list(OUTER_EYE_CORNERS)]))
     reference = mean[SHAPE_POINTS]
     points = {name: found.points.double().numpy()[SHAPE_POINTS] for name, found in landmarks.items()}

@@ -6,27 +6,28 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors, locate_head_texels
+from portraitist.rendering.shader_math import luminance
 from portraitist.unwrapping.delighting import even_light
-from portraitist.unwrapping.observation import SkinColors, TexelColors, luminance
+from portraitist.unwrapping.observation import SkinColors
 
 SIZE = 512
 SKIN, HAIR = np.array([0.70, 0.52, 0.44]), np.array([0.20, 0.14, 0.10])
 
 
 @pytest.fixture(scope="module")
-def atlas(model: HeadModel) -> TexelAtlas:
-    return build_atlas(model, SIZE)
+def atlas(model: HeadModel) -> HeadTexels:
+    return locate_head_texels(model, SIZE)
 
 
 @pytest.fixture(scope="module")
-def normals(model: HeadModel, atlas: TexelAtlas) -> np.ndarray:
+def normals(model: HeadModel, atlas: HeadTexels) -> np.ndarray:
     return atlas.interpolation @ vertex_normals(model.mean.numpy(), model.faces.numpy())
 
 
-def see_front(atlas: TexelAtlas, normals: np.ndarray, light: np.ndarray) -> TexelColors:
+def see_front(atlas: HeadTexels, normals: np.ndarray, light: np.ndarray) -> TexelColors:
     """What a camera in front sees of a head with speckled skin and brown hair in a given light, one value per texel."""
     speckles = 1 + 0.03 * np.random.default_rng(0).standard_normal((len(normals), 1))
     colors = np.where(atlas.in_regions("scalp")[:, None], HAIR, SKIN) * speckles * light[:, None]
@@ -34,12 +35,12 @@ def see_front(atlas: TexelAtlas, normals: np.ndarray, light: np.ndarray) -> Texe
     return TexelColors(colors.clip(0, 1).astype(np.float32), weights.astype(np.float32), normals[:, 2])
 
 
-def even(seen: TexelColors, atlas: TexelAtlas, model: HeadModel, strength: float = 1.0) -> TexelColors:
+def even(seen: TexelColors, atlas: HeadTexels, model: HeadModel, strength: float = 1.0) -> TexelColors:
     skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions("skin", "nose"))
     return even_light(seen, skin, atlas, model, strength)
 
 
-def measure_side_light(seen: TexelColors, atlas: TexelAtlas) -> float:
+def measure_side_light(seen: TexelColors, atlas: HeadTexels) -> float:
     """Mean difference in log brightness between a cheek's texel and its mirror image."""
     both = np.minimum(seen.weights, seen.weights[atlas.mirror_ids])
     left = atlas.in_regions("skin") & (both > 0.9) & (atlas.texel_ids % SIZE > SIZE / 2)
@@ -48,7 +49,7 @@ def measure_side_light(seen: TexelColors, atlas: TexelAtlas) -> float:
 
 
 @pytest.mark.parametrize("strength", [-0.6, 0.4])
-def test_side_light_is_halved(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray, strength: float) -> None:
+def test_side_light_is_halved(atlas: HeadTexels, model: HeadModel, normals: np.ndarray, strength: float) -> None:
     seen = see_front(atlas, normals, 1 + strength * normals[:, 0])
     before, after = (measure_side_light(s, atlas) for s in (seen, even(seen, atlas, model)))
     assert before > 0.2
@@ -56,13 +57,13 @@ def test_side_light_is_halved(atlas: TexelAtlas, model: HeadModel, normals: np.n
     assert measure_side_light(even(seen, atlas, model, 0.5), atlas) == pytest.approx((before + after) / 2, rel=0.1)
 
 
-def test_even_light_stays(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
+def test_even_light_stays(atlas: HeadTexels, model: HeadModel, normals: np.ndarray) -> None:
     seen = see_front(atlas, normals, np.full(len(normals), 0.9))
     change = np.abs(even(seen, atlas, model).colors - seen.colors)[seen.weights > 0]
     assert change.max() < 0.01
 
 
-def test_tone_and_detail_stay(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
+def test_tone_and_detail_stay(atlas: HeadTexels, model: HeadModel, normals: np.ndarray) -> None:
     """All channels of a texel change alike, neighboring texels change alike, and a mole on one cheek stays."""
     seen = see_front(atlas, normals, 1 - 0.5 * normals[:, 0])
     places = atlas.interpolation @ model.mean.numpy()
@@ -81,7 +82,7 @@ def test_tone_and_detail_stay(atlas: TexelAtlas, model: HeadModel, normals: np.n
     assert after == pytest.approx(before, rel=0.1)
 
 
-def test_hair_is_hardly_touched(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
+def test_hair_is_hardly_touched(atlas: HeadTexels, model: HeadModel, normals: np.ndarray) -> None:
     seen = see_front(atlas, normals, 1 - 0.5 * normals[:, 0])
     height = (atlas.interpolation @ model.mean.numpy())[:, 1]
     hair = atlas.in_regions("scalp") & (seen.weights > 0) & (height > 0.1)
@@ -90,7 +91,7 @@ def test_hair_is_hardly_touched(atlas: TexelAtlas, model: HeadModel, normals: np
     assert np.median(change) < 0.05
 
 
-def test_eyes_follow_the_skin_around_them(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
+def test_eyes_follow_the_skin_around_them(atlas: HeadTexels, model: HeadModel, normals: np.ndarray) -> None:
     places = atlas.interpolation @ model.mean.numpy()
     seen = see_front(atlas, normals, np.where(places[:, 0] > 0, 0.5, 1.0))
     gain = luminance(even(seen, atlas, model).colors) / luminance(seen.colors)
@@ -101,7 +102,7 @@ def test_eyes_follow_the_skin_around_them(atlas: TexelAtlas, model: HeadModel, n
         assert np.median(gain[ball]) == pytest.approx(np.median(gain[around]), rel=0.1)
 
 
-def test_no_strength_no_change(atlas: TexelAtlas, model: HeadModel, normals: np.ndarray) -> None:
+def test_no_strength_no_change(atlas: HeadTexels, model: HeadModel, normals: np.ndarray) -> None:
     seen = see_front(atlas, normals, 1 - 0.5 * normals[:, 0])
     assert np.array_equal(even(seen, atlas, model, 0.0).colors, seen.colors)
     assert torch.isfinite(torch.from_numpy(even(seen, atlas, model).colors)).all()

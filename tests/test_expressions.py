@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))  # s
 from metrics.expressions import OPENINGS, measure_teeth_lag, measure_worst_exposure, pose_head
 from metrics.shape import measure_flipped_share
 from portraitist.geometry.blendshape_transfer import (
-    carry_expressions,
     find_lid_contacts,
     find_lip_contacts,
+    transfer_blendshapes,
 )
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import GeometryConfig
@@ -124,7 +124,7 @@ def test_no_action_turns_triangles_over(exaggerated, content):
 
 
 def test_the_sitters_own_head_keeps_its_expressions(model):
-    carried = carry_expressions(model.mean, model.mean, model.expression_deltas, model)
+    carried = transfer_blendshapes(model.mean, model.mean, model.expression_deltas, model)
     assert (carried - model.expression_deltas).abs().max() < 1e-5
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.landmarks.detection import pick_ibug_points
+from portraitist.errors import FitError
+from portraitist.landmarks.ibug68 import dense_to_ibug68
 from portraitist.reconstruction.contour_landmarks import find_seen_points
 from portraitist.reconstruction.fitting import fit_head, solve_camera
 from portraitist.reconstruction.gauss_newton import read_angles, rotate, solve_within
 from portraitist.reconstruction.landmark_noise import assume_independent_errors, load_detector_errors
-from portraitist.types import EXPRESSION_NAMES, Camera, FitError, Landmarks, rotation_from_yaw_pitch
+from portraitist.types import EXPRESSION_NAMES, Camera, Landmarks, rotation_from_yaw_pitch
 
 
 def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
@@ -84,7 +85,7 @@ def test_fit_follows_the_picture_when_it_moves_and_grows(model):
 
 def test_dense_points_and_their_68_agree(model):
     landmarks, *_ = plant_face(model)
-    assert (pick_ibug_points(landmarks.dense) - landmarks.points).norm(dim=1).mean() < 6  # px, eyes 140 px apart
+    assert (dense_to_ibug68(landmarks.dense) - landmarks.points).norm(dim=1).mean() < 6  # px, eyes 140 px apart
 
 
 def test_fit_takes_less_than_two_seconds(model):

@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.geometry.blendshape_transfer import carry_expressions, find_lip_contacts, local_frames
+from portraitist.geometry.blendshape_transfer import find_lip_contacts, local_frames, transfer_blendshapes
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.shape_space import align_to, similarity_2d
 from portraitist.geometry.translation import (
     DirectTranslator,
     GeometryConfig,
     mean_face,
-    measure_exemplar,
+    measure_shape,
     translate_landmarks,
 )
+from portraitist.mesh.handles import CONSTRAINT_WEIGHT
+from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.contour_landmarks import find_seen_points
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.head_surface import TIE_WEIGHT, build_surface, cotangent_laplacian
+from portraitist.reconstruction.head_surface import build_surface
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
 
 STIFFNESS = 1e-4
@@ -109,7 +111,7 @@ def test_matrix_solution_equals_a_direct_solve(content, deformer, model):
     for row, (above, below) in enumerate(find_lip_contacts(model)):
         ties[row, local[above]], ties[row, local[below]] = 1, -1
     asked = (stretch(landmarks_of(content), 1.2) - landmarks_of(content)).double().numpy()
-    system = handles.T @ handles + TIE_WEIGHT * ties.T @ ties + STIFFNESS * surface.smoothness.toarray()
+    system = handles.T @ handles + CONSTRAINT_WEIGHT * ties.T @ ties + STIFFNESS * surface.smoothness.toarray()
     direct = np.linalg.solve(system, handles.T @ asked)
     assert np.allclose(direct, deformer.response @ asked, atol=1e-6)
 
@@ -137,7 +139,7 @@ def test_expressions_turn_and_scale_with_the_head(model):
     after = 1.5 * model.mean @ turn.T
     frames = local_frames(model.mean.double().numpy(), after.double().numpy(), model.faces.numpy())
     assert np.abs(frames - 1.5 * turn.double().numpy()).max() < 1e-3
-    carried = carry_expressions(model.mean, after, model.expression_deltas, model)
+    carried = transfer_blendshapes(model.mean, after, model.expression_deltas, model)
     assert (carried - 1.5 * model.expression_deltas @ turn.T).abs().max() < 1e-4
 
 
@@ -166,7 +168,7 @@ def picture_of(model, vertices, expressions=None, factor=1.0):
 def test_deviation_of_a_drawing_is_added_to_the_sitter(model, content):
     art = picture_of(model, model.mean, torch.zeros(52), factor=1.3)
     direct = DirectTranslator(mean_face(model))
-    exemplar = measure_exemplar(art, fit_head(art, model), model, direct)
+    exemplar = measure_shape(art, fit_head(art, model), model, direct)
     photo = picture_of(model, content.mesh.vertices, content.expression)
     fit = fit_head(photo, model)
     own = model.landmarks68.positions(fit.mesh.vertices, model.faces)
@@ -189,7 +191,7 @@ def test_an_open_mouth_in_the_artwork_does_not_open_the_sitters(model):
     opened = model.mean + torch.einsum("e,end->nd", expression, model.expression_deltas)
     art = picture_of(model, opened, expression)
     direct = DirectTranslator(mean_face(model))
-    exemplar = measure_exemplar(art, fit_head(art, model), model, direct)
+    exemplar = measure_shape(art, fit_head(art, model), model, direct)
     fit = replace(fit_head(picture_of(model, model.mean, torch.zeros(52)), model))
     own = model.landmarks68.positions(fit.mesh.vertices, model.faces)
     target = translate_landmarks(fit, [exemplar], model, direct)

@@ -13,10 +13,11 @@ import torch
 import trimesh
 from PIL import Image as PillowImage
 
+from portraitist.errors import OutputError
 from portraitist.export import glb as gltf
 from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
-from portraitist.mesh.normals import vertex_normals
-from portraitist.types import EXPRESSION_NAMES, Head, OutputError
+from portraitist.mesh.laplacian import vertex_normals
+from portraitist.types import EXPRESSION_NAMES, Head
 
 SCALAR_TYPES = {gl.FLOAT: "<f4", gl.UNSIGNED_SHORT: "<u2", gl.UNSIGNED_INT: "<u4"}
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}

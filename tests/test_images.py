@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import ImageCms
 
+from portraitist.errors import InputError, OutputError
 from portraitist.io import images
 from portraitist.io.images import load_image, read_picture_size, save_image
-from portraitist.types import InputError, OutputError
 
 RED, BLUE = (200, 30, 20), (10, 40, 220)
 

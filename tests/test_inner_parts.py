@@ -10,16 +10,19 @@ import pytest
 import torch
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
-from portraitist.rendering.rasterizer import rasterize, shade, view_camera
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors, locate_head_texels
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import shade
+from portraitist.rendering.shader_math import luminance
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh, rotation_from_yaw_pitch
 from portraitist.unwrapping.eyes import find_eye_white, look_at, redness
 from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
 from portraitist.unwrapping.gaze import SIDES, aim_irises, find_gazes, locate_eyeballs, pick_irises, unit
 from portraitist.unwrapping.margins import EYE_CONTOURS, INNER_LIP, locate_rim
 from portraitist.unwrapping.mouth import CROWN_WIDTHS, locate_teeth
-from portraitist.unwrapping.observation import SkinColors, TexelColors, luminance
-from portraitist.unwrapping.unwrap import UnwrapConfig, observe_photo
+from portraitist.unwrapping.observation import SkinColors
+from portraitist.unwrapping.projection import UnwrapConfig, observe_photo
 
 SIZE = 1024
 SKIN, LIPS, WHITE, IRIS, LASH, TOOTH = (
@@ -36,12 +39,12 @@ SKIN, LIPS, WHITE, IRIS, LASH, TOOTH = (
 
 
 @pytest.fixture(scope="module")
-def atlas(model: HeadModel) -> TexelAtlas:
-    return build_atlas(model, SIZE)
+def atlas(model: HeadModel) -> HeadTexels:
+    return locate_head_texels(model, SIZE)
 
 
 @pytest.fixture(scope="module")
-def truth(model: HeadModel, atlas: TexelAtlas) -> np.ndarray:
+def truth(model: HeadModel, atlas: HeadTexels) -> np.ndarray:
     """Colors [k, 3]: plain skin and lips, lashes on the lids' rims, teeth on the lips' rim, a sharp iris."""
     colors = np.broadcast_to(SKIN, (len(atlas.texel_ids), 3)).copy()
     colors[atlas.in_regions("lips")] = LIPS
@@ -85,7 +88,7 @@ class Painted:
     weights: np.ndarray
 
 
-def paint(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray, **weights: float) -> Painted:
+def paint(model: HeadModel, atlas: HeadTexels, truth: np.ndarray, **weights: float) -> Painted:
     """A photo of the head with an expression, unwrapped with a fit that has none."""
     shown = pose(model, **weights)
     camera = view_camera(model.mean, 0.0, 0.0, 1024)
@@ -100,11 +103,11 @@ def paint(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray, **weights: flo
 
 
 @pytest.fixture(scope="module")
-def plain(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> Painted:
+def plain(model: HeadModel, atlas: HeadTexels, truth: np.ndarray) -> Painted:
     return paint(model, atlas, truth)
 
 
-def measure_steps(atlas: TexelAtlas, chosen: np.ndarray, colors: np.ndarray) -> np.ndarray:
+def measure_steps(atlas: HeadTexels, chosen: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Differences of brightness between neighboring texels that are both chosen."""
     gray = atlas.to_map(np.where(chosen, luminance(colors), np.nan).astype(np.float32))
     gray[atlas.to_map(chosen.astype(np.float32)) == 0] = np.nan
@@ -114,7 +117,7 @@ def measure_steps(atlas: TexelAtlas, chosen: np.ndarray, colors: np.ndarray) -> 
 
 @pytest.mark.parametrize(("blink", "limit"), [(0.0, 0.12), (0.15, 0.3)])  # the photo's own steps: 0.50 and 0.77
 def test_white_goes_on_under_the_lids_without_an_edge(
-    blink: float, limit: float, model: HeadModel, atlas: TexelAtlas, truth: np.ndarray
+    blink: float, limit: float, model: HeadModel, atlas: HeadTexels, truth: np.ndarray
 ) -> None:
     """Also when the photo's lids, with their lashes, lie over a part of the fitted eye."""
     painted = paint(model, atlas, truth, eyeBlinkLeft=blink, eyeBlinkRight=blink)
@@ -130,7 +133,7 @@ def test_white_goes_on_under_the_lids_without_an_edge(
 
 
 @pytest.mark.parametrize("turn", [-0.7, -0.3, 0.4, 0.8])
-def test_gaze_is_recovered(turn: float, model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> None:
+def test_gaze_is_recovered(turn: float, model: HeadModel, atlas: HeadTexels, truth: np.ndarray) -> None:
     inner, outer = ("Left", "Right") if turn < 0 else ("Right", "Left")
     actions = {f"eyeLookIn{inner}": abs(turn), f"eyeLookOut{outer}": abs(turn)}
     painted = paint(model, atlas, truth, **actions)
@@ -146,7 +149,7 @@ def test_gaze_is_recovered(turn: float, model: HeadModel, atlas: TexelAtlas, tru
 
 
 @pytest.mark.parametrize(("yaw", "turn"), [(0.0, 0.0), (0.0, 14.0), (25.0, -14.0), (-25.0, 9.0)])
-def test_iris_points_give_the_gaze_in_any_view(yaw: float, turn: float, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_iris_points_give_the_gaze_in_any_view(yaw: float, turn: float, model: HeadModel, atlas: HeadTexels) -> None:
     camera = Camera(rotation_from_yaw_pitch(yaw, 10.0), 4000.0, (500.0, 500.0), (1000, 1000))
     points = model.landmarks478.positions(model.mean, model.faces).clone()
     turning = rotation_from_yaw_pitch(turn, 5.0)
@@ -174,7 +177,7 @@ def test_hidden_white_is_warm_where_the_skin_is() -> None:
         assert least < redness(find_eye_white([np.full(4, 2.0, np.float32)], [nothing], skin)) < most
 
 
-def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, atlas: HeadTexels) -> None:
     for row in CROWN_WIDTHS:
         teeth = locate_teeth(model, atlas, row)
         gray = luminance(plain.colors[atlas.in_parts(row)]) / luminance(WHITE)
@@ -185,7 +188,7 @@ def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadMo
         assert gray[crown & (teeth.along > 0.8)].mean() < 0.6 * gray[front].mean()
 
 
-def test_tongue_darkens_to_the_back(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_tongue_darkens_to_the_back(plain: Painted, model: HeadModel, atlas: HeadTexels) -> None:
     tongue = atlas.in_parts("tongue")
     depth = (atlas.interpolation @ model.mean.numpy()[:, 2])[tongue]
     gray = luminance(plain.colors[tongue])
@@ -193,7 +196,7 @@ def test_tongue_darkens_to_the_back(plain: Painted, model: HeadModel, atlas: Tex
     assert np.median(back) < 0.6 * np.median(tip)
 
 
-def test_lips_carry_no_teeth(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_lips_carry_no_teeth(plain: Painted, model: HeadModel, atlas: HeadTexels) -> None:
     rim = locate_rim(model, atlas, (INNER_LIP,), "mouth_cavity")
     near = rim.patch.ids[np.abs(rim.distance_mm) < 1]
     near = near[atlas.in_regions("lips")[near]]
@@ -202,7 +205,7 @@ def test_lips_carry_no_teeth(plain: Painted, model: HeadModel, atlas: TexelAtlas
     assert luminance(plain.colors[near]).max() < luminance(SKIN)
 
 
-def test_rims_of_lids_are_no_black_line(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_rims_of_lids_are_no_black_line(plain: Painted, model: HeadModel, atlas: HeadTexels) -> None:
     rim = locate_rim(model, atlas, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     edge = np.abs(rim.distance_mm) < 0.6
     gray = luminance(plain.colors[rim.patch.ids]) / luminance(SKIN)
@@ -211,13 +214,13 @@ def test_rims_of_lids_are_no_black_line(plain: Painted, model: HeadModel, atlas:
     assert steps.max() < 0.3  # the photo's is 0.57
 
 
-def test_black_and_white_photo_stays_gray(model: HeadModel, atlas: TexelAtlas, truth: np.ndarray) -> None:
+def test_black_and_white_photo_stays_gray(model: HeadModel, atlas: HeadTexels, truth: np.ndarray) -> None:
     gray = np.repeat(luminance(truth)[:, None], 3, axis=1).astype(np.float32)
     painted = paint(model, atlas, gray)
     assert np.ptp(painted.colors, axis=1).max() < 0.01
 
 
-def test_same_photo_same_bytes_and_quickly(plain: Painted, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_same_photo_same_bytes_and_quickly(plain: Painted, model: HeadModel, atlas: HeadTexels) -> None:
     surface = np.where(plain.seen.weights[:, None] > 0, plain.seen.colors, plain.skin.median).astype(np.float32)
     start = time.perf_counter()
     colors, weights = paint_inner_parts(surface, plain.seen, plain.skin, atlas, model)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from portraitist.errors import InputError
 from portraitist.io.landmark_files import check_landmarks, read_landmarks, read_landmarks_of_picture, write_landmarks
-from portraitist.types import InputError
 
 
 @pytest.fixture

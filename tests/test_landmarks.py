@@ -12,16 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from portraitist.errors import NoFaceError
 from portraitist.io.images import image_to_uint8, load_image
-from portraitist.landmarks.detection import (
-    IBUG_FROM_DENSE,
-    LandmarkDetector,
-    detect_landmarks,
-    pick_ibug_points,
-    tile,
-)
+from portraitist.landmarks.detection import detect_landmarks, tile
+from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.ibug68 import IBUG_FROM_DENSE, dense_to_ibug68
 from portraitist.landmarks.views import VIEW_SIDE, Recipe, ViewRenderer
-from portraitist.types import EXPRESSION_NAMES, Landmarks, NoFaceError
+from portraitist.types import EXPRESSION_NAMES, Landmarks
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 RIGHT_EYE, LEFT_EYE, CHIN = 36, 45, 8
@@ -69,8 +66,8 @@ def test_points_between_two_dense_points() -> None:
     assert len(IBUG_FROM_DENSE) == 68
     assert all(len(set(indices)) == len(indices) <= 2 for indices in IBUG_FROM_DENSE)
     dense = torch.arange(478 * 2, dtype=torch.float32).reshape(478, 2)
-    assert torch.equal(pick_ibug_points(dense)[1], (dense[234] + dense[93]) / 2)
-    assert torch.equal(pick_ibug_points(dense)[8], dense[152])
+    assert torch.equal(dense_to_ibug68(dense)[1], (dense[234] + dense[93]) / 2)
+    assert torch.equal(dense_to_ibug68(dense)[8], dense[152])
 
 
 def test_mirrored_picture_gives_mirrored_points(

@@ -8,11 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from portraitist.rendering.rasterizer import mark_texels, rasterize, shade, view_camera
-from portraitist.segmentation.parts import EYES, HAIR, NOWHERE, SKIN, label_artwork, label_faces
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import shade
+from portraitist.rendering.uv_layout import mark_texels
+from portraitist.segmentation.artwork import label_artwork
+from portraitist.segmentation.parts import EYES, HAIR, SKIN, UNLABELED, label_faces
+from portraitist.texture.exemplar import crop_exemplar
 from portraitist.texture.part_colors import keep_colors, match_colors, take_tones
 from portraitist.texture.shading_transfer import carry_light, read_light
-from portraitist.texture.views import Subject, cut_source, mark_face, take_portrait
+from portraitist.texture.views import Subject, mark_face, take_portrait
 
 SIZE, MIDDLE = 256, 0.025  # texels; meters from the nose that count as neither side
 
@@ -22,7 +27,7 @@ def subject(model):
     """The mean head in one color; a light skin, dark eyes."""
     mesh = model.template
     ids = mark_texels(mesh, SIZE)
-    labels = torch.where(ids >= 0, label_faces(mesh)[ids.clamp(min=0)], NOWHERE)
+    labels = torch.where(ids >= 0, label_faces(mesh)[ids.clamp(min=0)], UNLABELED)
     texture = torch.where(labels == EYES, 0.2, 0.6).expand(3, SIZE, SIZE).clone()
     return Subject(mesh, texture, texture, labels)
 
@@ -34,7 +39,7 @@ def paint_side(subject, model, yaw_deg: float = 0.0):
     points = camera.project(model.landmarks68.positions(subject.mesh.vertices, subject.mesh.faces))
     labels = label_artwork(shade(seen, subject.content, torch.ones(3)), subject.mesh, camera, points)
     art = shade(seen, torch.where(find_across(subject) < 0, 0.4, 1.0) * subject.content, torch.ones(3))
-    return cut_source(art, labels, light=read_light(art, labels, subject.mesh, camera))
+    return crop_exemplar(art, labels, light=read_light(art, labels, subject.mesh, camera))
 
 
 def find_across(subject):
@@ -81,7 +86,7 @@ def test_without_light_nothing_changes(subject, model):
 
 def test_light_is_mixed_by_weight(subject, model):
     source = paint_side(subject, model)
-    even = cut_source(source.image, source.labels, light=read_own_light(subject, model))
+    even = crop_exemplar(source.image, source.labels, light=read_own_light(subject, model))
     mixed = carry_light(
         subject.content, subject, [dataclasses.replace(source, weight=0.5), dataclasses.replace(even, weight=0.5)]
     )
@@ -104,7 +109,7 @@ def test_tones_are_matched_and_lines_stay(subject):
     labels = torch.full((64, 64), SKIN)
     labels[:8] = HAIR
     portrait = take_portrait(subject.mesh, texture, subject.labels)
-    recolored = match_colors(texture, subject.labels, portrait, [cut_source(art, labels)], generator)
+    recolored = match_colors(texture, subject.labels, portrait, [crop_exemplar(art, labels)], generator)
     matched = take_tones(texture, recolored)
     face = mark_face(subject.mesh, SIZE) & (subject.labels == SKIN)
     assert (matched[:, face].mean(1) - art.mean((1, 2))).abs().max() < 0.05

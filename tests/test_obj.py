@@ -9,8 +9,9 @@ import pytest
 import trimesh
 from PIL import Image as PillowImage
 
+from portraitist.errors import OutputError
 from portraitist.export.obj import write_obj
-from portraitist.types import Head, OutputError
+from portraitist.types import Head
 
 
 @pytest.fixture

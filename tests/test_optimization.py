@@ -8,15 +8,19 @@ import pytest
 import torch
 from conftest import make_head
 
-from portraitist.rendering.rasterizer import mark_texels, shade
-from portraitist.segmentation.parts import EYES, HAIR, NOWHERE, SKIN, label_texels
+from portraitist.errors import Cancelled
+from portraitist.rendering.sampling import shade
+from portraitist.rendering.uv_layout import extend_islands, mark_texels
+from portraitist.segmentation.parts import EYES, HAIR, SKIN, UNLABELED
+from portraitist.segmentation.texels import label_texels
+from portraitist.texture.exemplar import crop_exemplar, sample_style
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.optimization import TextureConfig, _Optimizer, stylize_texture
 from portraitist.texture.optimizer import PyramidDescent
-from portraitist.texture.pyramid import build_pyramid, extend_islands, fold_pyramid
+from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.vgg import load_vgg
-from portraitist.texture.views import Subject, cut_source, make_view_bank, sample_style
-from portraitist.types import REGIONS, Cancelled, Progress
+from portraitist.texture.views import Subject, make_view_bank
+from portraitist.types import REGIONS, Progress
 
 TINY = TextureConfig(
     texture_size=32,
@@ -66,13 +70,13 @@ def art():
     stripes = ((columns + rows) % 8 < 4).float()
     face = torch.stack([0.4 + 0.5 * stripes, 0.1 + 0.2 * stripes, 0.1 + 0.1 * stripes])
     green = torch.tensor([0.0, 1.0, 0.0])[:, None, None]
-    labels = torch.where(mask > 0, SKIN, NOWHERE)
+    labels = torch.where(mask > 0, SKIN, UNLABELED)
     labels[:16][mask[:16] > 0] = HAIR  # of the same stripes
     return face * mask + green * (1 - mask), labels
 
 
 def run(mesh, content, art, vgg, config=TINY, seed=0, progress=None):
-    sources = [cut_source(*art)]
+    sources = [crop_exemplar(*art)]
     return stylize_texture(mesh, content, sources, vgg, config, torch.Generator().manual_seed(seed), progress)
 
 
@@ -131,11 +135,11 @@ def test_half_strength_lies_between(stylized, mesh, content, art, vgg):
 
 def test_an_empty_face_region_is_refused(art):
     with pytest.raises(ValueError, match="empty"):
-        cut_source(art[0], torch.full_like(art[1], NOWHERE))
+        crop_exemplar(art[0], torch.full_like(art[1], UNLABELED))
 
 
 def test_source_has_no_trace_of_the_background(art, vgg):
-    source = cut_source(*art)
+    source = crop_exemplar(*art)
     assert source.image[1].max() < 0.4
     style = sample_style([source], 30.0, vgg, torch.Generator().manual_seed(0))
     assert style.hypercolumns[:, 1].max() < 0.4  # the second channel is green
@@ -146,7 +150,7 @@ def test_source_has_no_trace_of_the_background(art, vgg):
 
 def test_mixed_artworks_give_style_points_by_their_weights(art, vgg):
     blue = torch.tensor([0.1, 0.1, 0.9])[:, None, None].expand_as(art[0])
-    sources = [cut_source(art[0], art[1], 0.75), cut_source(blue, art[1], 0.25)]
+    sources = [crop_exemplar(art[0], art[1], 0.75), crop_exemplar(blue, art[1], 0.25)]
     style = sample_style(sources, 90.0, vgg, torch.Generator().manual_seed(0))
     assert (style.hypercolumns[:, 2] > 0.8).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
@@ -206,7 +210,7 @@ def test_lines_leave_the_light_of_eyes(mesh, content, art, vgg):
     labels[96:160, 96:160] = EYES
     config = dataclasses.replace(TINY, texture_size=256, view_px=200, steps=4)
     subject, generator = Subject(mesh, texture, texture, labels), torch.Generator().manual_seed(0)
-    optimizer = _Optimizer(subject, [cut_source(*art)], vgg, config, generator, lambda *_: None)
+    optimizer = _Optimizer(subject, [crop_exemplar(*art)], vgg, config, generator, lambda *_: None)
     change = optimizer.draw_lines() - texture
     broad = torch.nn.functional.avg_pool2d(change[None], 16)[0].abs().mean(0)
     assert broad[:6].mean() > 1e-3
@@ -227,7 +231,7 @@ def test_eyes_of_the_artwork_do_not_ask_for_eyes_on_skin(mesh, content, art, vgg
     subject, generator = Subject(mesh, content, content, label_texels(mesh, content)), torch.Generator().manual_seed(0)
     ground = torch.tensor([0.5, 0.2, 0.2])
     view = make_view_bank(subject, ground, vgg, 48, 1, False, generator).near[0]
-    style = sample_style([cut_source(image, labels)], 30.0, vgg, generator)
+    style = sample_style([crop_exemplar(image, labels)], 30.0, vgg, generator)
     columns = torch.where((style.parts == EYES)[:, None], style.hypercolumns.flip(0) * 3, style.hypercolumns)
     other = dataclasses.replace(style, hypercolumns=columns)
     picture = shade(view.fragments, content, ground)

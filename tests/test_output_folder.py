@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from portraitist.errors import OutputError
 from portraitist.io.output_folder import check_output, new_folder
-from portraitist.types import OutputError
 
 RUN = """
 import os, signal, sys, time

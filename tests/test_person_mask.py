@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from portraitist.io.images import load_image
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.segmentation.person import PersonSegmenter, feather, head_crop, refine_edges, segment_person
 from portraitist.types import Landmarks
 

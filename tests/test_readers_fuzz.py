@@ -18,9 +18,9 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from portraitist.errors import InputError
 from portraitist.io.images import MAX_SIDE, MIN_SIDE, load_image, read_picture_size, register_heif
 from portraitist.io.landmark_files import read_landmarks, read_landmarks_of_picture, write_landmarks
-from portraitist.types import InputError
 
 FUZZ = settings(
     max_examples=60,

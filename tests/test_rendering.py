@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.rendering.rasterizer import NAMED_VIEWS, mark_texels, rasterize, render_view, shade, view_camera
+from portraitist.rendering.cameras import NAMED_VIEWS, view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import render_view, shade
+from portraitist.rendering.uv_layout import mark_texels
 from portraitist.types import Camera, Fragments, Mesh, rotation_from_yaw_pitch
 
 WHITE = torch.ones(3)

@@ -12,13 +12,14 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+from portraitist.errors import OutputError
 from portraitist.export import result_folder as results
 from portraitist.export import turntable
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet
 from portraitist.export.result_folder import write_result
 from portraitist.io import output_folder
 from portraitist.io.output_folder import check_output, new_folder
-from portraitist.types import Camera, Head, HeadFit, Landmarks, OutputError, Result
+from portraitist.types import Camera, Head, HeadFit, Landmarks, Result
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,28 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from portraitist.rendering.rasterizer import mark_texels, view_camera
+from portraitist.errors import InputError
+from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.seams import close_seams, find_cut, look_up
-from portraitist.segmentation.parts import (
-    EYES,
-    HAIR,
-    LIPS,
-    MOUTH,
-    NOWHERE,
-    PARTS,
-    SKIN,
-    apply_style_mask,
-    label_artwork,
-    label_texels,
-    mismatch_costs,
-)
+from portraitist.rendering.uv_layout import extend_islands, mark_texels
+from portraitist.segmentation.artwork import apply_style_mask, label_artwork
+from portraitist.segmentation.parts import EYES, HAIR, LIPS, MOUTH, PARTS, SKIN, UNLABELED, label_penalties
+from portraitist.segmentation.texels import label_texels
 from portraitist.texture.color_transfer import limit_hues, transfer_colors
 from portraitist.texture.delighting import even_shading
+from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.part_colors import PartStrengths, calm_hues, keep_colors, match_colors, spread_strengths
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
-from portraitist.texture.pyramid import extend_islands
-from portraitist.texture.views import StyleSource, cut_source
-from portraitist.types import REGIONS, InputError
+from portraitist.types import REGIONS
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -54,7 +45,7 @@ def test_features_are_where_the_landmarks_are(drawn):
     eye = points[36:42].mean(0)
     assert labels[int(eye[1]), int(eye[0])] == EYES
     assert not (labels == MOUTH).any()  # shut
-    assert labels[0, 0] == NOWHERE
+    assert labels[0, 0] == UNLABELED
 
 
 def test_an_open_mouth_has_an_inside(drawn):
@@ -106,7 +97,7 @@ def test_ground_above_a_low_skull_is_no_hair(drawn):
     person = (torch.arange(300) >= top).float()[:, None].expand(300, 300)
     labels = label_artwork(picture, mesh, camera, points, person)
     assert (label_artwork(picture, mesh, camera, points)[:top] == HAIR).sum() > 500
-    assert (labels[:top] == NOWHERE).all()
+    assert (labels[:top] == UNLABELED).all()
     assert (labels[top:] == HAIR).sum() > 500
 
 
@@ -115,12 +106,12 @@ def test_hair_that_stands_out_from_the_fitted_head_is_found(drawn):
     before = label_artwork(picture, mesh, camera, points)
     person = torch.zeros(300, 300)
     person[20:280, 40:260] = 1
-    bushy = torch.where((before == NOWHERE) & (person > 0), 0.1, picture)
+    bushy = torch.where((before == UNLABELED) & (person > 0), 0.1, picture)
     after = label_artwork(bushy, mesh, camera, points, person)
     brows = int(points[17:27, 1].mean())
     ours = (slice(30, brows), slice(50, 250))
-    assert (after[ours] == HAIR)[before[ours] == NOWHERE].float().mean() > 0.85
-    assert (after[person == 0] == NOWHERE).all()
+    assert (after[ours] == HAIR)[before[ours] == UNLABELED].float().mean() > 0.85
+    assert (after[person == 0] == UNLABELED).all()
     assert not (after[int(points[8, 1]) :] == HAIR).any()  # below the chin it would be clothes
 
 
@@ -141,7 +132,10 @@ def test_lips_lighter_than_skin_are_teeth(drawn):
     assert not (labels == LIPS).any()
     assert (labels == MOUTH).sum() == shown.sum()
     rows = torch.arange(300)[:, None].expand(300, 300)
-    assert set(labels[rows > rows[shown].min() + 3].unique().tolist()) == {MOUTH, NOWHERE}  # nor is skin beside a grin
+    assert set(labels[rows > rows[shown].min() + 3].unique().tolist()) == {
+        MOUTH,
+        UNLABELED,
+    }  # nor is skin beside a grin
 
 
 def test_skin_between_hairs_is_no_light_hair():
@@ -156,8 +150,8 @@ def test_skin_between_hairs_is_no_light_hair():
     ornaments = torch.rand(size, size, generator=seeded(1)) < 0.1
     hair = torch.where(ornaments, gold[:, None, None], brown[:, None, None])
     art = torch.where(labels == HAIR, hair, 0.6)
-    exemplars = [cut_source((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
-    recolored = match_colors(texture, labels, cut_source(texture, labels), exemplars, seeded())
+    exemplars = [crop_exemplar((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
+    recolored = match_colors(texture, labels, crop_exemplar(texture, labels), exemplars, seeded())
     bare = recolored[:, size // 2 - 3 : size // 2]
     assert (bare - 0.6).abs().mean() < 0.1
     assert (recolored[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
@@ -169,7 +163,7 @@ def test_calmed_hairlines_keep_their_light_and_dark(drawn):
     hairy = (face_ids >= 0) & scalp[face_ids.clamp(min=0)]
     streaks = 0.3 * torch.rand(size, size, generator=seeded())
     texture = torch.where(hairy, 0.05 + streaks, 0.8).expand(3, size, size)
-    labels = torch.where(face_ids >= 0, torch.where(hairy, HAIR, SKIN), NOWHERE)
+    labels = torch.where(face_ids >= 0, torch.where(hairy, HAIR, SKIN), UNLABELED)
     exemplar = StyleSource(texture, labels, torch.zeros(3), 1.0)
     calmed = calm_hues(mesh, texture, texture, labels, [exemplar], seeded())
     assert (calmed - texture)[:, face_ids >= 0].abs().max() < 0.02
@@ -181,8 +175,8 @@ def test_what_cannot_be_seen_does_not_count():
     texture = torch.where(torch.arange(size) < size // 2, 0.7, 0.1).expand(3, size, size)
     texture = (texture + 0.05 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
     art = torch.tensor([0.8, 0.2, 0.3])[:, None, None] + 0.2 * torch.rand(size, size, generator=seeded(1))
-    portrait = cut_source(texture[:, :, : size // 2], labels[:, : size // 2])
-    recolored = match_colors(texture, labels, portrait, [cut_source(art.clamp(0, 1), labels)], seeded())
+    portrait = crop_exemplar(texture[:, :, : size // 2], labels[:, : size // 2])
+    recolored = match_colors(texture, labels, portrait, [crop_exemplar(art.clamp(0, 1), labels)], seeded())
     assert (recolored[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
 
 
@@ -200,14 +194,14 @@ def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
 
 
 def test_a_style_mask_says_where_style_is(drawn):
-    labels = torch.full((10, 10), NOWHERE)
+    labels = torch.full((10, 10), UNLABELED)
     labels[:5] = LIPS
     mask = torch.zeros(10, 10)
     mask[3:8] = 1.0
     masked = apply_style_mask(labels, mask)
     assert (masked[3:5] == LIPS).all()
     assert (masked[5:8] == SKIN).all()
-    assert (masked[:3] == NOWHERE).all()
+    assert (masked[:3] == UNLABELED).all()
     with pytest.raises(InputError, match="5 x 4 pixels, the artwork 10 x 10"):
         apply_style_mask(labels, torch.ones(4, 5))
     with pytest.raises(InputError, match="black all over"):
@@ -215,7 +209,7 @@ def test_a_style_mask_says_where_style_is(drawn):
 
 
 def test_only_like_parts_are_free():
-    costs = mismatch_costs()
+    costs = label_penalties()
     assert (costs.diagonal() == 0).all()
     assert torch.equal(costs, costs.T)
     assert costs[LIPS, SKIN] == 1
@@ -254,7 +248,7 @@ def test_patches_tell_stripes_apart_that_have_the_same_colors():
 
 
 def test_the_outline_of_a_head_is_no_stroke():
-    labels = torch.full((64, 64), NOWHERE)
+    labels = torch.full((64, 64), UNLABELED)
     labels[16:48, 16:48] = SKIN
     places = PatchPlaces.make(labels)
     plain = torch.full((3, 64, 64), 0.5)
@@ -315,7 +309,7 @@ def test_kept_colors_are_the_sitters():
     red = torch.tensor([0.8, 0.1, 0.1])[:, None, None] * torch.rand(1, 40, 40, generator=seeded())
     blue = torch.tensor([0.1, 0.1, 0.8])[:, None, None] * torch.rand(1, 40, 40, generator=seeded(1))
     labels = torch.full((40, 40), SKIN)
-    (kept,) = keep_colors([cut_source(red, labels)], cut_source(blue, labels), seeded())
+    (kept,) = keep_colors([crop_exemplar(red, labels)], crop_exemplar(blue, labels), seeded())
     assert isinstance(kept, StyleSource)
     assert kept.image[2].mean() > 3 * kept.image[0].mean()
 
@@ -327,5 +321,5 @@ def test_painted_shade_is_evened_out(drawn):
     evened = even_shading(side, labels, mesh, camera, 1.0)
     skin = labels == SKIN
     assert evened[0, skin].std() < 0.6 * side[0, skin].std()
-    assert torch.equal(evened[:, labels == NOWHERE][:, :100], side[:, labels == NOWHERE][:, :100])
+    assert torch.equal(evened[:, labels == UNLABELED][:, :100], side[:, labels == UNLABELED][:, :100])
     assert torch.equal(even_shading(side, labels, mesh, camera, 0.0), side)

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from portraitist import load_image
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.unwrapping.projection import UnwrapConfig
+from portraitist.unwrapping.unwrap import unwrap_photo
 
 
 @pytest.mark.parametrize("size", [128, 256])

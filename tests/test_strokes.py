@@ -9,14 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from portraitist.rendering.rasterizer import rasterize, shade, view_camera
-from portraitist.segmentation.parts import EYES, FEATURES, HAIR, LIPS, NOWHERE, SKIN, is_one_of, label_texels
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import shade
+from portraitist.segmentation.parts import (
+    EYES,
+    FACE_REGIONS,
+    FEATURES,
+    HAIR,
+    LIPS,
+    SKIN,
+    UNLABELED,
+    is_one_of,
+    select_faces,
+)
+from portraitist.segmentation.texels import label_texels
 from portraitist.texture.detail import match_contrast, temper_lines
+from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.part_colors import blur_mask
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid
 from portraitist.texture.strokes import paint_strokes
-from portraitist.texture.views import FACE_REGIONS, StyleSource, Subject, find_places, select_faces
+from portraitist.texture.views import Subject, find_places
 
 SIDE = 512
 
@@ -34,7 +48,7 @@ def grain(side: int, width: int, amplitude: float, seed: int = 0) -> Tensor:
 def drawn(image: Tensor) -> StyleSource:
     """A picture that is skin all over but for a margin."""
     labels = torch.full(image.shape[1:], SKIN)
-    labels[:8] = NOWHERE
+    labels[:8] = UNLABELED
     return StyleSource(image, labels, image.mean((1, 2)), 1.0)
 
 

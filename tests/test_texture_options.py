@@ -10,10 +10,11 @@ import torch
 from portraitist import Config, Models, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.cli.main import make_demo_request
-from portraitist.segmentation.parts import HAIR, LIPS, label_texels
+from portraitist.errors import InputError
+from portraitist.segmentation.parts import HAIR, LIPS
+from portraitist.segmentation.texels import label_texels
 from portraitist.texture.optimization import TextureConfig
 from portraitist.texture.part_colors import PartStrengths
-from portraitist.types import InputError
 
 TINY = TextureConfig(
     texture_size=256,

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from portraitist.errors import InputError
 from portraitist.geometry.depth import predict_depth, scale_depth
-from portraitist.geometry.foldover import hold_back_folds
+from portraitist.geometry.foldover import prevent_foldover
 from portraitist.geometry.shape_space import (
     ShapeSpace,
     align_to,
@@ -18,9 +19,9 @@ from portraitist.geometry.shape_space import (
 )
 from portraitist.geometry.translation import (
     DirectTranslator,
-    Exemplar,
     GeometryConfig,
     RegionStrengths,
+    ShapeExemplar,
     make_translator,
     mean_face,
     measure_movement,
@@ -33,7 +34,7 @@ from portraitist.geometry.translation_network import (
     load_translator,
     save_translator,
 )
-from portraitist.types import Camera, HeadFit, InputError
+from portraitist.types import Camera, HeadFit
 
 SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)
 
@@ -176,23 +177,25 @@ def test_direct_transfer_reaches_the_deviation_and_strength_scales_it(model, sit
     deviation, own = draw_deviation(model, 2), landmarks_of(sitter, model)
     to_mean = align_to(own[:, :2], mean_face(model))[1]
     config = GeometryConfig()
-    moved = translate_landmarks(sitter, [Exemplar(deviation)], model, direct, config) - own
+    moved = translate_landmarks(sitter, [ShapeExemplar(deviation)], model, direct, config) - own
     torch.testing.assert_close(moved[:, :2] @ to_mean.T, deviation, atol=1e-5, rtol=0)
-    half = translate_landmarks(sitter, [Exemplar(deviation)], model, direct, dataclasses.replace(config, strength=0.5))
+    half = translate_landmarks(
+        sitter, [ShapeExemplar(deviation)], model, direct, dataclasses.replace(config, strength=0.5)
+    )
     torch.testing.assert_close(half - own, moved / 2, atol=1e-6, rtol=0)
     none = dataclasses.replace(config, strength=0.0)
-    assert torch.equal(translate_landmarks(sitter, [Exemplar(deviation)], model, direct, none), own)
+    assert torch.equal(translate_landmarks(sitter, [ShapeExemplar(deviation)], model, direct, none), own)
 
 
 def test_mixtures_weigh_their_exemplars(model, shipped):
     content = draw_deviation(model, 3, 0.02)
     first, second = draw_deviation(model, 4, 0.1), draw_deviation(model, 5, 0.1)
     direct = DirectTranslator(mean_face(model))
-    mixed = direct.move(content, [Exemplar(first, 3.0), Exemplar(second, 1.0)])
+    mixed = direct.move(content, [ShapeExemplar(first, 3.0), ShapeExemplar(second, 1.0)])
     torch.testing.assert_close(mixed, 0.75 * first + 0.25 * second)
-    alone = shipped.move(content, [Exemplar(first)])
-    torch.testing.assert_close(shipped.move(content, [Exemplar(first, 2.0), Exemplar(first, 5.0)]), alone)
-    nearly = shipped.move(content, [Exemplar(first, 99.0), Exemplar(second, 1.0)])
+    alone = shipped.move(content, [ShapeExemplar(first)])
+    torch.testing.assert_close(shipped.move(content, [ShapeExemplar(first, 2.0), ShapeExemplar(first, 5.0)]), alone)
+    nearly = shipped.move(content, [ShapeExemplar(first, 99.0), ShapeExemplar(second, 1.0)])
     assert (nearly - alone).norm() < 0.1 * alone.norm()
 
 
@@ -218,7 +221,7 @@ def test_random_styles_follow_the_seed(model, sitter, shipped):
 
 def test_a_region_of_strength_zero_stays_where_it_is(model, sitter):
     direct, own = DirectTranslator(mean_face(model)), landmarks_of(sitter, model)
-    exemplars = [Exemplar(draw_deviation(model, 6, 0.03))]
+    exemplars = [ShapeExemplar(draw_deviation(model, 6, 0.03))]
     config = GeometryConfig(regions=RegionStrengths(nose=0.0))
     moved = (translate_landmarks(sitter, exemplars, model, direct, config) - own)[:, :2].norm(dim=1)
     assert moved[27:36].max() < 1e-7
@@ -228,7 +231,7 @@ def test_a_region_of_strength_zero_stays_where_it_is(model, sitter):
 def test_self_exaggeration_moves_along_the_sitters_own_deviation(model, sitter):
     direct, mean, own = DirectTranslator(mean_face(model)), mean_face(model), landmarks_of(sitter, model)
     config = GeometryConfig(strength=0.0, exaggerate=1.0)
-    moved = translate_landmarks(sitter, [Exemplar(torch.zeros(68, 2))], model, direct, config)[:, :2] - own[:, :2]
+    moved = translate_landmarks(sitter, [ShapeExemplar(torch.zeros(68, 2))], model, direct, config)[:, :2] - own[:, :2]
     deviation = measure_deviation(own[:, :2], mean)
     cosine = torch.nn.functional.cosine_similarity(moved.flatten(), deviation.flatten(), dim=0)
     assert cosine > 0.8
@@ -240,7 +243,7 @@ def test_the_shipped_network_keeps_the_sitter_and_follows_the_artwork(model, shi
     cosines, gains = [], []
     for seed in range(10, 20):
         deviation = draw_deviation(model, seed, 0.12)
-        moved = shipped.move(content, [Exemplar(deviation)])
+        moved = shipped.move(content, [ShapeExemplar(deviation)])
         cosines.append(float((moved * deviation).sum() / moved.norm() / deviation.norm()))
         gains.append(float((moved * deviation).sum() / deviation.square().sum()))
     assert np.mean(cosines) > 0.6
@@ -266,7 +269,7 @@ def test_normal_faces_as_artworks_move_less_than_they_deviate(model, shipped):
     """What a photo given as the artwork moves is measured by benchmarks/geometry.py."""
     people, others = draw_people(model, 10, 31), draw_people(model, 10, 32)
     moves = [
-        float(shipped.move(person, [Exemplar(other)]).square().sum(1).mean().sqrt())
+        float(shipped.move(person, [ShapeExemplar(other)]).square().sum(1).mean().sqrt())
         for person, other in zip(people, others, strict=True)
     ]
     assert np.mean(moves) < 0.85 * float(others.square().sum(-1).mean(-1).sqrt().mean())
@@ -296,14 +299,14 @@ def test_depth_of_the_paper_scales_with_the_bounding_box():
 
 def test_displacements_that_fold_nothing_are_left_alone(model):
     mean, deviation = mean_face(model), draw_deviation(model, 8, 0.03)
-    torch.testing.assert_close(hold_back_folds(mean, deviation), deviation)
+    torch.testing.assert_close(prevent_foldover(mean, deviation), deviation)
 
 
 def test_a_mouth_driven_over_the_nose_is_held_back(model):
     mean = mean_face(model)
     moved = torch.zeros(68, 2)
     moved[48:68, 1] = 0.6
-    held = hold_back_folds(mean, moved)
+    held = prevent_foldover(mean, moved)
     assert (mean + moved)[51, 1] > (mean + moved)[33, 1]
     assert (mean + held)[51, 1] < (mean + held)[33, 1]
     assert held[48:68, 1].min() > 0.1

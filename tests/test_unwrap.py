@@ -12,19 +12,24 @@ import numpy as np
 import pytest
 import torch
 
+from portraitist.errors import InputError
 from portraitist.hair.strands import orient_hair
 from portraitist.io.images import load_image
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
-from portraitist.mesh.membrane import build_membrane
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas, build_atlas
-from portraitist.rendering.rasterizer import rasterize, render_view, shade, view_camera
+from portraitist.reconstruction.head_poisson import build_head_poisson
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors, locate_head_texels
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import render_view, shade
 from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.types import Camera, HeadFit, InputError, Landmarks, Mesh
-from portraitist.unwrapping.observation import HairColors, SkinColors, TexelColors
+from portraitist.types import Camera, HeadFit, Landmarks, Mesh
+from portraitist.unwrapping.observation import HairColors, SkinColors
 from portraitist.unwrapping.occlusion import learn_hair, measure_contrast
-from portraitist.unwrapping.unwrap import UnwrapConfig, Unwrapped, find_visible, observe_photo, unwrap_photo
+from portraitist.unwrapping.projection import UnwrapConfig, find_visible, observe_photo
+from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
 
 SIZE = 512
 SKIN, HAIR, BACKGROUND = (0.80, 0.60, 0.50), (0.25, 0.16, 0.10), (0.1, 0.8, 0.2)
@@ -32,12 +37,12 @@ BLOND = (0.75, 0.565, 0.47)
 
 
 @pytest.fixture(scope="module")
-def atlas(model: HeadModel) -> TexelAtlas:
-    return build_atlas(model, SIZE)
+def atlas(model: HeadModel) -> HeadTexels:
+    return locate_head_texels(model, SIZE)
 
 
 @pytest.fixture(scope="module")
-def true_texture(model: HeadModel, atlas: TexelAtlas) -> torch.Tensor:
+def true_texture(model: HeadModel, atlas: HeadTexels) -> torch.Tensor:
     """Skin with a slow pattern, mirror-symmetric; brown hair; white eyeballs with dark irises."""
     rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
     pattern = 0.06 * np.sin(14 * rows) * np.cos(14 * (columns - 0.5))
@@ -92,7 +97,7 @@ def turned(model: HeadModel, true_texture: torch.Tensor) -> Unwrapped:
     return unwrap(model, true_texture, 35.0)
 
 
-def texels(texture: torch.Tensor, atlas: TexelAtlas) -> np.ndarray:
+def texels(texture: torch.Tensor, atlas: HeadTexels) -> np.ndarray:
     """Colors [k, 3] of the texels inside the islands."""
     return texture.flatten(1).T.numpy()[atlas.texel_ids]
 
@@ -113,7 +118,7 @@ def test_every_texel_has_a_valid_color(frontal: Unwrapped, turned: Unwrapped) ->
         assert 0.15 < (result.seen > 0.5).float().mean() < 0.6
 
 
-def test_seen_texels_are_the_photos(frontal: Unwrapped, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_seen_texels_are_the_photos(frontal: Unwrapped, true_texture: torch.Tensor, atlas: HeadTexels) -> None:
     error = np.abs(texels(frontal.texture, atlas) - texels(true_texture, atlas)).max(1)
     surely_seen = (texels(frontal.seen[None].expand(3, -1, -1), atlas)[:, 0] > 0.95) & atlas.in_regions("skin", "nose")
     assert surely_seen.sum() > 20_000
@@ -131,7 +136,7 @@ def test_rendering_the_texture_returns_the_photo(
 
 
 def test_hidden_cheek_comes_from_the_other_side(
-    turned: Unwrapped, true_texture: torch.Tensor, atlas: TexelAtlas
+    turned: Unwrapped, true_texture: torch.Tensor, atlas: HeadTexels
 ) -> None:
     seen = turned.seen.flatten().numpy()[atlas.texel_ids]
     hidden = (seen < 0.05) & (seen[atlas.mirror_ids] > 0.9) & atlas.in_regions("skin")
@@ -147,7 +152,7 @@ def test_background_never_gets_in(frontal: Unwrapped, turned: Unwrapped) -> None
 
 
 def test_hair_goes_on_to_the_back_and_skin_down_the_neck(
-    frontal: Unwrapped, model: HeadModel, atlas: TexelAtlas
+    frontal: Unwrapped, model: HeadModel, atlas: HeadTexels
 ) -> None:
     z = atlas.interpolation @ model.mean.numpy()[:, 2]
     colors = texels(frontal.texture, atlas)
@@ -157,14 +162,14 @@ def test_hair_goes_on_to_the_back_and_skin_down_the_neck(
     assert np.abs(np.median(neck, axis=0) - SKIN).max() < 0.12
 
 
-def test_bald_head_stays_bald(model: HeadModel, atlas: TexelAtlas) -> None:
+def test_bald_head_stays_bald(model: HeadModel, atlas: HeadTexels) -> None:
     skin = torch.tensor(SKIN)[:, None, None].expand(3, SIZE, SIZE).contiguous()
     result = unwrap(model, skin, 0.0)
     scalp = texels(result.texture, atlas)[atlas.in_regions("scalp")]
     assert np.abs(np.median(scalp, axis=0) - SKIN).max() < 0.05
 
 
-def test_a_bald_head_with_gleam_and_pores_stays_bald(model: HeadModel, atlas: TexelAtlas) -> None:
+def test_a_bald_head_with_gleam_and_pores_stays_bald(model: HeadModel, atlas: HeadTexels) -> None:
     place = atlas.interpolation @ model.mean.numpy()
     gleam = 0.15 * np.exp(-(((place - [0.02, 0.1, 0.03]) / 0.03) ** 2).sum(1)) - 0.6 * (place[:, 2] < -0.03) * 0.3
     head = np.array(SKIN) * (1 + gleam[:, None]) + 0.012 * atlas.pores[:, None]
@@ -175,7 +180,7 @@ def test_a_bald_head_with_gleam_and_pores_stays_bald(model: HeadModel, atlas: Te
     assert learn_hair(seen, skin, measure_contrast(seen, atlas), atlas) is None
 
 
-def test_blond_hair_of_the_skins_color_is_told_from_a_bald_head_by_its_strands(atlas: TexelAtlas) -> None:
+def test_blond_hair_of_the_skins_color_is_told_from_a_bald_head_by_its_strands(atlas: HeadTexels) -> None:
     everywhere = np.ones(len(atlas.texel_ids), np.float32)
     scalp = atlas.in_regions("scalp")[:, None]
     for strands, grows in ((0.0, False), (0.09, True)):
@@ -188,11 +193,11 @@ def test_blond_hair_of_the_skins_color_is_told_from_a_bald_head_by_its_strands(a
             assert np.abs(hair.median - BLOND).max() < 0.06
 
 
-def test_hair_goes_on_in_the_direction_it_is_seen_in(model: HeadModel, atlas: TexelAtlas) -> None:
+def test_hair_goes_on_in_the_direction_it_is_seen_in(model: HeadModel, atlas: HeadTexels) -> None:
     """Stripes around the head, then stripes along it: the invented hair behind them follows each."""
     place = atlas.interpolation @ model.mean.numpy()
     scalp = atlas.in_regions("scalp")
-    membrane, everywhere = build_membrane(model), np.ones(len(place), np.float32)
+    poisson, everywhere = build_head_poisson(model), np.ones(len(place), np.float32)
     behind = np.isin(np.arange(len(model.mean)), model.vertex_ids("scalp")) & (model.mean.numpy()[:, 2] < -0.005)
     behind &= (model.mean.numpy()[:, 2] > -0.03) & (model.mean.numpy()[:, 1] > 0.08)
     for across, along in ((0, 2), (2, 0)):
@@ -200,11 +205,11 @@ def test_hair_goes_on_in_the_direction_it_is_seen_in(model: HeadModel, atlas: Te
         colors = np.column_stack([stripes] * 3)
         weights = (scalp & (place[:, 2] > 0)).astype(np.float32)
         seen = TexelColors(colors.astype(np.float32), weights, everywhere)
-        lines = np.abs(orient_hair(seen, weights, atlas, model, membrane)[behind]).mean(0)
+        lines = np.abs(orient_hair(seen, weights, atlas, model, poisson)[behind]).mean(0)
         assert lines[along] > lines[across] + 0.2
 
 
-def test_beard_is_not_continued_as_hair(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_beard_is_not_continued_as_hair(model: HeadModel, true_texture: torch.Tensor, atlas: HeadTexels) -> None:
     height = atlas.interpolation @ model.mean.numpy()[:, 1]
     bearded = true_texture.clone()
     beard = atlas.to_map((atlas.in_regions("skin") & (height < -0.06)).astype(np.float32)) > 0
@@ -215,7 +220,7 @@ def test_beard_is_not_continued_as_hair(model: HeadModel, true_texture: torch.Te
     assert np.quantile(below[:, 0], 0.05) > 0.5
 
 
-def test_cable_on_the_neck_is_left_out(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_cable_on_the_neck_is_left_out(model: HeadModel, true_texture: torch.Tensor, atlas: HeadTexels) -> None:
     place = atlas.interpolation @ model.mean.numpy()
     wired = true_texture.clone()
     cable = atlas.in_regions("neck") & (np.abs(place[:, 0] - 0.03) < 0.0015) & (place[:, 2] > -0.06)
@@ -225,7 +230,7 @@ def test_cable_on_the_neck_is_left_out(model: HeadModel, true_texture: torch.Ten
     assert np.quantile(painted.min(1), 0.95) < 0.7
 
 
-def test_shirt_does_not_climb_onto_the_neck(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_shirt_does_not_climb_onto_the_neck(model: HeadModel, true_texture: torch.Tensor, atlas: HeadTexels) -> None:
     y = atlas.interpolation @ model.mean.numpy()[:, 1]
     dressed = true_texture.clone()
     shirt = atlas.to_map((atlas.in_regions("neck") & (y < -0.14)).astype(np.float32)) > 0
@@ -250,7 +255,7 @@ def test_both_sides_of_the_cut_agree_on_a_real_head(model: HeadModel, hopper: Un
     assert difference.mean() < 0.01
 
 
-def test_magenta_ground_and_shirt_stay_off_the_skin(model: HeadModel, atlas: TexelAtlas) -> None:
+def test_magenta_ground_and_shirt_stay_off_the_skin(model: HeadModel, atlas: HeadTexels) -> None:
     """The mask is a few pixels too wide, as a network's is, and ends nowhere near the collar."""
     magenta = torch.tensor([0.9, 0.1, 0.9])[:, None]
     height = atlas.interpolation @ model.mean.numpy()[:, 1]
@@ -269,7 +274,7 @@ def test_magenta_ground_and_shirt_stay_off_the_skin(model: HeadModel, atlas: Tex
     assert np.quantile(magenta_share, 0.999) < 0.12
 
 
-def test_black_and_white_stays_gray(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_black_and_white_stays_gray(model: HeadModel, true_texture: torch.Tensor, atlas: HeadTexels) -> None:
     photo, fit, mask = photograph(model, true_texture, 20.0)
     gray = photo.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
     texture = unwrap_photo(gray, fit, mask, model, UnwrapConfig(texture_size=SIZE)).texture
@@ -278,7 +283,7 @@ def test_black_and_white_stays_gray(model: HeadModel, true_texture: torch.Tensor
 
 
 def test_hair_over_an_ear_does_not_become_the_ear(
-    model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas
+    model: HeadModel, true_texture: torch.Tensor, atlas: HeadTexels
 ) -> None:
     """Both ears hidden by hair, then one of them; each time they come out as skin."""
     columns = atlas.texel_ids % SIZE
@@ -293,7 +298,7 @@ def test_hair_over_an_ear_does_not_become_the_ear(
         )
 
 
-def test_tinted_rim_light_stays(model: HeadModel, true_texture: torch.Tensor, atlas: TexelAtlas) -> None:
+def test_tinted_rim_light_stays(model: HeadModel, true_texture: torch.Tensor, atlas: HeadTexels) -> None:
     """Blue light on one cheek's edge is neither hair nor ground."""
     place = atlas.interpolation @ model.mean.numpy()
     rim = atlas.in_regions("skin") & (place[:, 0] > 0.045) & (place[:, 1] < 0.0) & (place[:, 2] > -0.02)
@@ -322,7 +327,7 @@ def sample(texture: torch.Tensor, uvs: np.ndarray) -> np.ndarray:
     return torch.nn.functional.grid_sample(texture[None], grid, align_corners=False)[0, :, 0].T.numpy()
 
 
-def test_eyeball_is_completed_around_its_iris(frontal: Unwrapped, model: HeadModel, atlas: TexelAtlas) -> None:
+def test_eyeball_is_completed_around_its_iris(frontal: Unwrapped, model: HeadModel, atlas: HeadTexels) -> None:
     eye = atlas.in_parts("eyeball_left")
     depth = (atlas.interpolation @ model.mean.numpy()[:, 2])[eye]
     gray = texels(frontal.texture, atlas)[eye].mean(1)
@@ -330,14 +335,14 @@ def test_eyeball_is_completed_around_its_iris(frontal: Unwrapped, model: HeadMod
     assert np.quantile(gray[(depth < 0.012) & (depth > 0.0)], 0.1) > 0.5
 
 
-def test_islands_are_dilated(frontal: Unwrapped, atlas: TexelAtlas) -> None:
+def test_islands_are_dilated(frontal: Unwrapped, atlas: HeadTexels) -> None:
     inside = atlas.to_map(np.ones(len(atlas.texel_ids), np.float32)) > 0
     ring = cv2.dilate(inside.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~inside
     nearest = texels(frontal.texture, atlas)[atlas.nearest[ring]]
     assert np.array_equal(frontal.texture.permute(1, 2, 0).numpy()[ring], nearest)
 
 
-def test_atlas_interpolates_positions_exactly(model: HeadModel, atlas: TexelAtlas) -> None:
+def test_atlas_interpolates_positions_exactly(model: HeadModel, atlas: HeadTexels) -> None:
     rows, columns = np.divmod(atlas.texel_ids, SIZE)
     corners = model.template.uvs[model.template.uv_faces].numpy()[atlas.face_ids]
     weights = atlas.interpolation.data.reshape(-1, 3)

@@ -17,7 +17,8 @@ from growth import distort, draw_warps, exaggerate, mirror
 from portraitist.geometry.shape_space import measure_deviation
 from portraitist.geometry.translation import frontal_landmarks, mean_face
 from portraitist.io.images import load_image
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 

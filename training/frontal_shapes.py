@@ -17,11 +17,12 @@ import torch
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
+from portraitist.errors import FitError
 from portraitist.geometry.translation import frontal_landmarks
 from portraitist.reconstruction import contour_landmarks, fitting, gauss_newton, head_model, landmark_noise
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.types import FitError, Landmarks
+from portraitist.types import Landmarks
 
 CACHE = Path(__file__).resolve().parent / "cache"
 CHUNK = 64

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from portraitist.reconstruction.head_model import PARTS, HeadModel
-from portraitist.rendering.rasterizer import rasterize, view_camera
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import EXPRESSION_NAMES, Head
 
 VIEWS = {"front": (0.0, 0.0), "left": (-30.0, 0.0), "right": (30.0, 0.0), "above": (0.0, -20.0), "below": (0.0, 20.0)}

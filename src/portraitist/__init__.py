@@ -11,6 +11,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from portraitist.errors import (
+        AssetError,
+        Cancelled,
+        FitError,
+        InputError,
+        NoFaceError,
+        OutputError,
+        PortraitistError,
+    )
     from portraitist.export.glb import write_glb
     from portraitist.export.obj import write_obj
     from portraitist.export.result_folder import write_result
@@ -21,22 +30,9 @@ if TYPE_CHECKING:
     from portraitist.io.output_folder import check_output
     from portraitist.mesh.subdivision import subdivide_head
     from portraitist.pipeline import Config, Models, stylize
-    from portraitist.rendering.rasterizer import render_view, view_camera
-    from portraitist.types import (
-        AssetError,
-        Camera,
-        Cancelled,
-        FitError,
-        Head,
-        InputError,
-        Landmarks,
-        Mesh,
-        NoFaceError,
-        OutputError,
-        PortraitistError,
-        Progress,
-        Result,
-    )
+    from portraitist.rendering.cameras import view_camera
+    from portraitist.rendering.sampling import render_view
+    from portraitist.types import Camera, Head, Landmarks, Mesh, Progress, Result
 
 __version__ = "0.1.0"
 
@@ -73,18 +69,22 @@ __all__ = [
 ]
 
 _HOMES = {
+    **dict.fromkeys(
+        ("AssetError", "Cancelled", "FitError", "InputError", "NoFaceError", "OutputError", "PortraitistError"),
+        "errors",
+    ),
     "Config": "pipeline",
     "Models": "pipeline",
     "check_output": "io.output_folder",
     "load_head": "io.head_file",
     "load_image": "io.images",
     "read_landmarks": "io.landmark_files",
-    "render_view": "rendering.rasterizer",
+    "render_view": "rendering.sampling",
     "save_head": "io.head_file",
     "save_image": "io.images",
     "stylize": "pipeline",
     "subdivide_head": "mesh.subdivision",
-    "view_camera": "rendering.rasterizer",
+    "view_camera": "rendering.cameras",
     "write_glb": "export.glb",
     "write_obj": "export.obj",
     "write_result": "export.result_folder",

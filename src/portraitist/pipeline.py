@@ -12,40 +12,34 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from portraitist.errors import InputError
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
 from portraitist.geometry.translation import (
     GeometryConfig,
     Translator,
     make_translator,
-    measure_exemplar,
     measure_movement,
+    measure_shape,
     translate_landmarks,
 )
 from portraitist.io.landmark_files import check_landmarks
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.mesh.subdivision import subdivide_head
 from portraitist.reconstruction.fitting import FitConfig, fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.silhouette import fit_outline
-from portraitist.segmentation.parts import apply_style_mask, label_artwork
+from portraitist.segmentation.artwork import apply_style_mask, label_artwork
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.texture.delighting import even_shading
+from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.optimization import TextureConfig, stylize_texture
 from portraitist.texture.shading_transfer import read_light
 from portraitist.texture.vgg import VGG, load_vgg
-from portraitist.texture.views import StyleSource, cut_source
-from portraitist.types import (
-    Head,
-    HeadFit,
-    Image,
-    InputError,
-    Landmarks,
-    Progress,
-    ProgressCallback,
-    Result,
-)
+from portraitist.types import Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
 from portraitist.unwrapping.gaze import pick_irises
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.unwrapping.projection import UnwrapConfig
+from portraitist.unwrapping.unwrap import unwrap_photo
 
 # Of the outer eye distance, root mean square over the landmarks.
 NEAR_NORMAL = 0.02
@@ -200,7 +194,7 @@ def stylize(
         # 4. Geometry style (Sec. 4): translated landmarks, then landmark-guided deformation to v_z.
         stages.start("geometry")
         exemplars = [
-            measure_exemplar(work.landmarks, work.fit, models.head, models.translator, work.weight) for work in artworks
+            measure_shape(work.landmarks, work.fit, models.head, models.translator, work.weight) for work in artworks
         ]
         targets = translate_landmarks(photo_fit, exemplars, models.head, models.translator, config.geometry, generator)
         movement = _check_movement(photo_fit, targets, models.head, config, warnings)
@@ -282,7 +276,7 @@ def _cut_sources(artworks: Sequence[_Artwork], config: TextureConfig, segmenter:
         if work.mask is not None:
             labels = apply_style_mask(labels, work.mask)
         light = read_light(image, labels, mesh, camera)
-        sources.append(cut_source(image, labels, work.weight / total, light))
+        sources.append(crop_exemplar(image, labels, work.weight / total, light))
     return sources
 
 

@@ -22,12 +22,14 @@ from jaxtyping import Float
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from portraitist import load_image
-from portraitist.landmarks.detection import LandmarkDetector, detect_landmarks
+from portraitist.errors import NoFaceError
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.types import NoFaceError
-from portraitist.unwrapping.unwrap import UnwrapConfig, unwrap_photo
+from portraitist.unwrapping.projection import UnwrapConfig
+from portraitist.unwrapping.unwrap import unwrap_photo
 from rendered_faces import HEAD_MIDDLE, photograph, plan_faces  # pyright: ignore[reportMissingImports]
 from rendered_shapes import sample_shapes  # pyright: ignore[reportMissingImports]
 

@@ -18,7 +18,7 @@ from canonical_uv import build_canonical_uv
 from detection import IRIS_POINTS, detect_mean_face, embed_points
 from population import align_heads, build_basis, sample_heads
 from portraitist.assets import FOLDER
-from portraitist.landmarks.detection import IBUG_FROM_DENSE
+from portraitist.landmarks.ibug68 import IBUG_FROM_DENSE
 from portraitist.types import EXPRESSION_NAMES, REGIONS
 from regions import label_regions
 from source import PARTS, Source, load_source

@@ -10,7 +10,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from portraitist.types import AssetError
+from portraitist.errors import AssetError
 
 FOLDER = Path(__file__).parent
 

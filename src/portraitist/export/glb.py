@@ -12,7 +12,7 @@ from torch import Tensor
 
 from portraitist import __version__
 from portraitist.io.output_file import new_file
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
 ORIGINAL_SHAPE = "originalShape"

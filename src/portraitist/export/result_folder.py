@@ -25,7 +25,8 @@ from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
 from portraitist.io.head_file import save_head
 from portraitist.io.images import save_image
 from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
-from portraitist.rendering.rasterizer import NAMED_VIEWS, render_view, view_camera
+from portraitist.rendering.cameras import NAMED_VIEWS, view_camera
+from portraitist.rendering.sampling import render_view
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
 VIEW_SIZE_PX = 512

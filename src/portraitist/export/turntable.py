@@ -9,10 +9,12 @@ import av
 import numpy as np
 from PIL import Image as PillowImage
 
+from portraitist.errors import InputError
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import new_file
-from portraitist.rendering.rasterizer import render_view, view_camera
-from portraitist.types import Head, InputError, Progress, ProgressCallback
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.sampling import render_view
+from portraitist.types import Head, Progress, ProgressCallback
 
 SIZE_PX = 512
 FRAMES = 100

@@ -15,18 +15,12 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian, difference_matrix
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import (
-    DECIMETER,
-    SKIN_PARTS,
-    cotangent_laplacian,
-    difference_matrix,
-    follow_gums,
-)
+from portraitist.reconstruction.head_surface import DECIMETER, SKIN_PARTS, attach_to_gums
 from portraitist.types import EXPRESSION_NAMES
 
 FRAME_REACH = 0.12  # decimeters over which the local deformation is averaged: finer detail is no frame to move in
@@ -76,7 +70,7 @@ def _pair_nearest(closed: np.ndarray, above: np.ndarray, below: np.ndarray) -> n
     return np.unique(pairs[np.r_[down, up] < MEETING_DISTANCE], axis=0)
 
 
-def carry_expressions(
+def transfer_blendshapes(
     before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
 ) -> Float[Tensor, "52 n 3"]:
     """Displacements on the neutral head ``after`` that correspond to ``deltas`` on the neutral head ``before``, meters.
@@ -93,7 +87,7 @@ def carry_expressions(
     local[ids] = np.arange(len(ids))
     contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
     carried[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
-    _carry_followers(rest, shape, moves, carried, model)
+    _transfer_attached_parts(rest, shape, moves, carried, model)
     return torch.from_numpy(carried * DECIMETER).to(deltas)
 
 
@@ -103,8 +97,8 @@ def local_frames(
     """Rotation times scale around each vertex, averaged over ``FRAME_REACH``."""
     maps = local_deformation(before, after, faces)
     laplacian, areas = cotangent_laplacian(before, faces)
-    smoother = splu((sp.diags(areas) + FRAME_REACH**2 * laplacian).tocsc())
-    left, stretch, right = np.linalg.svd(smoother.solve(areas[:, None] * maps.reshape(-1, 9)).reshape(-1, 3, 3))
+    smoother = ScreenedPoisson.factorize(FRAME_REACH**2 * laplacian, areas)
+    left, stretch, right = np.linalg.svd(smoother.solve(maps.reshape(-1, 9)).reshape(-1, 3, 3))
     left[:, :, 2] *= np.linalg.det(left @ right)[:, None]  # a fold may not mirror what moves there
     scale = np.clip(stretch.prod(1) ** (1 / 3), LEAST_SCALE, LARGEST_SCALE)
     return scale[:, None, None] * (left @ right)
@@ -150,15 +144,14 @@ def _solve_screened(
     turned = np.einsum("fij,efcj->efci", frames[faces].mean(1), moves[:, faces])
     pulls = np.einsum("fcd,efdi->fcei", stiffness, turned, optimize=True).reshape(len(faces) * 3, -1)
     wanted = _share_with_corners(faces, count) @ pulls
-    wanted += (screen[:, None, None] * np.einsum("nij,enj->nei", frames, moves)).reshape(count, -1)
+    screened = np.einsum("nij,enj->nei", frames, moves).reshape(count, -1)
 
     tie = difference_matrix(contacts, count)
     ends = frames[contacts].mean(1)
     gaps = _carry_gaps(tie @ rest, tie @ shape, np.stack([tie @ move for move in moves]), ends)
     wanted += CONTACT_WEIGHT * (tie.T @ gaps.transpose(1, 0, 2).reshape(len(contacts), -1))
-    system = laplacian + sp.diags(screen) + CONTACT_WEIGHT * (tie.T @ tie)
-    factor = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-    return factor.solve(wanted).reshape(count, actions, 3).transpose(1, 0, 2)
+    poisson = ScreenedPoisson.factorize(laplacian, screen, CONTACT_WEIGHT * (tie.T @ tie))
+    return poisson.solve(screened, wanted).reshape(count, actions, 3).transpose(1, 0, 2)
 
 
 def _face_stiffness(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -185,14 +178,14 @@ def _carry_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, frames
     return np.einsum("pij,epj->epi", frames, moved + overlap) + kept * own - shape
 
 
-def _carry_followers(
+def _transfer_attached_parts(
     rest: np.ndarray, shape: np.ndarray, moves: np.ndarray, carried: np.ndarray, model: HeadModel
 ) -> None:
     """Fill in ``carried`` of eyeballs (which turn in place), teeth and tongue (which go with the gums around them)."""
     for side in ("left", "right"):
         ball = model.vertex_ids(f"eyeball_{side}").numpy()
         carried[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
-    for piece in follow_gums(model):
+    for piece in attach_to_gums(model):
         ids, gums = piece.vertex_ids, piece.anchor_ids
         beyond_gums = moves[:, ids] - moves[:, gums].mean(1, keepdims=True)
         carried[:, ids] = carried[:, gums].mean(1, keepdims=True) + beyond_gums @ _fit_frame(rest[ids], shape[ids]).T

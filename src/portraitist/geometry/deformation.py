@@ -10,27 +10,19 @@ the unsquared, early-stopped form; squared, it would not move the face at all.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
-from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from portraitist.geometry.blendshape_transfer import carry_expressions, find_lip_contacts
+from portraitist.geometry.blendshape_transfer import find_lip_contacts, transfer_blendshapes
+from portraitist.mesh.handles import DeformableSurface, factor_handles
+from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import (
-    DECIMETER,
-    SURFACE_PARTS,
-    Surface,
-    build_surface,
-    cotangent_laplacian,
-    factor_handles,
-    follow_gums,
-)
+from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_PARTS, attach_to_gums, build_surface
+from portraitist.rendering.ray_casting import is_occluded
 from portraitist.types import EXPRESSION_NAMES, Head
 
 JAW_ACTIONS = ("jawOpen", "jawForward", "jawLeft", "jawRight")
@@ -46,21 +38,21 @@ class Deformer:
     """``response`` [m, 68]: displacement of each surface vertex per unit displacement of each landmark (Eq. 10)."""
 
     model: HeadModel
-    surface: Surface
+    surface: DeformableSurface
     response: Float[np.ndarray, "m 68"]
 
     def displace(self, vertices: Float[Tensor, "n 3"], moved: Float[Tensor, "68 3"]) -> Float[Tensor, "n 3"]:
         """Displacement of all vertices (meters) for landmark displacements on the given head, linear in ``moved``."""
         displacement = np.zeros((len(vertices), 3))
         displacement[self.surface.vertex_ids] = self.response @ moved.double().numpy()
-        complete = self.surface.carry_followers(vertices.double().numpy(), displacement)
-        return torch.from_numpy(complete).to(vertices)
+        return torch.from_numpy(self.surface.complete(vertices.double().numpy(), displacement)).to(vertices)
 
 
 @functools.lru_cache(maxsize=4)
 def build_deformer(model: HeadModel, stiffness: float) -> Deformer:
     """Factor the system and store the response of every vertex to every landmark."""
-    system = factor_handles(model, model.landmarks68, torch.ones(68), stiffness, find_lip_contacts(model))
+    surface, weights = build_surface(model), torch.ones(68)
+    system = factor_handles(surface, model.faces, model.landmarks68, weights, stiffness, find_lip_contacts(model))
     return Deformer(model, system.surface, system.solve(np.eye(68)))
 
 
@@ -76,7 +68,7 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
         return content
     neutral = content.neutral + deformer.displace(content.neutral, moved)
     neutral = _clear_eyeballs(neutral, content.neutral, model)
-    deltas = carry_expressions(content.neutral, neutral, content.expression_deltas, model)
+    deltas = transfer_blendshapes(content.neutral, neutral, content.expression_deltas, model)
     deltas = _clear_moving_lids(content, neutral, deltas, model)
     neutral, deltas = _keep_teeth_inside(neutral, deltas, model)
     shape = neutral + torch.einsum("e,end->nd", content.expression, deltas)
@@ -109,7 +101,7 @@ def _clear_eyeballs(
             length = arms.norm(dim=1).clamp(min=1e-9)
             push[skin] += arms * (torch.maximum(length, least) / length - 1)[:, None]
         surface_ids = build_surface(model).vertex_ids
-        shape[surface_ids] += torch.from_numpy(spread(push[surface_ids].double().numpy())).to(shape)
+        shape[surface_ids] += torch.from_numpy(spread.solve(push[surface_ids].double().numpy())).to(shape)
     return shape
 
 
@@ -130,12 +122,11 @@ def _clear_moving_lids(
 
 
 @functools.lru_cache(maxsize=2)
-def _factor_spreading(model: HeadModel) -> Callable[[np.ndarray], np.ndarray]:
+def _factor_spreading(model: HeadModel) -> ScreenedPoisson:
     """Averages a field on the connected surface over ``PUSH_REACH``."""
     ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
     laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETER, faces.reshape(-1, 3))
-    factor = splu((sp.diags(areas) + PUSH_REACH**2 * laplacian).tocsc())
-    return lambda field: factor.solve(areas[:, None] * field)
+    return ScreenedPoisson.factorize(PUSH_REACH**2 * laplacian, areas)
 
 
 def _arms_and_radius(
@@ -153,7 +144,7 @@ def _keep_teeth_inside(
     neutral, deltas = neutral.clone(), deltas.clone()
     moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_ACTIONS)]
     skins = [(neutral + move)[model.faces[model.face_mask("outer_skin")]].numpy() for move in moves]
-    for piece in follow_gums(model):
+    for piece in attach_to_gums(model):
         ids, gums = torch.from_numpy(piece.vertex_ids), torch.from_numpy(piece.anchor_ids)
         center, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
         arms, beyond_gums = neutral[ids] - center, deltas[:, ids] - with_gums
@@ -167,16 +158,6 @@ def _keep_teeth_inside(
 
 def _have_cheeks_beside(points: Float[np.ndarray, "v 3"], skin: Float[np.ndarray, "f 3 3"]) -> bool:
     """Whether a ray from each point straight away from the head's middle meets one of the triangles."""
-    low, high = points[:, 1:].min(0), points[:, 1:].max(0)
-    a, b, c = skin[((skin[..., 1:].min(1) <= high) & (skin[..., 1:].max(1) >= low)).all(1)].transpose(1, 0, 2)
-
-    def cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return u[..., 1] * v[..., 2] - u[..., 2] * v[..., 1]
-
-    arms = [corner - points[:, None] for corner in (a, b, c)]
-    weights = np.stack([cross(arms[1], arms[2]), cross(arms[2], arms[0]), cross(arms[0], arms[1])])
-    total = weights.sum(0)
-    covers = (weights * np.sign(total) >= 0).all(0) & (total != 0)
-    x = (weights * np.stack([a, b, c])[..., None, :, 0]).sum(0) / np.where(covers, total, 1.0)
-    outward = np.where(points[:, :1] > 0, x - points[:, :1], points[:, :1] - x)
-    return bool((covers & (outward > 0)).any(1).all())
+    outward = np.zeros_like(points)
+    outward[:, 0] = np.where(points[:, 0] > 0, 1.0, -1.0)
+    return bool(is_occluded(skin, points, outward).all())

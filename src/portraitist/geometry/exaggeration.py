@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import cotangent_laplacian
 
 POWER = 0.5
 REACH = 0.012  # meters around a landmark over which curvature is averaged

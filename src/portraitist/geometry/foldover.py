@@ -21,7 +21,7 @@ ROUNDS = 200
 SHARE = 0.3  # of the way to a common displacement, per round
 
 
-def hold_back_folds(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]) -> Float[Tensor, "68 2"]:
+def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]) -> Float[Tensor, "68 2"]:
     """Displacements nearest to ``moved`` that keep every triangle's area above ``LEAST_AREA`` of what it was.
 
     Unchanged when none falls below. The inner lips, which have no area of their own, follow the outer ones.

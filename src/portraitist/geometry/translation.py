@@ -17,14 +17,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.assets import asset_path
+from portraitist.errors import InputError
 from portraitist.geometry.depth import predict_depth, scale_depth
 from portraitist.geometry.exaggeration import weigh_by_curvature
-from portraitist.geometry.foldover import hold_back_folds
+from portraitist.geometry.foldover import prevent_foldover
 from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation, outer_eye_distance
 from portraitist.geometry.translation_network import TrainedTranslator, load_translator
 from portraitist.reconstruction.contour_landmarks import find_seen_points
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import HeadFit, InputError, Landmarks
+from portraitist.types import HeadFit, Landmarks
 
 TRANSLATORS = ("network", "direct")
 REGION_POINTS = {
@@ -65,7 +66,7 @@ class GeometryConfig:
 
 
 @dataclass(frozen=True)
-class Exemplar:
+class ShapeExemplar:
     """An artwork's shape. ``deviation``: from the mean normal face, outer eye distances. ``weight``: in a mixture."""
 
     deviation: Float[Tensor, "68 2"]
@@ -81,7 +82,7 @@ class Translator(Protocol):
     @property
     def annotated_mean(self) -> Float[Tensor, "68 2"]: ...
 
-    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[Exemplar]) -> Float[Tensor, "68 2"]: ...
+    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]: ...
 
     def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]: ...
 
@@ -92,7 +93,7 @@ class DirectTranslator:
 
     annotated_mean: Float[Tensor, "68 2"]
 
-    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[Exemplar]) -> Float[Tensor, "68 2"]:
+    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]:
         return torch.einsum("k,kpj->pj", _shares(exemplars), torch.stack([e.deviation for e in exemplars]))
 
     def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]:
@@ -109,7 +110,7 @@ class NetworkTranslator:
     def annotated_mean(self) -> Float[Tensor, "68 2"]:
         return self.trained.space.mean
 
-    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[Exemplar]) -> Float[Tensor, "68 2"]:
+    def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]:
         """Of several exemplars the style codes are mixed (Sec. 4.1: style codes are near N(0, 1))."""
         art = self.trained.space.encode(torch.stack([exemplar.deviation for exemplar in exemplars]))
         return self._move_by(content, _shares(exemplars) @ self.trained.network.style_code(art))
@@ -122,7 +123,7 @@ class NetworkTranslator:
         return close_lips(space.decode(self.trained.move(space.encode(content[None]), style[None]))[0])
 
 
-def _shares(exemplars: Sequence[Exemplar]) -> Float[Tensor, "k"]:
+def _shares(exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "k"]:
     weights = torch.tensor([exemplar.weight for exemplar in exemplars])
     return weights / weights.sum()
 
@@ -160,17 +161,17 @@ def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> F
     return model.landmarks68.positions(fit.neutral, faces) + in_plane @ fit.camera.rotation
 
 
-def measure_exemplar(
+def measure_shape(
     landmarks: Landmarks, fit: HeadFit, model: HeadModel, translator: Translator, weight: float = 1.0
-) -> Exemplar:
+) -> ShapeExemplar:
     """Deviation of an artwork from the mean normal face that is measured as it is: by hand, or by the detector."""
     mean = translator.annotated_mean if landmarks.dense is None else mean_face(model)
-    return Exemplar(measure_deviation(frontal_landmarks(landmarks, fit, model)[:, :2], mean), weight)
+    return ShapeExemplar(measure_deviation(frontal_landmarks(landmarks, fit, model)[:, :2], mean), weight)
 
 
 def translate_landmarks(
     fit: HeadFit,
-    exemplars: Sequence[Exemplar],
+    exemplars: Sequence[ShapeExemplar],
     model: HeadModel,
     translator: Translator,
     config: GeometryConfig | None = None,
@@ -194,7 +195,7 @@ def translate_landmarks(
     if config.exaggerate:
         moved = moved + config.exaggerate * close_lips(weigh_by_curvature(fit.neutral, model) * content)
     moved = _weigh_regions(config.regions) * moved
-    moved = hold_back_folds(mean + content, moved)
+    moved = prevent_foldover(mean + content, moved)
     to_own = torch.linalg.inv(to_mean)
     in_plane = moved @ to_own.mT
     if config.depth == "paper":

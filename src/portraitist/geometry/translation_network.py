@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from portraitist.errors import InputError
 from portraitist.geometry.shape_space import ShapeSpace
-from portraitist.types import InputError
 
 FORMAT_VERSION = 2
 """Goes up when an older Portraitist could not read, or would misread, what a newer one writes."""

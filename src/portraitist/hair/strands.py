@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
-from portraitist.mesh.membrane import Membrane
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
-from portraitist.unwrapping.observation import DARKEST, TexelColors, luminance, smoothstep
+from portraitist.reconstruction.head_poisson import HeadPoisson
+from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance, smoothstep
 
 CROWN = np.array([0.0, 0.85, -0.53])  # direction from the middle of the head to its whorl
 SWIRL, SWIRL_REACH = 1.3, 0.06  # radians by which strands turn around the whorl at its middle; meters
@@ -26,10 +26,10 @@ SLOPE_RADIUS, FLOW_RADIUS = 2.0, 4.0  # texels of 1024: the layout stretches eac
 
 
 def draw_strands(
-    seen: TexelColors, hair_weights: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel, membrane: Membrane
+    seen: TexelColors, hair_weights: Float[np.ndarray, "k"], atlas: HeadTexels, model: HeadModel, poisson: HeadPoisson
 ) -> Float[np.ndarray, "k"]:
     """Unit-variance noise as hair has it. ``hair_weights``: 0..1, how surely a texel shows the photo's hair."""
-    directions = orient_hair(seen, hair_weights, atlas, model, membrane)
+    directions = orient_hair(seen, hair_weights, atlas, model, poisson)
     (ids,) = np.nonzero(atlas.in_regions("scalp", "skin", "neck", "ears"))
     flow = np.zeros((len(hair_weights), 2), np.float32)
     flow[ids] = atlas.to_uv(interpolate_lines(directions, atlas, ids), ids)
@@ -39,7 +39,7 @@ def draw_strands(
 
 
 def orient_hair(
-    seen: TexelColors, hair_weights: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel, membrane: Membrane
+    seen: TexelColors, hair_weights: Float[np.ndarray, "k"], atlas: HeadTexels, model: HeadModel, poisson: HeadPoisson
 ) -> Float[np.ndarray, "n 3"]:
     """Unit direction of the hair at each vertex, rather down than up the head; its sign means nothing."""
     normals, combed = comb_around_whorl(model)
@@ -56,10 +56,10 @@ def orient_hair(
     tensor /= np.maximum(strength, 1e-12)[:, None, None]
     data = DATA_STRENGTH * observed[:, 0] ** 2 * (strength > 0)
     prior = np.full_like(data, 1e-6)
-    prior[membrane.ids] = membrane.areas / RETURN_REACH**2
+    prior[poisson.ids] = poisson.areas / RETURN_REACH**2
     own = data + prior
     mean = tensor * data[:, None, None] + combed[:, :, None] * combed[:, None] * prior[:, None, None]
-    spread = membrane.solve(mean[:, first, second] / own[:, None], own)
+    spread = poisson.solve(mean[:, first, second] / own[:, None], own)
     tensor[:, first, second] = tensor[:, second, first] = spread
     flat = np.eye(3) - normals[:, :, None] * normals[:, None]
     lines = np.linalg.eigh(flat @ tensor @ flat)[1][:, :, 2]
@@ -81,7 +81,7 @@ def comb_around_whorl(model: HeadModel) -> tuple[Float[np.ndarray, "n 3"], Float
     return normals, np.cos(angle) * outward + np.sin(angle) * np.cross(normals, outward)
 
 
-def measure_slopes(seen: TexelColors, atlas: TexelAtlas) -> Float[np.ndarray, "k 3"]:
+def measure_slopes(seen: TexelColors, atlas: HeadTexels) -> Float[np.ndarray, "k 3"]:
     """Gradient of log brightness in head space at texels, 0 where its surroundings are not all seen."""
     brightness = atlas.smooth(np.log(luminance(seen.colors) + DARKEST), SLOPE_RADIUS / 2)
     picture = atlas.to_map(brightness)
@@ -91,7 +91,7 @@ def measure_slopes(seen: TexelColors, atlas: TexelAtlas) -> Float[np.ndarray, "k
 
 
 def interpolate_lines(
-    directions: Float[np.ndarray, "n 3"], atlas: TexelAtlas, texels: Int[np.ndarray, "m"]
+    directions: Float[np.ndarray, "n 3"], atlas: HeadTexels, texels: Int[np.ndarray, "m"]
 ) -> Float[np.ndarray, "m 3"]:
     """Directions without sign from vertices to the given texels: each triangle's corners are first made to agree."""
     first, *others = (directions[ids] for ids in atlas.interpolation.indices.reshape(-1, 3)[texels].T)
@@ -103,7 +103,7 @@ def interpolate_lines(
 
 
 def draw_out(
-    noise: Float[np.ndarray, "k c"], flow: Float[np.ndarray, "k 2"], atlas: TexelAtlas
+    noise: Float[np.ndarray, "k c"], flow: Float[np.ndarray, "k 2"], atlas: HeadTexels
 ) -> Float[np.ndarray, "k c"]:
     """Mean of ``noise`` along ``flow`` (texels per meter): three passes of three points."""
     rows, columns = np.mgrid[: atlas.size, : atlas.size].astype(np.float32)
@@ -117,7 +117,7 @@ def draw_out(
     return picture.reshape(atlas.size**2, -1)[atlas.texel_ids]
 
 
-def join_sides(noise: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel) -> Float[np.ndarray, "k"]:
+def join_sides(noise: Float[np.ndarray, "k"], atlas: HeadTexels, model: HeadModel) -> Float[np.ndarray, "k"]:
     """Make both sides of the cut, which lies in the middle plane, agree to the last texel: strands are hardly wider."""
     sideways = atlas.interpolation @ model.mean.numpy()[:, 0]
     share = np.exp(-((sideways / JOINED_WIDTH) ** 2)) / 2

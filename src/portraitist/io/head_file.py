@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from portraitist import __version__
+from portraitist.errors import InputError
 from portraitist.io.output_file import new_file
-from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, InputError, LandmarkEmbedding, Mesh
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, LandmarkEmbedding, Mesh
 
 FORMAT_VERSION = 1
 """Goes up when an older Portraitist could not read, or would misread, what a newer one writes."""

@@ -17,7 +17,8 @@ import PIL.Image
 import torch
 from PIL import ExifTags, ImageCms
 
-from portraitist.types import Image, InputError, OutputError
+from portraitist.errors import InputError, OutputError
+from portraitist.types import Image
 
 log = logging.getLogger(__name__)
 

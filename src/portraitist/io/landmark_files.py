@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.errors import InputError
 from portraitist.io.images import read_picture_size
-from portraitist.types import InputError
 
 PTS_OFFSET = 0.5
 MAX_FILE_BYTES = 2**20

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from portraitist.types import OutputError
+from portraitist.errors import OutputError
 
 
 def check_output_file(path: Path, overwrite: bool) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from portraitist.types import OutputError
+from portraitist.errors import OutputError
 
 log = logging.getLogger(__name__)
 

@@ -11,44 +11,17 @@ import logging
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
+from portraitist.errors import NoFaceError
 from portraitist.io.images import image_to_uint8
+from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.landmarks.faces import EYE_CORNERS, Face, describe_choice, describe_doubts, take_median
-from portraitist.landmarks.mediapipe_tasks import open_task
+from portraitist.landmarks.ibug68 import dense_to_ibug68
 from portraitist.landmarks.views import VIEW_SIDE, Recipe, View, ViewRenderer, rotation, stretch_matrix
-from portraitist.types import EXPRESSION_NAMES, Image, Landmarks, NoFaceError
+from portraitist.types import Image, Landmarks
 
 log = logging.getLogger(__name__)
 
-# One entry per iBUG point: the dense point at its place, or the two neighbors between which it lies.
-IBUG_FROM_DENSE: tuple[tuple[int, ...], ...] = (
-    *[(127,), (234, 93), (93, 132), (132, 58), (172,), (136, 150), (149,), (176, 148), (152,)],  # jaw, sitter's right
-    *[(377, 400), (378,), (379, 365), (397,), (288, 361), (361, 323), (323, 454), (356,)],  # jaw, sitter's left
-    *[(70,), (63, 105), (105, 66), (66, 107), (107,)],  # right brow, from its outer end
-    *[(336,), (336, 296), (296, 334), (334, 293), (300,)],  # left brow, from its inner end
-    *[(168,), (6, 197), (195, 5), (4,), (240,), (99,), (2,), (328,), (460,)],  # nose: bridge, then under the nostrils
-    *[(33,), (160,), (158,), (133, 173), (153,), (144,)],  # right eye
-    *[(362, 398), (385,), (387,), (263,), (373,), (380,)],  # left eye
-    *[
-        (61,),
-        (39, 40),
-        (37,),
-        (0,),
-        (267,),
-        (269, 270),
-        (291,),
-        (405, 321),
-        (314,),
-        (17,),
-        (84,),
-        (181, 91),
-    ],  # outer lip
-    *[(78,), (81, 82), (13,), (311, 312), (308,), (402, 317), (14,), (178, 87)],  # inner lip
-)
-
-MAX_FACES = 5
 
 # Ordered by how many more of 168 artworks each one finds (benchmarks/detection.py), then pictures lying on their side
 # and tilted heads.
@@ -90,38 +63,6 @@ ADVICE = (
 )
 
 
-class LandmarkDetector:
-    """MediaPipe's Face Landmarker. Make one per thread or process, and never fork after making one."""
-
-    def __init__(self) -> None:
-        from mediapipe.tasks.python import vision
-
-        self._landmarker = open_task(
-            self,
-            vision.FaceLandmarker,
-            vision.FaceLandmarkerOptions,
-            "face_landmarker.task",
-            num_faces=MAX_FACES,
-            output_face_blendshapes=True,
-        )
-
-    def detect(self, view: View) -> list[Face]:
-        """All faces in one view, in picture coordinates."""
-        import mediapipe
-
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(view.pixels))
-        found = self._landmarker.detect(picture)
-        height, width = view.pixels.shape[:2]
-        faces = []
-        for points, actions in zip(found.face_landmarks, found.face_blendshapes, strict=True):
-            in_view = np.array([(point.x * width, point.y * height) for point in points])
-            scores = {action.category_name: action.score for action in actions}
-            # MediaPipe has every ARKit action but tongueOut.
-            in_order = np.array([scores.get(name, 0.0) for name in EXPRESSION_NAMES])
-            faces.append(Face(view.to_picture(in_view), in_order))
-        return faces
-
-
 def detect_landmarks(image: Image, detector: LandmarkDetector, *, what: str = "photo") -> tuple[Landmarks, list[str]]:
     """Find the largest face of a picture. Returns its landmarks and warnings for the user.
 
@@ -135,19 +76,12 @@ def detect_landmarks(image: Image, detector: LandmarkDetector, *, what: str = "p
     warnings += [*describe_choice(faces, renderer.size), *describe_doubts(face, renderer.size)]
     dense = torch.from_numpy(face.points).float()
     landmarks = Landmarks(
-        points=pick_ibug_points(dense),
+        points=dense_to_ibug68(dense),
         size=(image.shape[1], image.shape[2]),
         dense=dense,
         expressions=torch.from_numpy(face.scores).float().clamp(0, 1),
     )
     return landmarks, [warning.format(what=what) for warning in warnings]
-
-
-def pick_ibug_points(dense: Float[Tensor, "478 d"]) -> Float[Tensor, "68 d"]:
-    """The 68 iBUG points from the 478 dense ones, in 2D or 3D."""
-    first = [indices[0] for indices in IBUG_FROM_DENSE]
-    last = [indices[-1] for indices in IBUG_FROM_DENSE]
-    return (dense[first] + dense[last]) / 2
 
 
 def find_faces(renderer: ViewRenderer, detector: LandmarkDetector) -> tuple[list[Face], list[str]]:

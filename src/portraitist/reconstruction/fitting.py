@@ -15,23 +15,18 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from portraitist.errors import FitError
+from portraitist.mesh.handles import HandleSystem, factor_handles
 from portraitist.reconstruction.contour_landmarks import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
 from portraitist.reconstruction.gauss_newton import HeadPoints, read_angles, solve_jointly
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import HandleSystem, factor_handles, spread_displacement
+from portraitist.reconstruction.head_surface import build_surface
 from portraitist.reconstruction.landmark_noise import (
     LandmarkErrors,
     assume_independent_errors,
     load_detector_errors,
 )
-from portraitist.types import (
-    EXPRESSION_NAMES,
-    Camera,
-    FitError,
-    HeadFit,
-    LandmarkEmbedding,
-    Landmarks,
-)
+from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, LandmarkEmbedding, Landmarks
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises
 FACE_OVAL = (
@@ -47,7 +42,7 @@ class FitConfig:
     """``noise``: expected error of points set by hand, in outer eye distances of the mean head.
     ``expression_spread``: how far an expression weight may stray from the detector's score (standard deviation);
     ``expression_spread_68`` when there is no score. ``rounds``: Gauss-Newton steps at most. ``residual_stiffness``:
-    smoothness of the last step, see ``surface.factor_handles``. ``residual_view_deg``: how far a head may be turned for
+    smoothness of the last step, see ``handles.factor_handles``. ``residual_view_deg``: how far a head may be turned for
     what its dense points say beyond the model to be believed (standard deviation of a Gaussian)."""
 
     noise: float = 0.02
@@ -130,10 +125,11 @@ def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, s
 def _residual_system(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
     """The handles of the residual never change, so their system is factored once per process."""
     if not dense:
-        return factor_handles(model, model.landmarks68, torch.ones(68), stiffness)
+        return factor_handles(build_surface(model), model.faces, model.landmarks68, torch.ones(68), stiffness)
     weights = torch.ones(SKIN_POINTS)
     weights[list(FACE_OVAL)] = oval_weight
-    return factor_handles(model, _embed_skin_points(model), weights * 68 / SKIN_POINTS, stiffness)
+    handles = _embed_skin_points(model)
+    return factor_handles(build_surface(model), model.faces, handles, weights * 68 / SKIN_POINTS, stiffness)
 
 
 def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = None) -> HeadFit:
@@ -241,7 +237,7 @@ def _add_residual(
     if landmarks.dense is not None:
         in_head = in_head * _residual_share(camera, config)
     system = _residual_system(model, landmarks.dense is not None, config.residual_stiffness, config.oval_weight)
-    displacement = spread_displacement(model, system, shown, in_head)
+    displacement = system.displace(shown, in_head)
     neutral, shown = neutral + displacement, shown + displacement
     error = _across(camera.project(embedding.positions(shown, model.faces)) - seen, along).norm(dim=1)
     residual_px = float(error.square().mean().sqrt())

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import scipy.sparse as sp
-from embreex import rtcore_scene
-from embreex.mesh_construction import TriangleMesh
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import map_coordinates
 
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import PARTS, HeadModel
-from portraitist.rendering.rasterizer import mark_texels
+from portraitist.rendering.ray_casting import is_occluded
+from portraitist.rendering.uv_layout import locate_texels, mark_texels, measure_slopes_uv
 from portraitist.types import REGIONS
+
+DARKEST = 0.03  # added before logarithms: below it, sRGB ratios are noise
 
 OCCLUSION_RAYS = 64
 PORE_GRAINS, STRAND_GRAINS = (0.0016, 0.005), (0.0008, 0.002)  # meters
@@ -25,7 +26,7 @@ LATTICE_SIDE = 64
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: a cache key
-class TexelAtlas:
+class HeadTexels:
     """The k texels inside the UV islands, in row-major order.
 
     ``texel_ids``: index into the flattened texture. ``interpolation``: barycentric weights, so that
@@ -90,7 +91,7 @@ class TexelAtlas:
 
 
 @functools.lru_cache(maxsize=2)
-def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
+def locate_head_texels(model: HeadModel, texture_size: int) -> HeadTexels:
     """Locate the texels by rasterizing the UV layout itself. About a second at 1024; remembered."""
     template = model.template
     marked = mark_texels(template, texture_size).numpy()
@@ -115,7 +116,7 @@ def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
     places_on_head = interpolation @ template.vertices.numpy()
     slopes_uv = measure_slopes_uv(template.vertices.numpy()[template.faces.numpy()], corner_uvs * texture_size)
     side = float(np.median(np.abs(np.linalg.norm(slopes_uv[face_ids], axis=2)))) ** -1
-    return TexelAtlas(
+    return HeadTexels(
         size=texture_size,
         texel_ids=texel_ids,
         face_ids=face_ids,
@@ -131,26 +132,6 @@ def build_atlas(model: HeadModel, texture_size: int) -> TexelAtlas:
     )
 
 
-def measure_slopes_uv(
-    corners: Float[np.ndarray, "f 3 3"], corner_uvs: Float[np.ndarray, "f 3 2"]
-) -> Float[np.ndarray, "f 2 3"]:
-    """Derivative of UV by place on each triangle: what it maps the sides of the triangle to is exact."""
-    sides, sides_uv = (np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64) for x in (corners, corner_uvs))
-    return (sides_uv @ np.linalg.pinv(sides, rcond=1e-6)).astype(np.float32)
-
-
-def cast_shadow_rays(
-    corners: Float[np.ndarray, "f 3 3"], origins: Float[np.ndarray, "r 3"], directions: Float[np.ndarray, "r 3"]
-) -> Bool[np.ndarray, "r"]:
-    """Whether each ray meets a triangle."""
-    scene = rtcore_scene.EmbreeScene()  # pyright: ignore[reportAttributeAccessIssue]
-    geometry = TriangleMesh(scene, np.ascontiguousarray(corners, np.float32))
-    rays = (np.ascontiguousarray(x, np.float32) for x in (origins, directions))
-    hits = scene.run(*rays, query="OCCLUDED")
-    del geometry  # the scene borrows its buffers, so it has to live until here
-    return hits >= 0
-
-
 def measure_openness(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "n"]:
     """Share of the hemisphere above each vertex that is free, cosine-weighted: low in ear folds, sockets and mouth."""
     normals = vertex_normals(vertices, faces)
@@ -160,22 +141,8 @@ def measure_openness(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, 
     sphere = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
     directions = normals[:, None] + 0.999 * sphere[None]  # normal + uniform on the sphere = cosine distribution
     origins = np.broadcast_to((vertices + 5e-4 * normals)[:, None], directions.shape)
-    blocked = cast_shadow_rays(vertices[faces], origins.reshape(-1, 3), directions.reshape(-1, 3))
+    blocked = is_occluded(vertices[faces], origins.reshape(-1, 3), directions.reshape(-1, 3))
     return 1 - blocked.reshape(len(vertices), OCCLUSION_RAYS).mean(1).astype(np.float32)
-
-
-def locate_texels(
-    corner_uvs: Float[np.ndarray, "k 3 2"], texel_ids: Int[np.ndarray, "k"], size: int
-) -> Float[np.ndarray, "k 3"]:
-    """Barycentric weights of texel centers in their triangles."""
-    rows, columns = np.divmod(texel_ids, size)
-    centers = ((np.stack([columns, rows], axis=1) + 0.5) / size).astype(np.float32)
-    first, second = corner_uvs[:, 1] - corner_uvs[:, 0], corner_uvs[:, 2] - corner_uvs[:, 0]
-    offset = centers - corner_uvs[:, 0]
-    doubled = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    weight1 = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / doubled
-    weight2 = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / doubled
-    return np.stack([1 - weight1 - weight2, weight1, weight2], axis=1).clip(0, 1)
 
 
 def make_pores(places: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
@@ -191,12 +158,13 @@ def make_grains(places: Float[np.ndarray, "k 3"], grain: float) -> Float[np.ndar
     return noise / noise.std()
 
 
-def sample_bilinear(picture: Float[np.ndarray, "h w *c"], points: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k c"]:
-    """Values at continuous array coordinates (x, y), in which entry (i, j) lies at x = j, y = i. Clamped outside."""
-    # OpenCV's remap wants a picture of coordinates, neither side of it longer than 32,767.
-    count, width = len(points), 4096
-    grid = np.zeros((-(-count // width), width, 2), np.float32)
-    grid.reshape(-1, 2)[:count] = points
-    columns, rows = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
-    values = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return values.reshape(grid.shape[0] * width, -1)[:count]
+@dataclass(frozen=True)
+class TexelColors:
+    """``colors``: sRGB of the photo at k texels. ``weights``: trust, 0..1. ``facing``: cosine to the line of sight."""
+
+    colors: Float[np.ndarray, "k 3"]
+    weights: Float[np.ndarray, "k"]
+    facing: Float[np.ndarray, "k"]
+
+    def weighted(self, factor: Float[np.ndarray, "k"]) -> TexelColors:
+        return replace(self, weights=self.weights * factor)

@@ -19,9 +19,10 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from portraitist.mesh.handles import factor_handles
 from portraitist.reconstruction.fitting import SKIN_POINTS
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import factor_handles, spread_displacement
+from portraitist.reconstruction.head_surface import build_surface
 from portraitist.types import Camera, HeadFit, LandmarkEmbedding
 
 ROUNDS = 3
@@ -118,8 +119,8 @@ def _draw_in_sides(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit
         weights[SKIN_POINTS:] = min(1.0, OUTLINE_WEIGHT / len(out))
         targets = torch.zeros(SKIN_POINTS + len(out), 3)
         targets[SKIN_POINTS:] = torch.from_numpy(move[out]).float() @ fit.camera.rotation[:2]
-        system = factor_handles(model, handles, weights, STIFFNESS)
-        fit = _displace(fit, spread_displacement(model, system, fit.mesh.vertices, targets))
+        system = factor_handles(build_surface(model), model.faces, handles, weights, STIFFNESS)
+        fit = _displace(fit, system.displace(fit.mesh.vertices, targets))
     return fit
 
 

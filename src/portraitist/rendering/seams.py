@@ -14,8 +14,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from portraitist.rendering.rasterizer import mark_texels
-from portraitist.texture.pyramid import find_nearest_texels
+from portraitist.rendering.uv_layout import find_nearest_texels, mark_texels
 from portraitist.types import Image, Mesh
 
 # (reach over which the difference is shared out, smoothing along the cut), as shares of the texture's side: what

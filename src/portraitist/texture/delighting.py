@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.parts import EYELIDS, HAIR, LIPS, NOSE, SKIN
 from portraitist.types import Camera, Image, Mesh

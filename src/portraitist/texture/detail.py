@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from portraitist.rendering.rasterizer import rasterize, view_camera
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.parts import (
     EYELIDS,
     EYES,
@@ -20,22 +21,16 @@ from portraitist.segmentation.parts import (
     LIPS,
     MOUTH,
     NOSE,
-    NOWHERE,
     SKIN,
+    UNLABELED,
     is_one_of,
 )
 from portraitist.texture.color_transfer import decorrelate, recorrelate
+from portraitist.texture.exemplar import StyleSource, face_size
 from portraitist.texture.part_colors import blur_mask
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
-from portraitist.texture.views import (
-    StyleSource,
-    Subject,
-    face_size,
-    mark_face,
-    measure_face,
-    take_portrait,
-)
+from portraitist.texture.views import Subject, mark_face, measure_face, take_portrait
 from portraitist.types import Image
 
 _CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
@@ -173,7 +168,7 @@ def _keep_middle(labels: Int[Tensor, "h w"]) -> Int[Tensor, "h w"]:
     rows, columns = (torch.arange(side, device=labels.device) for side in labels.shape)
     middle = (eyes + lips) / 2
     far = torch.hypot(rows[:, None] - middle[0], columns - middle[1]) > distance
-    return torch.where(far & is_one_of(labels, _SKIN), NOWHERE, labels)
+    return torch.where(far & is_one_of(labels, _SKIN), UNLABELED, labels)
 
 
 def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b 2"]:
@@ -197,7 +192,7 @@ def _draw_artwork(exemplar: StyleSource, factor: float, count: int) -> _DrawnArt
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
     *bands, _ = build_pyramid(F.pad(image, padding, mode="replicate")[0])
-    labels = _keep_middle(F.pad(labels, padding, value=NOWHERE)[0, 0].long())
+    labels = _keep_middle(F.pad(labels, padding, value=UNLABELED)[0, 0].long())
     return _DrawnArtwork(_decorrelate(bands[: max(count - missing, 0)]), labels, missing, exemplar.weight)
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.segmentation.parts import HAIR, SKIN
+from portraitist.texture.exemplar import Style
 from portraitist.texture.losses import (
     color_distances,
     cosine_distances,
@@ -17,7 +18,7 @@ from portraitist.texture.losses import (
     unit_rows,
 )
 from portraitist.texture.vgg import VGG, sample_hypercolumns
-from portraitist.texture.views import Style, View
+from portraitist.texture.views import View
 from portraitist.types import Image
 
 _MOMENT_CHANNELS = 256

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 import torch
 import torch.nn.functional as F
 
-from portraitist.rendering.rasterizer import shade
+from portraitist.rendering.sampling import shade
 from portraitist.rendering.seams import close_seams
-from portraitist.segmentation.parts import EYES, MOUTH, is_one_of, label_texels
+from portraitist.rendering.uv_layout import extend_islands
+from portraitist.segmentation.parts import EYES, MOUTH, is_one_of
+from portraitist.segmentation.texels import label_texels
 from portraitist.texture.detail import match_contrast, temper_lines
+from portraitist.texture.exemplar import Style, StyleSource, mix_backgrounds, sample_style
 from portraitist.texture.objective import Weights, measure_loss
 from portraitist.texture.optimizer import PlainDescent, PyramidDescent
 from portraitist.texture.part_colors import (
@@ -23,20 +26,11 @@ from portraitist.texture.part_colors import (
     spread_strengths,
     take_tones,
 )
-from portraitist.texture.pyramid import build_pyramid, extend_islands, find_finest, fold_pyramid
+from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
 from portraitist.texture.shading_transfer import carry_light
 from portraitist.texture.strokes import Report, paint_strokes
 from portraitist.texture.vgg import VGG
-from portraitist.texture.views import (
-    Style,
-    StyleSource,
-    Subject,
-    ViewBank,
-    make_view_bank,
-    mix_grounds,
-    sample_style,
-    take_portrait,
-)
+from portraitist.texture.views import Subject, ViewBank, make_view_bank, take_portrait
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 
 _GUIDED = Weights(content=1.2, moments=1.0, palette=1.0, guidance=1.0, likeness=1.8)
@@ -209,7 +203,7 @@ class _Optimizer:
 
     @torch.no_grad()
     def _look(self) -> tuple[ViewBank, Style]:
-        config, ground = self.config, mix_grounds(self.exemplars)
+        config, ground = self.config, mix_backgrounds(self.exemplars)
         all_round = config.wide_share > 0
         bank = make_view_bank(
             self.subject, ground, self.vgg, config.view_px, config.near_views, all_round, self.generator
@@ -220,7 +214,7 @@ class _Optimizer:
         self, levels: list[Image], descents: Sequence[PyramidDescent | PlainDescent], bank: ViewBank, style: Style
     ) -> None:
         """Change those of ``levels``, which together make the texture as the views show it, that a descent has."""
-        config, ground = self.config, mix_grounds(self.exemplars)
+        config, ground = self.config, mix_backgrounds(self.exemplars)
         weights = replace(
             config.weights,
             content=config.weights.content / config.strength,

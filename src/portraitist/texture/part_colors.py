@@ -23,8 +23,9 @@ from portraitist.segmentation.parts import (
     is_one_of,
 )
 from portraitist.texture.color_transfer import limit_hues, transfer_colors
+from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
-from portraitist.texture.views import StyleSource, mark_face
+from portraitist.texture.views import mark_face
 from portraitist.types import Image, Mesh
 
 # The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from portraitist.segmentation.parts import NOWHERE, PARTS
+from portraitist.segmentation.parts import PARTS, UNLABELED
 from portraitist.types import Image
 
 PATCH = 7
@@ -30,7 +30,7 @@ _FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colors
 
 @dataclass(frozen=True)
 class PatchPlaces:
-    """Where patches are taken in a picture. ``labels``: part of each pixel, `NOWHERE` where none are. ``pixels``: of
+    """Where patches are taken in a picture. ``labels``: part of each pixel, `UNLABELED` where none are. ``pixels``: of
     each part, in the flattened picture. ``nearest``: index of the head's pixel nearest to each."""
 
     labels: Int[Tensor, "h w"]
@@ -40,7 +40,7 @@ class PatchPlaces:
     @classmethod
     def make(cls, labels: Int[Tensor, "h w"], shown: Bool[Tensor, "h w"] | None = None) -> PatchPlaces:
         """``shown``: the pixels that belong to the head, when some of them have no part; else those with a part."""
-        outside = ((labels == NOWHERE) if shown is None else ~shown).cpu().numpy()
+        outside = ((labels == UNLABELED) if shown is None else ~shown).cpu().numpy()
         rows, columns = np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True))
         nearest = torch.from_numpy(rows * labels.shape[1] + columns).long().flatten().to(labels.device)
         flat = labels.flatten()

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import torch
 import torch.nn.functional as F
-from jaxtyping import Int
-from scipy.ndimage import distance_transform_edt
 
-from portraitist.rendering.rasterizer import mark_texels
-from portraitist.types import Image, Mesh
+from portraitist.types import Image
 
 _COARSEST = 8
 
@@ -45,15 +40,3 @@ def find_finest(texture: Image, uv_per_px: float) -> int:
 
 def _enlarge(image: Image, size: int) -> Image:
     return F.interpolate(image[None], size=(size, size), mode="bilinear", align_corners=False)[0]
-
-
-def extend_islands(mesh: Mesh, texture: Image) -> Image:
-    """Every texel outside the UV islands takes the nearest color inside, so that no viewer's filter finds a seam."""
-    rows, columns = torch.from_numpy(find_nearest_texels(mesh, texture.shape[-1])).to(texture.device)
-    return texture[:, rows, columns]
-
-
-def find_nearest_texels(mesh: Mesh, size: int) -> Int[np.ndarray, "2 t t"]:
-    """Row and column of the texel inside the UV islands that is nearest to each texel."""
-    outside = (mark_texels(mesh, size) < 0).cpu().numpy()
-    return np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True), np.int64)

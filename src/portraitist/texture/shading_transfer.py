@@ -17,9 +17,10 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.segmentation.parts import BROWS, EYELIDS, LIPS, NOSE, SKIN, is_one_of
+from portraitist.segmentation.parts import BROWS, EYELIDS, FACE_REGIONS, LIPS, NOSE, SKIN, is_one_of, select_faces
+from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.part_colors import blur_mask
-from portraitist.texture.views import FACE_REGIONS, StyleSource, Subject, mark_face, select_faces
+from portraitist.texture.views import Subject, mark_face
 from portraitist.types import Camera, Image, Mesh
 
 _SIDE = 64  # cells along the layout; a face is some thirty wide

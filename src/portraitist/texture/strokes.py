@@ -8,20 +8,14 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-from portraitist.rendering.rasterizer import rasterize, shade
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import shade
 from portraitist.segmentation.parts import BROWS, EYES, LIPS, MOUTH
+from portraitist.texture.exemplar import StyleSource, mix_backgrounds, resize_source
 from portraitist.texture.optimizer import PyramidDescent
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
-from portraitist.texture.views import (
-    StyleSource,
-    Subject,
-    find_places,
-    measure_face,
-    mix_grounds,
-    place_cameras,
-    resize_source,
-)
+from portraitist.texture.views import Subject, find_places, measure_face, place_cameras
 from portraitist.types import Fragments, Image
 
 _NEAR_VIEWS, _WIDE_SHARE = 8, 0.2
@@ -51,7 +45,7 @@ def paint_strokes(
     """
     if not steps:
         return texture
-    mesh, ground = subject.mesh, mix_grounds(exemplars)
+    mesh, ground = subject.mesh, mix_backgrounds(exemplars)
     near, wide = place_cameras(mesh, view_px, _NEAR_VIEWS, all_round=True, generator=generator)
     face_px, uv_per_px = measure_face(mesh, rasterize(mesh, near[0]))
     sources = []

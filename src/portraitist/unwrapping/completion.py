@@ -13,24 +13,16 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from portraitist.hair.strands import draw_strands
-from portraitist.mesh.membrane import Membrane, build_membrane
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import SURFACE_PARTS
-from portraitist.reconstruction.head_texels import TexelAtlas
-from portraitist.unwrapping.observation import (
-    DARKEST,
-    HairColors,
-    SkinColors,
-    TexelColors,
-    log_features,
-    luminance,
-    mix,
-    smoothstep,
-)
+from portraitist.reconstruction.head_poisson import HeadPoisson, build_head_poisson
+from portraitist.reconstruction.head_surface import SURFACE_PARTS, vertex_share
+from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.unwrapping.observation import HairColors, SkinColors, log_features
 
 PRIOR_REACH = 0.03  # meters from anything seen at which scalp counts as hair (or not) by default
 RETURN_STRENGTH = 0.3  # of the return to the median color, against that prior
-DATA_STRENGTH = 100.0  # against membrane weights of order one
+DATA_STRENGTH = 100.0  # against poisson weights of order one
 HAIR_NOISE_LIMIT, SKIN_NOISE_LIMIT = 0.035, 0.007  # standard deviations in sRGB
 DEEP_SHADE = (-1.2, -0.7)  # log brightness against the skin's
 HAIR_ZONE = (-0.04, 0.015)  # meters on the mean head, eyes at 0: no hair is invented below, it may be above
@@ -41,23 +33,23 @@ EAR_CAUTION = 2.5  # times as much of an ear has to be seen as of other skin
 
 
 def complete_surface(
-    seen: TexelColors, skin: SkinColors, hair_colors: HairColors | None, atlas: TexelAtlas, model: HeadModel
+    seen: TexelColors, skin: SkinColors, hair_colors: HairColors | None, atlas: HeadTexels, model: HeadModel
 ) -> Float[np.ndarray, "k 3"]:
     """Colors of all texels: the photo where it is trusted, mirrored or invented ones elsewhere."""
-    membrane = build_membrane(model)
+    poisson = build_head_poisson(model)
     mirror = model.mirror.numpy()
     own_weights = seen.weights * atlas.in_parts(*SURFACE_PARTS)
     means, weights = atlas.vertex_means(seen.colors, own_weights**2)
-    base = mirror_low_frequencies(*borrow_ears(means, weights, model), mirror, membrane)
+    base = mirror_low_frequencies(*borrow_ears(means, weights, model), mirror, poisson)
     photo_base = mix(base, means, smoothstep(weights, 0.05, 0.4)[:, None])
     detail = (seen.colors - atlas.interpolation @ photo_base) * (own_weights > 0)[:, None]
     known = np.maximum(weights, weights[mirror])
-    hair, skin_fill, hairness = spread_layers(base, known, hair_colors, skin, model, membrane)
+    hair, skin_fill, hairness = spread_layers(base, known, hair_colors, skin, model, poisson)
     hair_share, strands = np.zeros_like(own_weights), np.zeros_like(own_weights)
     ears = smoothstep(atlas.interpolation @ vertex_share(model, "ears"), 0.2, 0.5)  # they stand out of the hair
     if hair_colors is not None:
         hair_weights = own_weights * hair_colors.likeness(seen.colors) * atlas.in_regions("scalp")
-        strands = draw_strands(seen, hair_weights, atlas, model, membrane)
+        strands = draw_strands(seen, hair_weights, atlas, model, poisson)
         hair_share = smoothstep(atlas.interpolation @ hairness + FRINGE * strands, 0.3, 0.7) * (1 - ears)
     invented = mix(atlas.interpolation @ skin_fill, atlas.interpolation @ hair, hair_share[:, None])
     # Lips, lids and nostrils, sockets and mouth continue what is next to them; all else is either hair or skin.
@@ -89,12 +81,12 @@ def borrow_ears(
 
 
 def mirror_low_frequencies(
-    means: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n"], mirror: np.ndarray, membrane: Membrane
+    means: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n"], mirror: np.ndarray, poisson: HeadPoisson
 ) -> Float[np.ndarray, "n 3"]:
     """Vertex colors: the photo's where seen; differences of the mirrored side's elsewhere, hence no visible patch."""
     logs = np.log(means + DARKEST)
     trust = smoothstep(weights[mirror], 0.02, 0.5) * (1 - weights).clip(0, 1)
-    solved = membrane.solve_guided(logs, DATA_STRENGTH * weights**2, logs[mirror], trust)
+    solved = poisson.solve_guided(logs, DATA_STRENGTH * weights**2, logs[mirror], trust)
     return (np.exp(solved) - DARKEST).clip(0, 1)
 
 
@@ -104,26 +96,26 @@ def spread_layers(
     hair: HairColors | None,
     skin: SkinColors,
     model: HeadModel,
-    membrane: Membrane,
+    poisson: HeadPoisson,
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
     """Continue hair and skin separately, and decide which of them a vertex shows: 1 is hair."""
     data = DATA_STRENGTH * known**2
     prior = np.full_like(known, 1e-6)
-    prior[membrane.ids] = membrane.areas / PRIOR_REACH**2
+    prior[poisson.ids] = poisson.areas / PRIOR_REACH**2
     # The last that is seen of hair and skin is often a darkened or blurred edge: far from it, return to the median.
     back = RETURN_STRENGTH * prior
     # Dark shade is not continued, least of all in black and white, where it might be hair.
     shade = smoothstep(log_features(base)[:, 2] - skin.center[2], *DEEP_SHADE)
     own = data * skin.likeness(base) * shade
     if hair is None:
-        return base, membrane.solve(weigh(base, own, skin.median, back), own + back), np.zeros_like(known)
+        return base, poisson.solve(weigh(base, own, skin.median, back), own + back), np.zeros_like(known)
     scalp = vertex_share(model, "scalp")
     hairness = hair.likeness(base) * find_hair_zone(model)
     own *= (1 - hairness) * (1 - scalp)
-    skin_fill = membrane.solve(weigh(base, own, skin.median, back), own + back)
+    skin_fill = poisson.solve(weigh(base, own, skin.median, back), own + back)
     own = data * hairness * scalp
-    hair_fill = membrane.solve(weigh(base, own, hair.median, back), own + back)
-    spread = membrane.solve(weigh(hairness[:, None], data, scalp[:, None], prior), data + prior)
+    hair_fill = poisson.solve(weigh(base, own, hair.median, back), own + back)
+    spread = poisson.solve(weigh(hairness[:, None], data, scalp[:, None], prior), data + prior)
     return hair_fill, skin_fill, spread[:, 0]
 
 
@@ -141,22 +133,14 @@ def weigh(
     return (a * weight_a[:, None] + b * weight_b[:, None]) / (weight_a + weight_b)[:, None]
 
 
-def vertex_share(model: HeadModel, region: str) -> Float[np.ndarray, "n"]:
-    """Share of each vertex's faces that belong to the region."""
-    faces = model.faces.numpy()
-    counts = np.bincount(faces.ravel(), minlength=len(model.mean))
-    inside = np.bincount(faces[model.face_mask(region).numpy()].ravel(), minlength=len(model.mean))
-    return (inside / np.maximum(counts, 1)).astype(np.float32)
-
-
 @functools.lru_cache(maxsize=2)
-def shade_folds(atlas: TexelAtlas, model: HeadModel) -> Float[np.ndarray, "n"]:
+def shade_folds(atlas: HeadTexels, model: HeadModel) -> Float[np.ndarray, "n"]:
     """Darkening of hidden skin: folds, sockets and under the chin get less light than the open face. On ears, which
     have no other drawing, already the shallow folds; but skin lets light through, and the bowl of an ear is no hole."""
-    ears, membrane = vertex_share(model, "ears"), build_membrane(model)
+    ears, poisson = vertex_share(model, "ears"), build_head_poisson(model)
     weights = np.zeros(len(ears))
-    weights[membrane.ids] = membrane.areas / EAR_BLUR**2
-    soft = membrane.solve(atlas.openness[:, None], weights)[:, 0]
+    weights[poisson.ids] = poisson.areas / EAR_BLUR**2
+    soft = poisson.solve(atlas.openness[:, None], weights)[:, 0]
     folded = SHADE_STRENGTH * smoothstep(atlas.openness, 0.7, 0.0)
     return (1 - mix(folded, EAR_SHADE * smoothstep(soft, *EAR_FOLDS), ears)).astype(np.float32)
 
@@ -165,7 +149,7 @@ def measure_noise(
     detail: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     hair_share: Float[np.ndarray, "k"],
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
 ) -> tuple[float, float]:
     """Strength of the photo's own detail on hair and on skin, bounded."""
     strength = np.abs(luminance(detail))

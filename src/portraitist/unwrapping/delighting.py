@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
-from portraitist.mesh.membrane import build_membrane
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
-from portraitist.unwrapping.completion import vertex_share
-from portraitist.unwrapping.observation import DARKEST, SkinColors, TexelColors, luminance, mix, smoothstep
+from portraitist.reconstruction.head_poisson import build_head_poisson
+from portraitist.reconstruction.head_surface import vertex_share
+from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.unwrapping.observation import SkinColors
 
 LIT_REGIONS = ("skin", "nose", "neck")  # bare skin as a rule: the rest follows it
 BLUR = 0.025  # meters: shades over less than that are what a face is known by (1 cm, or the light's own
@@ -35,7 +36,7 @@ HIGHEST = 0.97  # sRGB to which a gain may lift
 
 
 def even_light(
-    seen: TexelColors, skin: SkinColors, atlas: TexelAtlas, model: HeadModel, strength: float
+    seen: TexelColors, skin: SkinColors, atlas: HeadTexels, model: HeadModel, strength: float
 ) -> TexelColors:
     """The colors with ``strength`` (0..1) of the light's difference between left and right taken out."""
     gains = strength * (atlas.interpolation @ estimate_gains(seen, skin, atlas, model))
@@ -46,19 +47,19 @@ def even_light(
     return TexelColors(colors * np.minimum(limit / peak, 1), seen.weights, seen.facing)
 
 
-def estimate_gains(seen: TexelColors, skin: SkinColors, atlas: TexelAtlas, model: HeadModel) -> Float[np.ndarray, "n"]:
+def estimate_gains(seen: TexelColors, skin: SkinColors, atlas: HeadTexels, model: HeadModel) -> Float[np.ndarray, "n"]:
     """Logarithm of the factor that evens the light, for each vertex."""
-    membrane, mirror = build_membrane(model), model.mirror.numpy()
+    poisson, mirror = build_head_poisson(model), model.mirror.numpy()
     bare = seen.weights * skin.likeness(seen.colors) * atlas.in_regions(*LIT_REGIONS)
     brightness, known = atlas.vertex_means(np.log(luminance(seen.colors) + DARKEST)[:, None], bare)
     brightness, compared = brightness[:, 0], np.minimum(known, known[mirror])
     area = np.zeros(len(known))
-    area[membrane.ids] = membrane.areas
+    area[poisson.ids] = poisson.areas
     data = area / BLUR**2 * compared**2
     still = area / mix(REACH, HAIR_REACH, vertex_share(model, "scalp") * (1 - compared)) ** 2
     own = data + still + 1e-12
     difference, common = brightness - brightness[mirror], (brightness + brightness[mirror]) / 2 - skin.center[2]
-    solved = membrane.solve(np.column_stack([difference, common]) * (data / own)[:, None], own)
+    solved = poisson.solve(np.column_stack([difference, common]) * (data / own)[:, None], own)
     side = (solved[:, 0] - solved[mirror, 0]) / 2
     side = side * smoothstep(np.abs(side), SLIGHT, CLEAR)
     gains = -side * np.where(side < 0, LIFTED_SHARE, 1 - LIFTED_SHARE)
@@ -77,5 +78,5 @@ def find_turned_away(model: HeadModel) -> Float[np.ndarray, "n"]:
 @functools.lru_cache(maxsize=2)
 def find_carriers(model: HeadModel) -> Int[np.ndarray, "n"]:
     """For every vertex the nearest one of the surface: eyes and teeth stand in the light of the skin around them."""
-    ids = build_membrane(model).ids
+    ids = build_head_poisson(model).ids
     return ids[KDTree(model.mean.numpy()[ids]).query(model.mean.numpy())[1]]

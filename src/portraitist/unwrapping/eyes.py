@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.unwrapping.gaze import Eyeball, Iris, find_gazes, locate_eyeballs, unit
-from portraitist.unwrapping.observation import SkinColors, TexelColors, luminance, mix, smoothstep
+from portraitist.unwrapping.observation import SkinColors
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 IRIS_BINS = 8
@@ -36,7 +37,7 @@ def paint_eyeballs(
     seen: TexelColors,
     skin: SkinColors,
     chroma: float,
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
     irises: tuple[Iris, ...] | None = None,
 ) -> Float[np.ndarray, "3"]:

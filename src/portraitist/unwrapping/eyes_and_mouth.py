@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
+from portraitist.rendering.shader_math import smoothstep
 from portraitist.unwrapping.eyes import paint_eyeballs
 from portraitist.unwrapping.gaze import Iris
 from portraitist.unwrapping.margins import repair_lids, repair_lips
 from portraitist.unwrapping.mouth import paint_mouth
-from portraitist.unwrapping.observation import SkinColors, TexelColors, smoothstep
+from portraitist.unwrapping.observation import SkinColors
 
 DEFAULT_LIPS = np.array([0.83, 0.65, 0.73], np.float32)  # of the skin's median
 
@@ -23,7 +24,7 @@ def paint_inner_parts(
     colors: Float[np.ndarray, "k 3"],
     seen: TexelColors,
     skin: SkinColors,
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
     irises: tuple[Iris, ...] | None = None,
 ) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k"]]:

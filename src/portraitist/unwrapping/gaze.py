@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance
 from portraitist.types import HeadFit, Landmarks
-from portraitist.unwrapping.observation import TexelColors, luminance
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 SIDES = {"right": slice(468, 473), "left": slice(473, 478)}  # iris points: center, then four on the rim
@@ -48,7 +48,7 @@ class Eyeball:
 
 
 @functools.lru_cache(maxsize=2)
-def locate_eyeballs(model: HeadModel, atlas: TexelAtlas) -> tuple[Eyeball, ...]:
+def locate_eyeballs(model: HeadModel, atlas: HeadTexels) -> tuple[Eyeball, ...]:
     """Both balls of the model's mean head; a ball only turns and moves, so its texels' directions are for good."""
     vertices = model.mean.numpy()
     iris_points = model.landmarks478.positions(model.mean, model.faces).numpy()
@@ -82,7 +82,7 @@ def pick_irises(landmarks: Landmarks) -> Float[Tensor, "10 2"] | None:
 
 
 def aim_irises(
-    irises: Float[np.ndarray, "10 2"], fit: HeadFit, atlas: TexelAtlas, model: HeadModel
+    irises: Float[np.ndarray, "10 2"], fit: HeadFit, atlas: HeadTexels, model: HeadModel
 ) -> tuple[Iris, ...]:
     """Where the fitted balls, seen by the fit's camera, have the detector's iris points (picture pixels)."""
     at_rest = model.landmarks478.positions(model.mean, model.faces).numpy()

@@ -13,10 +13,11 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.reconstruction.head_texels import HeadTexels
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.unwrapping.eyes import keep_gray
 from portraitist.unwrapping.mouth import cut_mouth, resembles_tooth
-from portraitist.unwrapping.observation import SkinColors, luminance, mix, smoothstep
+from portraitist.unwrapping.observation import SkinColors
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 FAR_MM = 12.0  # from a rim, beyond which nothing is looked at
@@ -41,7 +42,7 @@ class Rim:
 
 
 @functools.lru_cache(maxsize=4)
-def locate_rim(model: HeadModel, atlas: TexelAtlas, contours: tuple[tuple[int, ...], ...], *inner: str) -> Rim:
+def locate_rim(model: HeadModel, atlas: HeadTexels, contours: tuple[tuple[int, ...], ...], *inner: str) -> Rim:
     """The skin around closed ``contours`` of dense landmarks; behind them it goes on until it meets ``inner`` parts."""
     vertices, outer = model.mean.double().numpy(), model.vertex_ids("outer_skin").numpy()
     landmarks = model.landmarks478.positions(model.mean, model.faces).double().numpy()
@@ -62,7 +63,7 @@ def repair_lids(
     weights: Float[np.ndarray, "k"],
     skin: SkinColors,
     chroma: float,
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
 ) -> None:
     """Give the lids' rims the color of the lids, the photo's own lash line softened; in place."""
@@ -85,7 +86,7 @@ def repair_lips(
     white: Float[np.ndarray, "3"],
     lips: Float[np.ndarray, "3"],
     chroma: float,
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
 ) -> None:
     """Take teeth and the dark of the mouth off the lips, and let them meet in a soft dark line; in place."""

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
-from portraitist.mesh.normals import vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import PARTS, HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.unwrapping.eyes import keep_gray, redness
-from portraitist.unwrapping.observation import TexelColors, luminance, mix, smoothstep
 from portraitist.unwrapping.texel_patch import TexelPatch
 
 MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
@@ -50,7 +50,7 @@ class ToothRow:
 
 
 @functools.lru_cache(maxsize=4)
-def locate_teeth(model: HeadModel, atlas: TexelAtlas, row: str) -> ToothRow:
+def locate_teeth(model: HeadModel, atlas: HeadTexels, row: str) -> ToothRow:
     """Arch coordinates of a row of teeth: its outer contour seen from above, unrolled."""
     texels = atlas.in_parts(row)
     x, y, z = (atlas.interpolation[texels] @ model.mean.numpy()).T
@@ -91,7 +91,7 @@ def follow_largest(
     return np.interp(np.arange(len(largest)), filled, largest[filled])
 
 
-def measure_texel(model: HeadModel, atlas: TexelAtlas, part: str) -> float:
+def measure_texel(model: HeadModel, atlas: HeadTexels, part: str) -> float:
     """Mean side of a part's texels in meters."""
     corners = model.mean.numpy()[model.faces[model.face_mask(part)].numpy()]
     doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
@@ -113,7 +113,7 @@ def paint_teeth(
 
 
 @functools.lru_cache(maxsize=2)
-def light_tongue(model: HeadModel, atlas: TexelAtlas) -> Float[np.ndarray, "t"]:
+def light_tongue(model: HeadModel, atlas: HeadTexels) -> Float[np.ndarray, "t"]:
     """How much of the light at the lips reaches the tongue's texels: less at the back, the sides and in the furrow."""
     own = atlas.interpolation[atlas.in_parts("tongue")]
     x, _, z = (own @ model.mean.numpy()).T
@@ -126,7 +126,7 @@ def light_tongue(model: HeadModel, atlas: TexelAtlas) -> Float[np.ndarray, "t"]:
 
 
 @functools.lru_cache(maxsize=2)
-def light_cavity(model: HeadModel, atlas: TexelAtlas) -> Float[np.ndarray, "c"]:
+def light_cavity(model: HeadModel, atlas: HeadTexels) -> Float[np.ndarray, "c"]:
     """1 where the cavity hangs on the lips, falling off to 0 in the throat."""
     vertices = model.mean.numpy()
     rim = np.intersect1d(model.vertex_ids("mouth_cavity").numpy(), model.vertex_ids("outer_skin").numpy())
@@ -142,7 +142,7 @@ def paint_mouth(
     white: Float[np.ndarray, "3"],
     lips: Float[np.ndarray, "3"],
     chroma: float,
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
 ) -> None:
     """Paint teeth, tongue and cavity into ``colors``, and set their ``weights``, in place.
@@ -168,7 +168,7 @@ def paint_mouth(
 
 
 @functools.lru_cache(maxsize=2)
-def cut_mouth(atlas: TexelAtlas) -> TexelPatch:
+def cut_mouth(atlas: HeadTexels) -> TexelPatch:
     return TexelPatch.cut(atlas, atlas.in_parts(*MOUTH_PARTS))
 
 

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from jaxtyping import Float
+
+from portraitist.reconstruction.head_texels import DARKEST
+from portraitist.rendering.shader_math import luminance, smoothstep
 
 AVERAGE_SKIN = np.array([0.72, 0.54, 0.45], np.float32)
 HAIR_DISTANCE = 1.3  # from the skin's median, in `scaled_lab`
 DISTINCT = (1.5, 3.0)  # the same, from there and to where hair is told from skin in any light
 REFINEMENTS = 3
 BALD_SHARE = 0.3  # of the visible scalp: with less that differs from skin, a head is bald
-DARKEST = 0.03  # added before logarithms: below it, sRGB ratios are noise
-
-
-Values = np.ndarray | np.floating | float
-
-
-def smoothstep(x: np.ndarray | np.floating, low: float, high: float) -> np.ndarray:
-    """0 below ``low``, 1 above ``high``, smooth between. ``low`` may exceed ``high``."""
-    t = ((x - low) / (high - low)).clip(0, 1)
-    return np.asarray(t * t * (3 - 2 * t))
-
-
-def mix(a: Values, b: Values, share: Values) -> np.ndarray:
-    """``a`` where share is 0, ``b`` where it is 1."""
-    return np.asarray(a + (b - a) * share)
-
-
-def luminance(colors: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k"]:
-    """Rec. 709 weights on sRGB values: a perceptual gray, not radiometric."""
-    return np.asarray(colors @ np.array([0.2126, 0.7152, 0.0722], colors.dtype))
-
-
-@dataclass(frozen=True)
-class TexelColors:
-    """``colors``: sRGB of the photo at k texels. ``weights``: trust, 0..1. ``facing``: cosine to the line of sight."""
-
-    colors: Float[np.ndarray, "k 3"]
-    weights: Float[np.ndarray, "k"]
-    facing: Float[np.ndarray, "k"]
-
-    def weighted(self, factor: Float[np.ndarray, "k"]) -> TexelColors:
-        return replace(self, weights=self.weights * factor)
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import TexelAtlas
-from portraitist.unwrapping.observation import (
-    DARKEST,
-    HairColors,
-    SkinColors,
-    TexelColors,
-    log_features,
-    luminance,
-    mix,
-    smoothstep,
-)
+from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.unwrapping.observation import HairColors, SkinColors, log_features
 
 EDGE_HEIGHTS = (0.01, -0.02)  # meters on the mean head, eyes at 0: above, hair grows at the sides of the face
 DARK = (-0.6, -1.3)  # log brightness against the skin's: shade begins to be hair, is hair
@@ -35,7 +27,7 @@ AROUND_EAR = 12.0  # texels of 1024
 MIN_EAR = 0.35  # share of an ear's visible texels that must look like skin
 
 
-def measure_contrast(seen: TexelColors, atlas: TexelAtlas) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
+def measure_contrast(seen: TexelColors, atlas: HeadTexels) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
     """Fine contrast of the log brightness around each texel, and the share 0..1 of those surroundings that is seen."""
     brightness = np.log(luminance(seen.colors) + DARKEST)
     known = [atlas.smooth(seen.weights, radius) for radius in CONTRAST_RADII]
@@ -50,7 +42,7 @@ def learn_hair(
     seen: TexelColors,
     skin: SkinColors,
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]],
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
 ) -> HairColors | None:
     """From the visible scalp and what hangs over the ears; from the brows when the picture ends below the hairline.
     None for a bald head."""
@@ -80,7 +72,7 @@ def keep_skin(
     skin: SkinColors,
     hair: HairColors | None,
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]],
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
 ) -> TexelColors:
     """The same colors with less trust in what is not skin on neck, ears, and where cheeks and jaw turn away."""
@@ -93,7 +85,7 @@ def keep_skin_on_neck(
     seen: TexelColors,
     skin: SkinColors,
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]],
-    atlas: TexelAtlas,
+    atlas: HeadTexels,
     model: HeadModel,
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1 on the weights: on the neck only one piece of smooth, evenly lit skin, and nothing below where
@@ -113,7 +105,7 @@ def keep_skin_on_neck(
     return kept * np.where(neck, connect_to_throat(kept * neck * (seen.weights > 0), atlas, model), 1.0)
 
 
-def connect_to_throat(kept: Float[np.ndarray, "k"], atlas: TexelAtlas, model: HeadModel) -> Bool[np.ndarray, "k"]:
+def connect_to_throat(kept: Float[np.ndarray, "k"], atlas: HeadTexels, model: HeadModel) -> Bool[np.ndarray, "k"]:
     """Texels of the pieces that reach the middle of the neck's front and are no mere spot."""
     _, labels, sizes, _ = cv2.connectedComponentsWithStats((atlas.to_map(kept) > 0.1).astype(np.uint8))
     labels = np.asarray(labels, np.int64).ravel()[atlas.texel_ids]
@@ -137,7 +129,7 @@ def resemble_lit_skin(
 
 
 def keep_skin_at_edges(
-    seen: TexelColors, skin: SkinColors, hair: HairColors | None, atlas: TexelAtlas, model: HeadModel
+    seen: TexelColors, skin: SkinColors, hair: HairColors | None, atlas: HeadTexels, model: HeadModel
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1: where cheeks and jaw turn away, what is not skin lies behind them (hair, collar)."""
     height = atlas.interpolation @ model.mean.numpy()[:, 1]
@@ -147,7 +139,7 @@ def keep_skin_at_edges(
 
 
 def keep_skin_on_ears(
-    seen: TexelColors, skin: SkinColors, hair: HairColors | None, atlas: TexelAtlas
+    seen: TexelColors, skin: SkinColors, hair: HairColors | None, atlas: HeadTexels
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1: an ear in the photo is skin; what hides it, or shows beside one that the fit puts a little too far
     out, is left to the other ear, or to invention."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from portraitist.reconstruction.head_texels import TexelAtlas
+from portraitist.reconstruction.head_texels import HeadTexels
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class TexelPatch:
     texture_size: int
 
     @classmethod
-    def cut(cls, atlas: TexelAtlas, chosen: Bool[np.ndarray, "k"]) -> TexelPatch:
+    def cut(cls, atlas: HeadTexels, chosen: Bool[np.ndarray, "k"]) -> TexelPatch:
         """The texels where ``chosen`` is true."""
         (ids,) = np.nonzero(chosen)
         rows, columns = np.divmod(atlas.texel_ids[ids], atlas.size)

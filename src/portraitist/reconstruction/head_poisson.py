@@ -7,16 +7,17 @@ import functools
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
-from scipy.sparse.linalg import splu
 
+from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import SURFACE_PARTS, cotangent_laplacian
+from portraitist.reconstruction.head_surface import SURFACE_PARTS
 
 UNGUIDED_STIFFNESS = 0.05
+LEAST_SCREEN = 1e-7
 
 
-class Membrane:
-    """Smoothest field on the connected surface that meets weighted data; other vertices stay 0."""
+class HeadPoisson:
+    """Screened Poisson problems on the connected surface of the mean head; other vertices stay 0."""
 
     def __init__(self, model: HeadModel) -> None:
         ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
@@ -49,15 +50,13 @@ class Membrane:
     def _minimize(
         self, laplacian: sp.spmatrix, data: np.ndarray, weights: np.ndarray, divergence: np.ndarray | float
     ) -> np.ndarray:
-        own = np.maximum(weights[self.ids].astype(np.float64), 1e-7)
-        system = (laplacian + sp.diags(own)).tocsc()
-        factor = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        screen = np.maximum(weights[self.ids].astype(np.float64), LEAST_SCREEN)
         result = np.zeros_like(data, np.float32)
-        result[self.ids] = factor.solve(own[:, None] * data[self.ids] + divergence)
+        result[self.ids] = ScreenedPoisson.factorize(laplacian, screen).solve(data[self.ids], divergence)
         return result
 
 
 @functools.lru_cache(maxsize=2)
-def build_membrane(model: HeadModel) -> Membrane:
-    """Membrane of the model's mean head; remembered."""
-    return Membrane(model)
+def build_head_poisson(model: HeadModel) -> HeadPoisson:
+    """Of the model's mean head; remembered."""
+    return HeadPoisson(model)

@@ -1,0 +1,180 @@
+"""Which part of a face each pixel of an artwork shows."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from portraitist.errors import InputError
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.segmentation.appearance import (
+    _FEWEST_PIXELS,
+    _PIXEL_WINDOW,
+    classify_hair,
+    connected_to,
+    mahalanobis_distance,
+    measure_appearance,
+)
+from portraitist.segmentation.parts import (
+    BROWS,
+    EYELIDS,
+    EYES,
+    FEATURES,
+    HAIR,
+    LIPS,
+    MOUTH,
+    NOSE,
+    SKIN,
+    UNLABELED,
+    label_faces,
+)
+from portraitist.types import REGIONS, Camera, Image, Mesh
+
+_FACE_IDS = [i for i, name in enumerate(REGIONS) if name not in ("ears", "scalp", "neck")]
+# Outlines among the 68 points.
+_EYES = (range(36, 42), range(42, 48))
+_BROWS = (range(17, 22), range(22, 27))
+_OUTER_LIPS, _INNER_LIPS = range(48, 60), range(60, 68)
+_OPEN_MOUTH = 0.25  # share of an open mouth in all of lips and mouth; less is a dark line between lips
+# Widths in outer eye distances: of a brow, whose points run along its middle; of the skin around an eye that counts as
+# its lids; and of what is left out along the edge of face and hair, where fitted heads overlap what lies behind.
+_BROW_WIDTH, _LID_WIDTH, _EDGE_WIDTH = 0.09, 0.07, 0.05
+_CORE = 0.75  # of the width and height of the face
+# A person mask is believed that has this share of the face's middle. Without hair on a tenth of a squared eye distance
+# of the fitted scalp, it is learnt from the head's upper rim. Looks further from a kind than this are not of it.
+_BELIEVED, _LITTLE_HAIR, _RIM_WIDTH, _STRANGE, _LOWEST_HAIR = 0.95, 0.1, 0.25, 12.0, 0.35
+_LIGHT_LIPS = 8.0  # by how much lighter than skin, in L of Lab, lips cannot be
+
+
+def label_artwork(
+    art: Image,
+    mesh: Mesh,
+    camera: Camera,
+    points_px: Float[Tensor, "68 2"],
+    person: Float[Tensor, "h w"] | None = None,
+) -> Int[Tensor, "h w"]:
+    """Part of every pixel of an artwork, `UNLABELED` where it shows neither face nor hair.
+
+    ``mesh``, ``camera``: the head fitted to the artwork; it tells face from hair and ground. ``points_px``: the
+    artwork's own landmarks; they tell the features, since a drawn mouth need not lie where the fitted one does.
+    ``art`` itself tells how much of the face's outer parts is covered by hair. ``person``: how likely each pixel
+    shows the person; it tells hair from ground, where the fitted skull is not as high as the drawn one, and finds the
+    hair that stands out from it. It is not believed when it misses the face: segmenters know photos.
+    """
+    seen = rasterize(mesh, camera)
+    ids = seen.face_ids.clamp(min=0)
+    labels = torch.where(seen.mask, label_faces(mesh)[ids], UNLABELED).cpu().numpy()
+    face = seen.mask.cpu().numpy() & np.isin(mesh.regions[ids].cpu().numpy(), _FACE_IDS)
+    points = points_px.cpu().numpy()
+    unit = float(np.linalg.norm(points[36] - points[45]))
+    core = _fill_core(labels.shape, points)
+    inside = None if person is None else person.cpu().numpy() > 0.5
+    if inside is not None and inside[core].mean() < _BELIEVED:
+        inside = None
+    kept = _erode(face, _EDGE_WIDTH * unit) | _erode(labels == HAIR, _EDGE_WIDTH * unit)
+    labels = np.where(kept, labels, UNLABELED)
+    labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
+    labels = _draw_features(labels, points, unit)
+    outer, skin = (labels == SKIN) & ~core, np.isin(labels, (SKIN, NOSE)) & core
+    looks = measure_appearance(art.cpu().numpy(), _PIXEL_WINDOW * unit)
+    hair, beside = labels == HAIR, np.zeros_like(core)
+    if inside is not None:
+        labels[~inside & ~core] = UNLABELED
+        outer = outer & inside
+        hair, beside = _guess_hair(looks, labels, inside, skin, points, unit)
+        labels[(labels == HAIR) & ~hair] = UNLABELED
+    beyond = np.isin(labels, (HAIR, UNLABELED))
+    labels[classify_hair(looks, outer | beside, hair, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
+    lips = labels == LIPS
+    if lips.any() and skin.any() and np.median(looks[lips, 0]) > np.median(looks[skin, 0]) + _LIGHT_LIPS:
+        # A grin: the landmarks lie on its teeth, of which there are more beside and below.
+        heights = _find_heights(labels.shape, points)
+        labels[heights < heights[lips].max()] = UNLABELED
+        labels[lips] = MOUTH
+    return torch.from_numpy(labels).to(mesh.regions)
+
+
+def apply_style_mask(labels: Int[Tensor, "h w"], mask: Float[Tensor, "m n"]) -> Int[Tensor, "h w"]:
+    """``labels`` with the user's word on where style comes from: nowhere where ``mask`` is below one half, and as skin
+    is painted where it is above and no part was found. Raises InputError for a mask of another size, or all black."""
+    if mask.shape != labels.shape:
+        got, needed = (f"{size[1]} x {size[0]}" for size in (mask.shape, labels.shape))
+        raise InputError(f"The style mask is {got} pixels, the artwork {needed}: paint it over the artwork itself.")
+    inside = mask >= 0.5
+    if not inside.any():
+        raise InputError("The style mask is black all over: paint white where the style is to be taken from.")
+    return torch.where(inside, torch.where(labels >= 0, labels, SKIN), UNLABELED)
+
+
+def _guess_hair(
+    looks: Float[np.ndarray, "h w 4"],
+    labels: Int[np.ndarray, "h w"],
+    inside: Bool[np.ndarray, "h w"],
+    skin: Bool[np.ndarray, "h w"],
+    points: Float[np.ndarray, "68 2"],
+    unit: float,
+) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Pixels that are hair for sure, and pixels beside the fitted head that look like it. ``inside``: the person.
+
+    Sure is what the fitted scalp covers of the person. Where that is next to nothing, the drawn skull being lower than
+    the fitted one, it is the upper rim of the person, as far as it does not look like skin.
+    """
+    inside = _erode(inside, _EDGE_WIDTH * unit)
+    height = _find_heights(labels.shape, points)
+    hair = (labels == HAIR) & inside
+    if hair.sum() < _LITTLE_HAIR * unit**2 and skin.sum() >= _FEWEST_PIXELS:
+        depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
+        rim = inside & np.isin(labels, (SKIN, UNLABELED)) & (height > 1) & (depth < _RIM_WIDTH * unit)
+        hair[rim] |= mahalanobis_distance(looks[rim], looks[skin]) > _STRANGE
+    if hair.sum() < _FEWEST_PIXELS:
+        return hair, np.zeros_like(hair)
+    beside = inside & (labels == UNLABELED) & (height > _LOWEST_HAIR)
+    beside[beside] = mahalanobis_distance(looks[beside], looks[hair]) < _STRANGE
+    return hair, beside & connected_to(beside, hair)
+
+
+def _find_heights(shape: tuple[int, ...], points: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "h w"]:
+    """How high in the face each pixel lies: 0 at the chin, 1 at the brows."""
+    chin, brows = points[8], points[17:27].mean(0)
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    return ((np.stack([x, y], -1) - chin) @ (brows - chin)) / ((brows - chin) @ (brows - chin))
+
+
+def _draw_features(labels: np.ndarray, points: np.ndarray, unit: float) -> np.ndarray:
+    """The features' outlines filled, wherever the artwork has them."""
+    canvas = np.ascontiguousarray(labels, np.int32)
+    for ids in _EYES:
+        outline = _to_pixels(points[list(ids)])
+        cv2.polylines(canvas, [outline], True, EYELIDS, max(round(2 * _LID_WIDTH * unit), 1))
+        cv2.fillPoly(canvas, [outline], EYES)
+    for ids in _BROWS:
+        cv2.polylines(canvas, [_to_pixels(points[list(ids)])], False, BROWS, max(round(_BROW_WIDTH * unit), 1))
+    cv2.fillPoly(canvas, [_to_pixels(points[list(_OUTER_LIPS)])], LIPS)
+    inner = points[list(_INNER_LIPS)]
+    lips = canvas == LIPS
+    cv2.fillPoly(canvas, [_to_pixels(inner)], MOUTH)
+    if (canvas == MOUTH).sum() < _OPEN_MOUTH * lips.sum():
+        canvas[lips] = LIPS
+    return canvas.astype(np.int64)
+
+
+def _fill_core(shape: tuple[int, ...], points: np.ndarray) -> Bool[np.ndarray, "h w"]:
+    """The middle of the face, which no hair covers: the hull of jaw and brows, drawn in."""
+    outline = points[:27]
+    canvas = np.zeros(shape, np.uint8)
+    hull = cv2.convexHull((outline.mean(0) + _CORE * (outline - outline.mean(0))).astype(np.float32))
+    return cv2.fillPoly(canvas, [_to_pixels(hull)], 1) > 0
+
+
+def _to_pixels(points: np.ndarray) -> np.ndarray:
+    return np.round(points - 0.5).astype(np.int32)
+
+
+def _erode(mask: np.ndarray, width: float) -> np.ndarray:
+    """``mask`` without ``width`` pixels along its edge; all of it when nothing would be left."""
+    size = 2 * max(round(width), 0) + 1
+    kept = cv2.erode(mask.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1) > 0
+    return kept if kept.any() else mask

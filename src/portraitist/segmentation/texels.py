@@ -1,0 +1,52 @@
+"""Which part of a face each texel of a head shows: hair ends where it ends in the photo."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraitist.rendering.uv_layout import mark_texels
+from portraitist.segmentation.appearance import (
+    _FEWEST_PIXELS,
+    _LOOKS_NOISE,
+    _TEXEL_WINDOW,
+    classify_hair,
+    measure_appearance,
+)
+from portraitist.segmentation.parts import HAIR, NOSE, SKIN, UNLABELED, label_faces
+from portraitist.types import REGIONS, Image, Mesh
+
+
+def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:
+    """Part of every texel of a head's texture, `UNLABELED` between the UV islands.
+
+    Hair ends where it ends in the photo, not where the model's scalp does: over forehead and temples, whatever looks
+    more like the scalp's hair than like the face is hair; and a bald scalp is skin.
+    """
+    face_ids = mark_texels(mesh, texture.shape[-1])
+    labels = torch.where(face_ids >= 0, label_faces(mesh)[face_ids.clamp(min=0)], UNLABELED).cpu().numpy()
+    heights = mesh.vertices[mesh.faces].mean(1)[:, 1]
+    eyes = heights[mesh.regions == REGIONS.index("eyeballs")]
+    above = ((face_ids >= 0) & (heights[face_ids.clamp(min=0)] > eyes.mean())).cpu().numpy() if len(eyes) else None
+    if above is None or not above.any():
+        return torch.from_numpy(labels).to(face_ids)
+    looks = measure_appearance(texture.cpu().numpy(), _TEXEL_WINDOW * texture.shape[-1])
+    hair, skin = labels == HAIR, np.isin(labels, (SKIN, NOSE)) & ~above
+    if _is_bald(looks[hair], looks[skin]):
+        labels[hair] = SKIN
+    else:
+        labels[classify_hair(looks, (labels == SKIN) & above, hair, skin, hair, _TEXEL_WINDOW * texture.shape[-1])] = (
+            HAIR
+        )
+    return torch.from_numpy(labels).to(face_ids)
+
+
+def _is_bald(hair: Float[np.ndarray, "n 4"], skin: Float[np.ndarray, "m 4"]) -> bool:
+    """Whether the scalp looks like the face below the eyes: means less than a spread apart."""
+    if min(len(hair), len(skin)) < _FEWEST_PIXELS:
+        return False
+    spread = (np.cov(hair.T) + np.cov(skin.T)) / 2 + _LOOKS_NOISE**2 * np.eye(4)
+    apart = hair.mean(0) - skin.mean(0)
+    return float(apart @ np.linalg.solve(spread, apart)) < 1
