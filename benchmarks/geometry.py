@@ -30,7 +30,7 @@ from portraitist.geometry.translation import (
     ShapeExemplar,
     Translator,
     make_translator,
-    measure_movement,
+    measure_displacement,
     measure_shape,
     translate_landmarks,
 )
@@ -110,7 +110,7 @@ def measure_strength(
         after = deform(fit, heads[name], exemplar, model, translator, config)
         faces, regions = after.mesh.faces, after.mesh.regions
         flips.append(100 * measure_flipped_share(heads[name].neutral, after.neutral, faces, regions))
-        moves.append(measure_movement(fit, after.landmarks68.positions(after.mesh.vertices, faces), model))
+        moves.append(measure_displacement(fit, after.landmarks68.positions(after.mesh.vertices, faces), model))
     return {
         "flipped % (mean)": statistics.mean(flips),
         "flipped % (most)": max(flips),
@@ -129,7 +129,7 @@ def measure_photos(
         for other, exemplar in enumerate(photos):
             if other != row:
                 targets = translate_landmarks(fit, [exemplar], model, translator)
-                moves.append(measure_movement(fit, targets, model))
+                moves.append(measure_displacement(fit, targets, model))
     return {"mean": statistics.mean(moves), "most": max(moves)}
 
 

@@ -30,7 +30,7 @@ from portraitist.geometry.translation import (
     GeometryConfig,
     Translator,
     make_translator,
-    measure_movement,
+    measure_displacement,
     measure_shape,
     translate_landmarks,
 )
@@ -130,7 +130,7 @@ def measure_photos(pairs: list[ReadPair], model: HeadModel, translator: Translat
     """Mean movement by other sitters' photos as artworks, root mean square in eye distances; wanted below 0.03."""
     photos = [(one.photo[1], measure_shape(*one.photo, model, translator)) for one in pairs]
     return statistics.mean(
-        measure_movement(fit, translate_landmarks(fit, [other], model, translator), model)
+        measure_displacement(fit, translate_landmarks(fit, [other], model, translator), model)
         for (fit, own), (_, other) in itertools.product(photos, photos)
         if other is not own
     )

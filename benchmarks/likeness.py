@@ -1,4 +1,4 @@
-"""The yardstick of reconstruction and unwrap: is the unstylized head this person, from every side?
+"""The metrics of reconstruction and unwrap: is the unstylized head this person, from every side?
 
     python benchmarks/rendered_faces.py             # once: ground truth, rendered
     python benchmarks/likeness.py                   # everything: a few minutes on two cores, then only what has changed

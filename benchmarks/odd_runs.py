@@ -59,7 +59,7 @@ def change_points(change: Callable, name: str = "points.txt") -> MakeFiles:
 
 
 def feed_large_with_points(folder: Path) -> list[str]:
-    """A picture of 3072 x 3600 pixels with the points that ``--save-all`` writes for it."""
+    """A picture of 3072 x 3600 pixels with the points that ``--save-intermediates`` writes for it."""
     files.read_photo().resize((3072, 3600)).save(folder / "large.jpg")
     factor = 2048 / 600
     points = (files.find_points() * factor).tolist()

@@ -1,4 +1,4 @@
-"""What the likeness yardstick runs in its worker processes: the product's reconstruction, nothing after it."""
+"""What the likeness metrics run in its worker processes: the product's reconstruction, nothing after it."""
 
 from __future__ import annotations
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
 from jaxtyping import Float, Int
 
 from portraitist.mesh.laplacian import vertex_normals
-from portraitist.rendering.uv_layout import sample_bilinear
+from portraitist.rendering.sampling import sample_bilinear
 
 SUPERSAMPLE = 2
 SHADOW_OFFSET = 1e-3
@@ -138,8 +139,9 @@ def look_up_surface(
         normals[own] = (smooth[corners] * share).sum(1)
         colors[own] = (solid.colors[corners] * share).sum(1)
         if solid.texture is not None and solid.uvs is not None:
-            place = (solid.uvs[local] * share).sum(1) * len(solid.texture) - 0.5
-            colors[own] *= sample_bilinear(solid.texture, place.astype(np.float32))
+            uv = (solid.uvs[local] * share).sum(1)
+            texture = torch.from_numpy(solid.texture).permute(2, 0, 1)
+            colors[own] *= sample_bilinear(texture, torch.from_numpy(uv).to(texture)).T.numpy()
     return colors, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
 
 

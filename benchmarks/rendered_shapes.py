@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import SURFACE_PARTS, build_surface
+from portraitist.reconstruction.head_surface import SURFACE_COMPONENTS, build_surface
 from portraitist.types import EXPRESSION_NAMES
 
 HEAD_SLIDERS = ("cheek", "chin", "ear", "eyebrows", "eye", "forehead", "head", "mouth", "neck", "nose")
@@ -131,7 +131,7 @@ def add_own_features(
     """The residual and the expression of one person."""
     balls = model.vertex_ids("eyeball_left", "eyeball_right").numpy()
     centered = vertices - (vertices[balls].min(0) + vertices[balls].max(0)) / 2
-    surface = model.vertex_ids(*SURFACE_PARTS).numpy()
+    surface = model.vertex_ids(*SURFACE_COMPONENTS).numpy()
     displacement = np.zeros_like(centered)
     for length, spread in RESIDUAL_SCALES:
         displacement[surface] += draw_residual(centered, model.mirror.numpy(), length, spread, rng)[surface]

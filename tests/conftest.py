@@ -37,7 +37,7 @@ def make_head(texture_size: int = 32) -> Head:
     generator = torch.Generator().manual_seed(0)
     deltas = torch.zeros(len(EXPRESSION_NAMES), len(neutral), 3)
     deltas[:, 40:60] = 0.01 * torch.randn(len(EXPRESSION_NAMES), 20, 3, generator=generator)
-    deltas[EXPRESSION_NAMES.index("tongueOut")] = 0.0  # an action that moves nothing
+    deltas[EXPRESSION_NAMES.index("tongueOut")] = 0.0  # a blendshape that moves nothing
     deltas[EXPRESSION_NAMES.index("jawOpen")] = deltas[EXPRESSION_NAMES.index("jawOpen")].abs()  # and a one-sided one
     expression = torch.rand(len(EXPRESSION_NAMES), generator=generator)
     vertices = neutral + torch.einsum("e,env->nv", expression, deltas)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,13 @@ from portraitist.cli.main import RUNS, make_config, make_demo_request
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[1] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
+OLD_NAMES = {
+    "--regions": ["--geometry-regions", "nose=0.5,eyes=2"],
+    "--exaggerate": ["--exaggeration", "1.5"],
+    "--parts": ["--texture-regions", "lips=0.5"],
+    "--keep-color": ["--preserve-color"],
+    "--save-all": ["--save-intermediates"],
+}
 COMMAND = [sys.executable, "-m", "portraitist.cli.main"]
 
 
@@ -58,20 +66,22 @@ def test_help_names_every_option(tmp_path: Path):
     options = "preset geometry texture photo-landmarks art-landmarks texture-size device threads seed overwrite"
     for option in [
         *options.split(),
-        "save-all",
+        "save-intermediates",
         "subdivide",
         "turntable",
         "json",
-        "regions",
-        "parts",
+        "geometry-regions",
+        "texture-regions",
         "style-mask",
-        "keep-color",
+        "preserve-color",
         "delight",
         "mix",
         "translator",
-        "exaggerate",
+        "exaggeration",
     ]:
-        assert f"--{option}" in help_text
+        assert f"--{option} " in help_text or f"--{option}]" in help_text, option
+    for option in OLD_NAMES:
+        assert not re.search(rf"{option}\b(?!-)", help_text), option
 
 
 @pytest.mark.parametrize(
@@ -87,10 +97,16 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast"), ("--preset", "draft", "standard", "best")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--art-landmarks", "absent.pts"), ("--art-landmarks", "absent.pts")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--threads", "0"), ("--threads", "1 to 1024")),
-        (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=1,ear=2"), ("--regions", "ear=2", "outline")),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--geometry-regions", "nose=1,ear=2"),
+            ("--geometry-regions", "ear=2", "outline"),
+        ),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=9"), ("--regions", "0 to 2", "9")),
-        (("stylize", PHOTO, PHOTO, "-o", "out", "--parts", "nose=1"), ("--parts", "nose=1", "lips")),
-        (("stylize", PHOTO, PHOTO, "-o", "out", "--parts", "lips=2"), ("--parts", "0 to 1", "2")),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--texture-regions", "nose=1"),
+            ("--texture-regions", "nose=1", "lips"),
+        ),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-regions", "lips=2"), ("--texture-regions", "0 to 1", "2")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--delight", "2"), ("--delight", "0 to 1", "2")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--style-mask", "absent.png"), ("--style-mask", "absent.png")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", f"{PHOTO}=0"), ("--mix", "0.01 to 100")),
@@ -128,6 +144,18 @@ def test_values_that_are_not_given_are_left_to_the_preset():
         build_parser(RUNS).parse_args(["stylize", str(PHOTO)])
 
 
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_old_option_names_still_work_and_name_the_new_one(old: str, capsys: pytest.CaptureFixture[str]):
+    common, (new, *value) = ["stylize", str(PHOTO), str(PHOTO), "-o", "out"], OLD_NAMES[old]
+    expected = build_parser(RUNS).parse_args([*common, new, *value])
+    assert not capsys.readouterr().err
+    assert build_parser(RUNS).parse_args([*common, old, *value]) == expected
+    said = capsys.readouterr()
+    assert said.err == f"{old} is now called {new}; the old name goes in the next version.\n"
+    assert not said.out
+    assert build_parser(RUNS).parse_args(common) != expected
+
+
 def test_given_values_replace_those_of_the_preset():
     from portraitist import Config
 
@@ -137,10 +165,10 @@ def test_given_values_replace_those_of_the_preset():
     config = make_config(Request(**paths, geometry=0.25, texture=0.5, texture_size=512, seed=9))
     assert (config.geometry.strength, config.texture.strength) == (0.25, 0.5)
     assert (config.texture.texture_size, config.seed) == (512, 9)
-    config = make_config(Request(**paths, regions={"nose": 0.5}, exaggerate=1.5, random_style=True))
+    config = make_config(Request(**paths, geometry_regions={"nose": 0.5}, exaggeration=1.5, random_style=True))
     assert (config.geometry.regions.nose, config.geometry.regions.eyes) == (0.5, 1.0)
-    assert (config.geometry.exaggerate, config.geometry.random_style) == (1.5, True)
-    config = make_config(Request(**paths, parts={"lips": 0.5}, keep_color=True, delight=0.7))
+    assert (config.geometry.exaggeration, config.geometry.random_style) == (1.5, True)
+    config = make_config(Request(**paths, texture_regions={"lips": 0.5}, preserve_color=True, delight=0.7))
     assert (config.texture.parts.lips, config.texture.parts.skin) == (0.5, 1.0)
     assert (config.texture.keep_colors, config.texture.delight) == (True, 0.7)
 

@@ -1,4 +1,4 @@
-"""The rules of the house: who may import whom, what is public, and papers that agree with the files."""
+"""The rules of the house: who may import whom, what is public, and documents that agree with the files."""
 
 from __future__ import annotations
 
@@ -39,46 +39,83 @@ LEVELS = {
 }
 
 
-def read_room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 60
+LONG_FOR_NOW = {"pipeline.py", "pipeline.py: stylize"}
+"""To be emptied when the stages are functions of their own."""
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
-def list_imports(path: Path) -> list[str]:
-    """Rooms of this package that a file imports, anywhere in it."""
-    rooms = []
+def name_module(path: Path) -> str:
+    """``portraitist.mesh.handles``; a package goes by the name of its folder."""
+    parts = ("portraitist", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_module(path): path for path in SOURCES}
+
+
+def name_package(module: str) -> str:
+    """The folder of a module, or the module where it stands beside the folders."""
+    return module.split(".")[1]
+
+
+def list_imports(path: Path) -> set[str]:
+    """Modules of this package that a file imports, anywhere in it."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names = [node.module or ""]
-            if node.module == "portraitist":
-                names = [f"portraitist.{alias.name}" for alias in node.names if alias.name != "__version__"]
+            source = node.module or ""
+            modules |= {f"{source}.{alias.name}" for alias in node.names} & MODULES.keys() or {source}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        else:
-            continue
-        rooms += [name.split(".")[1] for name in names if name.startswith("portraitist.")]
-    return rooms
+            modules |= {alias.name for alias in node.names}
+    return {module for module in modules if module.startswith("portraitist.")}
 
 
 def list_edges() -> set[tuple[str, str]]:
-    files = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
-    return {(read_room(path), room) for path in files for room in list_imports(path) if room != read_room(path)}
+    """(importer, imported) modules. The public list imports everything and is left out."""
+    modules = MODULES.items()
+    return {(name, imported) for name, path in modules if name != "portraitist" for imported in list_imports(path)}
+
+
+def find_circle(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """What remains when importers of nothing that remains are taken away, again and again."""
+    while True:
+        importers = {importer for importer, _ in edges}
+        remaining = {(importer, imported) for importer, imported in edges if imported in importers}
+        if remaining == edges:
+            return edges
+        edges = remaining
 
 
 def test_imports_go_one_way():
-    wrong = [(importer, room) for importer, room in list_edges() if LEVELS[importer] < LEVELS[room]]
-    assert not wrong
+    packages = {(name_package(importer), name_package(imported)) for importer, imported in list_edges()}
+    assert not [(importer, imported) for importer, imported in packages if LEVELS[importer] < LEVELS[imported]]
 
 
-def test_rooms_on_one_floor_do_not_import_each_other_in_circles():
-    beside = {(importer, room) for importer, room in list_edges() if LEVELS[importer] == LEVELS[room]}
-    while True:  # take away rooms that import none of the remaining ones
-        importers = {importer for importer, _ in beside}
-        remaining = {(importer, room) for importer, room in beside if room in importers}
-        if remaining == beside:
-            break
-        beside = remaining
-    assert not beside
+def test_packages_on_one_level_do_not_import_each_other_in_circles():
+    packages = {(name_package(importer), name_package(imported)) for importer, imported in list_edges()}
+    assert not find_circle({(a, b) for a, b in packages if a != b and LEVELS[a] == LEVELS[b]})
+
+
+def test_modules_do_not_import_each_other_in_circles():
+    edges = list_edges()
+    assert ("portraitist.pipeline", "portraitist.mesh.subdivision") in edges
+    assert not find_circle(edges)
+
+
+def test_files_and_functions_are_short():
+    too_long = set()
+    for path in SOURCES:
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
+        too_long |= {name} if len(text.splitlines()) > MAX_FILE_LINES else set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                too_long |= {f"{name}: {node.name}"} if node.end_lineno - first >= MAX_FUNCTION_LINES else set()
+    assert too_long == LONG_FOR_NOW
 
 
 def test_every_public_name_exists_and_is_listed_once():
@@ -99,7 +136,7 @@ def test_importing_the_package_does_not_load_torch():
 
 def test_library_never_prints_or_exits():
     for path in PACKAGE.rglob("*.py"):
-        if read_room(path) == "cli":
+        if path.relative_to(PACKAGE).parts[0] == "cli":
             continue
         calls = [
             node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)
@@ -116,7 +153,7 @@ def test_manifest_lists_exactly_the_shipped_files():
     assert shipped == asset_hashes()
 
 
-def test_asset_papers_name_every_file_with_its_hash():
+def test_asset_documents_name_every_file_with_its_hash():
     rows = re.findall(r"^\| `([^`]+)` \|.*\| `([0-9a-f]{64})` \|$", (ROOT / "ASSETS.md").read_text(), re.MULTILINE)
     assert dict(rows) == asset_hashes()
 
@@ -153,10 +190,10 @@ def test_readme_example_uses_public_names():
                 assert {alias.name for alias in node.names} <= set(portraitist.__all__)
 
 
-def test_links_between_the_papers_lead_somewhere():
-    for paper in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", paper.read_text()):
-            assert (paper.parent / target).exists(), f"{paper.name} -> {target}"
+def test_links_between_the_documents_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} -> {target}"
 
 
 def test_constraints_pin_one_cv2_and_one_torch():

@@ -30,7 +30,7 @@ SURROUNDINGS = {
 
 def run_product(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
-    options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "2", "--save-all"]
+    options = ["--preset", "draft", "--texture-size", "128", "--seed", "3", "--threads", "2", "--save-intermediates"]
     command = [
         sys.executable,
         "-m",

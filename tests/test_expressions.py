@@ -1,4 +1,4 @@
-"""The 52 actions on exaggerated heads: what closes stays closed, what is inside stays inside, nothing turns over."""
+"""The 52 blendshapes on exaggerated heads: what closes stays closed, what is inside stays inside, nothing folds."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ import torch
 
 from portraitist.errors import FitError
 from portraitist.landmarks.ibug68 import dense_to_ibug68
-from portraitist.reconstruction.contour_landmarks import find_seen_points
-from portraitist.reconstruction.fitting import fit_head, solve_camera
-from portraitist.reconstruction.gauss_newton import read_angles, rotate, solve_within
-from portraitist.reconstruction.landmark_noise import assume_independent_errors, load_detector_errors
+from portraitist.reconstruction.camera_pose import solve_camera
+from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.gauss_newton import angles_to_rotation, rotation_to_angles, solve_box_constrained
+from portraitist.reconstruction.landmark_noise import independent_noise, load_detector_noise
 from portraitist.types import EXPRESSION_NAMES, Camera, Landmarks, rotation_from_yaw_pitch
 
 
@@ -27,9 +28,9 @@ def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):
     vertices = neutral + torch.einsum("e,end->nd", weights, model.expression_deltas)
     camera = Camera(rotation_from_yaw_pitch(yaw_deg, pitch_deg), 1500.0, (300.0, 260.0), (512, 600))
     dense = camera.project(model.landmarks478.positions(vertices, model.faces))
-    bias = load_detector_errors().bias(np.radians(yaw_deg), np.radians(pitch_deg)).reshape(-1, 2)
+    bias = load_detector_noise().bias(np.radians(yaw_deg), np.radians(pitch_deg)).reshape(-1, 2)
     dense[: len(bias)] += camera.scale_px * torch.from_numpy(bias * [1, -1]).float()
-    seen = find_seen_points(vertices, camera.rotation, model).embedding
+    seen = find_contour_landmarks(vertices, camera.rotation, model).embedding
     points = camera.project(seen.positions(vertices, model.faces))
     return Landmarks(points, camera.size, dense, weights), neutral, vertices, camera
 
@@ -113,34 +114,34 @@ def test_what_is_no_face_is_refused(model, points):
 def test_angles_are_those_of_the_conventions():
     yaw, pitch, roll = np.radians([31.0, -14.0, 9.0])
     expected = rotation_from_yaw_pitch(31.0, -14.0).double().numpy()
-    assert rotate(np.array([yaw, pitch, 0.0])) == pytest.approx(expected, abs=1e-6)
-    assert read_angles(rotate(np.array([yaw, pitch, roll]))) == pytest.approx([yaw, pitch, roll])
+    assert angles_to_rotation(np.array([yaw, pitch, 0.0])) == pytest.approx(expected, abs=1e-6)
+    assert rotation_to_angles(angles_to_rotation(np.array([yaw, pitch, roll]))) == pytest.approx([yaw, pitch, roll])
 
 
 def test_precision_is_the_inverse_of_the_covariance():
-    errors = load_detector_errors()
+    errors = load_detector_noise()
     covariance = errors.loadings @ errors.loadings.T + np.diag(errors.variance)
     assert errors.apply_precision(covariance) == pytest.approx(np.eye(len(covariance)), abs=1e-6)
-    assert assume_independent_errors(np.array([2.0])).apply_precision(np.array([8.0, 4.0])) == pytest.approx([2, 1])
+    assert independent_noise(np.array([2.0])).apply_precision(np.array([8.0, 4.0])) == pytest.approx([2, 1])
 
 
-def test_bias_slope_is_the_derivative_of_the_bias():
-    errors, step = load_detector_errors(), 1e-6
+def test_bias_jacobian_is_the_derivative_of_the_bias():
+    errors, step = load_detector_noise(), 1e-6
     ahead, above = errors.bias(0.3 + step, -0.2), errors.bias(0.3, -0.2 + step)
     numeric = (np.stack([ahead, above]) - errors.bias(0.3, -0.2)) / step
-    assert errors.bias_slope(0.3, -0.2) == pytest.approx(numeric, abs=1e-6)
+    assert errors.bias_jacobian(0.3, -0.2) == pytest.approx(numeric, abs=1e-6)
 
 
 def test_bounds_hold_and_the_rest_makes_the_best_of_it():
     normal, right = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([5.0, 1.0])  # without bounds (3, -1)
-    assert solve_within(normal, right, np.full(2, -9.0), np.full(2, 9.0)) == pytest.approx([3, -1])
-    assert solve_within(normal, right, np.array([-9.0, 0.0]), np.full(2, 9.0)) == pytest.approx([2.5, 0])
+    assert solve_box_constrained(normal, right, np.full(2, -9.0), np.full(2, 9.0)) == pytest.approx([3, -1])
+    assert solve_box_constrained(normal, right, np.array([-9.0, 0.0]), np.full(2, 9.0)) == pytest.approx([2.5, 0])
 
 
 def test_what_the_detector_gets_wrong_together_is_not_taken_for_shape(model):
     """The strongest learnt error pattern, twice its standard deviation, against as much noise without pattern."""
     landmarks, _, _, camera = plant_face(model, 5.0, 5.0)
-    pattern = 2 * load_detector_errors().loadings[:, 0]
+    pattern = 2 * load_detector_noise().loadings[:, 0]
     noise = np.random.default_rng(0).permutation(pattern)
     errors = []
     before = fit_head(landmarks, model)

@@ -18,7 +18,7 @@ from portraitist.geometry.translation import (
 )
 from portraitist.mesh.handles import CONSTRAINT_WEIGHT
 from portraitist.mesh.laplacian import cotangent_laplacian
-from portraitist.reconstruction.contour_landmarks import find_seen_points
+from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_surface import build_surface
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
@@ -160,7 +160,7 @@ def test_alignment_keeps_elongation(model):
 
 def picture_of(model, vertices, expressions=None, factor=1.0):
     camera = Camera(rotation_from_yaw_pitch(12.0, 4.0), 1400.0, (256.0, 256.0), (512, 512))
-    seen = find_seen_points(vertices, camera.rotation, model).embedding
+    seen = find_contour_landmarks(vertices, camera.rotation, model).embedding
     places = stretch(seen.positions(vertices, model.faces), factor)
     return Landmarks(camera.project(places), camera.size, expressions=expressions)
 

@@ -49,7 +49,7 @@ def test_vertices_are_metres_with_the_face_towards_z(model):
     assert scalp[:, 1].max() == skin[:, 1].max()
 
 
-def test_every_region_and_part_is_there(model):
+def test_every_region_and_component_is_there(model):
     for name in REGIONS:
         assert model.face_mask(name).any(), name
     assert len(model.vertex_ids("eyeball_left")) == len(model.vertex_ids("eyeball_right"))
@@ -83,9 +83,9 @@ def test_actions_move_the_right_side(model):
 
 def test_landmarks_lie_on_skin_and_irises_on_eyeballs(model):
     skin, balls = model.face_mask("outer_skin"), model.face_mask("eyeball_left", "eyeball_right")
-    from_part_skin = model.parts == 0
-    assert from_part_skin[model.landmarks68.face_ids].all()
-    assert from_part_skin[model.landmarks478.face_ids[:468]].all()
+    on_outer_skin = model.components == 0
+    assert on_outer_skin[model.landmarks68.face_ids].all()
+    assert on_outer_skin[model.landmarks478.face_ids[:468]].all()
     assert balls[model.landmarks478.face_ids[468:]].all()
     assert skin.any()
     for embedding in (model.landmarks68, model.landmarks478):
@@ -105,7 +105,7 @@ def test_uv_islands_keep_a_margin(model):
     size = 512
     parts_at = np.full((size, size), -1)
     for part in range(9):
-        mask = model.parts == part
+        mask = model.components == part
         count = count_coverage(model.template.uvs[model.template.uv_faces[mask]].double().numpy(), size)
         near = np.zeros_like(count, bool)
         for dy in range(-2, 3):
@@ -122,7 +122,7 @@ def test_uv_is_mirror_symmetric(model):
     checked = 0
     for k, center in enumerate(centers.double().numpy()):
         other = lookup.get(tuple(np.round(center * np.array([-1, 1, 1]) * 1e4, 0).astype(int)))
-        if other is not None and model.parts[k] == 0:
+        if other is not None and model.components[k] == 0:
             checked += 1
             assert abs(float(middle_u[k, 0] + middle_u[other, 0]) - 1) < 1e-3
             assert abs(float(middle_u[k, 1] - middle_u[other, 1])) < 1e-3
@@ -134,7 +134,7 @@ def test_face_gets_at_least_forty_percent_of_the_used_texels(model):
     centers = model.mean[model.faces].mean(1)
     chin = model.landmarks68.positions(model.mean, model.faces)[8]
     face = ~model.face_mask("scalp", "neck", "ears")
-    face &= (model.parts == 0) & (centers[:, 1] > chin[1] - 0.005) & (centers[:, 2] > -0.09)
+    face &= (model.components == 0) & (centers[:, 1] > chin[1] - 0.005) & (centers[:, 2] > -0.09)
     assert areas[face].sum() / areas.sum() >= 0.40
 
 
@@ -142,8 +142,8 @@ def test_seam_is_at_the_back(model):
     uv_of = {}
     seam = set()
     for corner, uv in zip(
-        model.faces[model.parts == 0].flatten().tolist(),
-        model.template.uv_faces[model.parts == 0].flatten().tolist(),
+        model.faces[model.components == 0].flatten().tolist(),
+        model.template.uv_faces[model.components == 0].flatten().tolist(),
         strict=True,
     ):
         if uv_of.setdefault(corner, uv) != uv:

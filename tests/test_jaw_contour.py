@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_seen_points
+from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_contour_landmarks
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.gauss_newton import drop_along
+from portraitist.reconstruction.gauss_newton import point_to_line_residual
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
 
@@ -37,22 +37,22 @@ def move_to_outline(points, far, model, vertices, camera):
 @pytest.mark.parametrize("yaw_deg", [30.0, -40.0])
 def test_far_jaw_points_stand_on_the_outline(model, yaw_deg):
     camera = look_at(yaw_deg)
-    seen = find_seen_points(model.mean, camera.rotation, model)
+    seen = find_contour_landmarks(model.mean, camera.rotation, model)
     found = camera.project(seen.embedding.positions(model.mean, model.faces))
     far, near = (range(13, 17), range(7)) if yaw_deg > 0 else (range(4), range(10, 17))
     outermost = move_to_outline(found, far, model, model.mean, camera)
     assert (found - outermost).norm(dim=1).max() < 2  # px; the eyes are 180 px apart
-    slid = seen.along.norm(dim=1) > 0.5
+    slid = seen.tangents.norm(dim=1) > 0.5
     assert slid[list(far)].all()
     assert not slid[list(near)].any()
     assert not slid[JAW_POINTS:].any()
 
 
 def test_seen_from_the_front_every_point_is_at_its_own_place(model):
-    seen = find_seen_points(model.mean, torch.eye(3), model)
+    seen = find_contour_landmarks(model.mean, torch.eye(3), model)
     own = model.landmarks68.positions(model.mean, model.faces)
     assert torch.allclose(seen.embedding.positions(model.mean, model.faces), own)
-    assert not seen.along.any()
+    assert not seen.tangents.any()
 
 
 def test_the_outline_of_a_turned_face_is_not_taken_for_a_wide_jaw(model):
@@ -68,4 +68,4 @@ def test_the_outline_of_a_turned_face_is_not_taken_for_a_wide_jaw(model):
 def test_what_lies_along_the_outline_is_dropped():
     rows = np.array([3.0, 4.0, 1.0, 2.0])
     along = np.array([[0.0, 1.0], [0.0, 0.0]])
-    assert drop_along(rows, along) == pytest.approx([3, 0, 1, 2])
+    assert point_to_line_residual(rows, along) == pytest.approx([3, 0, 1, 2])

@@ -17,7 +17,7 @@ from portraitist.io.images import image_to_uint8, load_image
 from portraitist.landmarks.detection import detect_landmarks, tile
 from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.landmarks.ibug68 import IBUG_FROM_DENSE, dense_to_ibug68
-from portraitist.landmarks.views import VIEW_SIDE, Recipe, ViewRenderer
+from portraitist.landmarks.views import VIEW_SIDE, Augmentation, ViewRenderer
 from portraitist.types import EXPRESSION_NAMES, Landmarks
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -185,20 +185,22 @@ def test_same_picture_gives_the_same_points(hopper: torch.Tensor, found: Landmar
     assert torch.equal(again.points, found.points)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(zoom=0.5), Recipe(zoom=1.7, turn_deg=30.0, stretch=1.4, center=(0.6, 0.4))])
-def test_view_shows_what_its_matrix_says(recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    "augmentation", [Augmentation(zoom=0.5), Augmentation(zoom=1.7, turn_deg=30.0, stretch=1.4, center=(0.6, 0.4))]
+)
+def test_view_shows_what_its_matrix_says(augmentation: Augmentation) -> None:
     rows, columns = np.mgrid[:300, :401] + 0.5  # odd sizes: the pyramid rounds them
     ramp = np.stack([columns / 401 * 255, rows / 300 * 255, rows * 0 + 60], axis=-1).astype(np.uint8)
     for factor in (1, 4):
         picture = cv2.resize(ramp, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
-        view = ViewRenderer(picture).render_recipe(recipe)
+        view = ViewRenderer(picture).render_augmented(augmentation)
         at = view.to_picture(np.array([[VIEW_SIDE / 2 + 40.5, VIEW_SIDE / 2 - 30.5]]))[0] / (401 * factor, 300 * factor)
         assert np.abs(view.pixels[VIEW_SIDE // 2 - 31, VIEW_SIDE // 2 + 40, :2] - at * 255).max() < 1.5
 
 
 def test_tiles_cover_the_picture() -> None:
     for zoom in (2.0, 4.0, 7.0):
-        centers = np.array([recipe.center for recipe in tile(zoom)])
+        centers = np.array([augmentation.center for augmentation in tile(zoom)])
         for face in np.random.default_rng(0).random((50, 2)):  # middle of a face a third of a tile long
             face = face.clip(0.17 / zoom, 1 - 0.17 / zoom)
             assert (np.abs(centers - face) <= 0.34 / zoom).all(axis=1).any()

@@ -1,4 +1,4 @@
-"""The yardstick of likeness: hand-computed figures, a renderer that agrees with its camera, truth that is true."""
+"""The metrics of likeness: hand-computed figures, a renderer that agrees with its camera, truth that is true."""
 
 from __future__ import annotations
 

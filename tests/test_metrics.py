@@ -1,4 +1,4 @@
-"""The yardstick itself: hand-computed cases, what it must not see, and what it must see."""
+"""The metrics themselves: hand-computed cases, what they must not see, and what they must see."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_page_names_every_case() -> None:
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize("kind", ["save-all", "text"])
+@pytest.mark.parametrize("kind", ["save-intermediates", "text"])
 def test_points_of_a_large_picture_come_back(tmp_path: Path, orientation: int, kind: str) -> None:
     """Points on marks painted into the file are on the same marks of the loaded picture, however they are written."""
     import PIL.Image

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.silhouette import fit_outline
+from portraitist.reconstruction.silhouette import fit_silhouette
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
 
@@ -39,13 +39,13 @@ def narrow_ears(model, factor=0.5):
 def test_a_head_that_fits_is_left_alone(seen, model):
     camera, _, fit, eyes = seen
     person = draw_person(model, camera, fit.mesh.vertices)
-    assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
+    assert fit_silhouette(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
 
 
 def test_ears_are_drawn_in_and_the_face_stays(seen, model):
     camera, _, fit, eyes = seen
     person = draw_person(model, camera, narrow_ears(model))
-    fitted = fit_outline(fit, person, eyes, model)
+    fitted = fit_silhouette(fit, person, eyes, model)
 
     def overhang(vertices):
         return float((draw_person(model, camera, vertices) * (1 - person)).sum() / person.sum())
@@ -63,7 +63,7 @@ def test_ears_are_drawn_in_and_the_face_stays(seen, model):
 def test_hair_around_the_head_widens_nothing(seen, model):
     _, landmarks, fit, eyes = seen
     person = torch.ones(landmarks.size)
-    assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
+    assert fit_silhouette(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
 
 
 def test_a_head_cut_by_the_border_is_not_squeezed_into_the_picture(seen, model):
@@ -74,14 +74,14 @@ def test_a_head_cut_by_the_border_is_not_squeezed_into_the_picture(seen, model):
     x, y = fit.camera.center_px
     shifted = replace(fit.camera, center_px=(x - left, y), size=(cut.shape[0], cut.shape[1]))
     there = replace(fit, camera=shifted)
-    assert fit_outline(there, cut, eyes, model).mesh.vertices is fit.mesh.vertices
+    assert fit_silhouette(there, cut, eyes, model).mesh.vertices is fit.mesh.vertices
 
 
 def test_a_mask_that_lost_the_head_is_not_believed(seen, model):
     _, landmarks, fit, eyes = seen
     person = torch.zeros(landmarks.size)
     person[:5] = 1
-    assert fit_outline(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
+    assert fit_silhouette(fit, person, eyes, model).mesh.vertices is fit.mesh.vertices
 
 
 def lower_crown(model, height, rest=0.5):
@@ -95,7 +95,7 @@ def lower_crown(model, height, rest=0.5):
 def test_crown_is_lowered_as_crowns_differ(seen, model):
     camera, _, fit, eyes = seen
     person = draw_person(model, camera, lower_crown(model, 0.08, rest=0.6))
-    fitted = fit_outline(fit, person, eyes, model)
+    fitted = fit_silhouette(fit, person, eyes, model)
     moved = fitted.neutral - fit.neutral
     assert moved[fit.neutral[:, 1].argmax(), 1] < -0.006
     assert model.landmarks478.positions(moved, model.faces).norm(dim=1).max() < 0.002
@@ -108,5 +108,5 @@ def test_crown_under_a_wreath_keeps_its_shape(seen, model):
     """The person mask of a photo may end at the hair line; skulls do not."""
     camera, _, fit, eyes = seen
     person = draw_person(model, camera, lower_crown(model, 0.075, rest=0.05))
-    fitted = fit_outline(fit, person, eyes, model)
+    fitted = fit_silhouette(fit, person, eyes, model)
     assert (fitted.neutral - fit.neutral).norm(dim=1).max() < 0.002

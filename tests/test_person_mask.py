@@ -10,7 +10,7 @@ import torch
 from portraitist.io.images import load_image
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.segmentation.person import PersonSegmenter, feather, head_crop, refine_edges, segment_person
+from portraitist.segmentation.person import PersonSegmenter, feather_crop, find_head_crop, refine_edges, segment_person
 from portraitist.types import Landmarks
 
 
@@ -80,13 +80,13 @@ def test_crop_of_a_small_head_is_sharper_than_the_whole_picture(
 def test_crop_stays_in_the_picture() -> None:
     for offset in (-200.0, 0.0, 90.0, 500.0):
         points = torch.rand(68, 2, generator=torch.Generator().manual_seed(0)) * 60 + offset
-        left, top, right, bottom = head_crop(Landmarks(points=points, size=(100, 150)))
+        left, top, right, bottom = find_head_crop(Landmarks(points=points, size=(100, 150)))
         assert 0 <= left < right <= 150
         assert 0 <= top < bottom <= 100
 
 
 def test_feather_falls_only_at_inner_sides() -> None:
-    weight = feather((100, 100), (0, 20, 60, 80))
+    weight = feather_crop((100, 100), (0, 20, 60, 80))
     assert weight.shape == (60, 60)
     assert weight[30, 0] == 1  # the crop's left side is the picture's
     assert weight[30, 30] == 1

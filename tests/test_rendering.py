@@ -8,8 +8,8 @@ import torch
 
 from portraitist.rendering.cameras import NAMED_VIEWS, view_camera
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.rendering.sampling import render_view, shade
-from portraitist.rendering.uv_layout import mark_texels
+from portraitist.rendering.sampling import render_view, sample_mipmapped, shade
+from portraitist.rendering.uv_layout import find_nearest_inside, mark_texels
 from portraitist.types import Camera, Fragments, Mesh, rotation_from_yaw_pitch
 
 WHITE = torch.ones(3)
@@ -197,3 +197,21 @@ def test_mark_texels_follows_the_uv_layout():
     assert marks[7, 7] == 1
     assert marks[0, 7] == -1
     assert (marks == 0).sum() == pytest.approx(8, abs=3)
+
+
+def test_mipmapped_look_up_takes_means_over_the_footprint_also_of_a_picture_that_is_not_square():
+    image = torch.rand(2, 8, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    blocks = image.reshape(2, 2, 4, 4, 4).mean((2, 4))  # [c, row, column] of blocks of four by four pixels
+    rows, columns = torch.meshgrid(torch.arange(2), torch.arange(4), indexing="ij")
+    uv = torch.stack([(columns + 0.5) / 4, (rows + 0.5) / 2], dim=-1).reshape(-1, 2).double()
+    torch.testing.assert_close(sample_mipmapped(image, uv, torch.full((8,), 4.0)), blocks.reshape(2, 8))
+    whole = sample_mipmapped(image, uv[:1], torch.tensor([1000.0]))
+    torch.testing.assert_close(whole[:, 0], image.mean((1, 2)))
+
+
+def test_nearest_inside_is_the_pixel_itself_on_the_mask():
+    mask = np.zeros((3, 5), bool)
+    mask[1, 0] = mask[2, 4] = True
+    rows, columns = find_nearest_inside(mask)
+    assert (rows[1, 0], columns[1, 0], rows[2, 4], columns[2, 4]) == (1, 0, 2, 4)
+    assert columns[0].tolist() == [0, 0, 0, 4, 4]

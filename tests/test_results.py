@@ -124,9 +124,9 @@ def test_views_turn_the_right_way(result: Result, inputs: dict[str, Path], tmp_p
     assert 1.2 * dark["left"] < dark["front"] < dark["right"] / 1.2
 
 
-def test_save_all_adds_content_and_intermediates(result: Result, inputs: dict[str, Path], tmp_path: Path):
+def test_save_intermediates_adds_content_and_intermediates(result: Result, inputs: dict[str, Path], tmp_path: Path):
     out = tmp_path / "out"
-    record = write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", save_all=True)
+    record = write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", save_intermediates=True)
     added = names(out) - PLAIN - VIEWS
     assert {f"content/{name}" for name in VIEWS | {"head.obj", "head.mtl", "texture.png", "head.safetensors"}} <= added
     assert set(record["files"]) == names(out)

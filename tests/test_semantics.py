@@ -10,14 +10,14 @@ from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.seams import close_seams, find_cut, look_up
 from portraitist.rendering.uv_layout import extend_islands, mark_texels
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
-from portraitist.segmentation.parts import EYES, HAIR, LIPS, MOUTH, PARTS, SKIN, UNLABELED, label_penalties
+from portraitist.segmentation.parts import EYES, HAIR, LABELS, LIPS, MOUTH, SKIN, UNLABELED, label_penalties
 from portraitist.segmentation.texels import label_texels
 from portraitist.texture.color_transfer import limit_hues, transfer_colors
-from portraitist.texture.delighting import even_shading
 from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.part_colors import PartStrengths, calm_hues, keep_colors, match_colors, spread_strengths
 from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
 from portraitist.types import REGIONS
+from portraitist.unwrapping.delighting import delight_artwork
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -213,7 +213,7 @@ def test_only_like_parts_are_free():
     assert (costs.diagonal() == 0).all()
     assert torch.equal(costs, costs.T)
     assert costs[LIPS, SKIN] == 1
-    assert 0 < costs[PARTS.index("nose"), SKIN] < 0.5
+    assert 0 < costs[LABELS.index("nose"), SKIN] < 0.5
 
 
 def test_hues_of_a_gray_drawing_stay_gray():
@@ -318,8 +318,8 @@ def test_painted_shade_is_evened_out(drawn):
     mesh, camera, points, _ = drawn
     side = torch.linspace(0.2, 1.0, 300).expand(3, 300, 300)
     labels = label_artwork(side, mesh, camera, points)
-    evened = even_shading(side, labels, mesh, camera, 1.0)
+    evened = delight_artwork(side, labels, mesh, camera, 1.0)
     skin = labels == SKIN
     assert evened[0, skin].std() < 0.6 * side[0, skin].std()
     assert torch.equal(evened[:, labels == UNLABELED][:, :100], side[:, labels == UNLABELED][:, :100])
-    assert torch.equal(even_shading(side, labels, mesh, camera, 0.0), side)
+    assert torch.equal(delight_artwork(side, labels, mesh, camera, 0.0), side)

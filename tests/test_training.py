@@ -155,7 +155,7 @@ def test_photo_share_of_moves_is_proportional_to_the_reach_and_follows_the_seed(
     share = measure_photo_share(trained, training, 0)
     assert measure_photo_share(trained, training, 0) == share > 0
     assert measure_photo_share(trained, training, 1) != share
-    assert measure_photo_share(dataclasses.replace(trained, reach=0.5), training, 0) == pytest.approx(share / 2)
+    assert measure_photo_share(dataclasses.replace(trained, gain=0.5), training, 0) == pytest.approx(share / 2)
 
 
 @pytest.mark.parametrize("system", [CycleGAN, MUNIT, DRIT])

@@ -24,7 +24,7 @@ from portraitist.geometry.translation import (
     ShapeExemplar,
     make_translator,
     mean_face,
-    measure_movement,
+    measure_displacement,
     translate_landmarks,
 )
 from portraitist.geometry.translation_network import (
@@ -117,7 +117,7 @@ def test_a_saved_translator_translates_alike(trained, tmp_path):
     again = load_translator(path)
     assert again.card == trained.card
     assert again.network.size == SIZE
-    assert again.reach == trained.reach
+    assert again.gain == trained.gain
     normal, style = torch.randn(4, SIZE.coefficients), torch.randn(4, SIZE.style)
     torch.testing.assert_close(
         again.network.translate(normal, style), trained.network.translate(normal, style), atol=2e-2, rtol=2e-2
@@ -199,7 +199,7 @@ def test_mixtures_weigh_their_exemplars(model, shipped):
     assert (nearly - alone).norm() < 0.1 * alone.norm()
 
 
-def test_moves_are_multiplied_by_the_reach(trained):
+def test_moves_are_multiplied_by_the_gain(trained):
     normal, style = torch.randn(3, SIZE.coefficients), torch.randn(3, SIZE.style)
     network = trained.network
     bare = network.translate(normal, style) - network.decode_normal(network.encode_normal(normal))
@@ -214,7 +214,7 @@ def test_random_styles_follow_the_seed(model, sitter, shipped):
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
-    assert 0.005 < measure_movement(sitter, draw(1), model) < 0.4
+    assert 0.005 < measure_displacement(sitter, draw(1), model) < 0.4
     with pytest.raises(InputError, match="--translator network"):
         translate_landmarks(sitter, [], model, DirectTranslator(mean_face(model)), config)
 
@@ -230,7 +230,7 @@ def test_a_region_of_strength_zero_stays_where_it_is(model, sitter):
 
 def test_self_exaggeration_moves_along_the_sitters_own_deviation(model, sitter):
     direct, mean, own = DirectTranslator(mean_face(model)), mean_face(model), landmarks_of(sitter, model)
-    config = GeometryConfig(strength=0.0, exaggerate=1.0)
+    config = GeometryConfig(strength=0.0, exaggeration=1.0)
     moved = translate_landmarks(sitter, [ShapeExemplar(torch.zeros(68, 2))], model, direct, config)[:, :2] - own[:, :2]
     deviation = measure_deviation(own[:, :2], mean)
     cosine = torch.nn.functional.cosine_similarity(moved.flatten(), deviation.flatten(), dim=0)

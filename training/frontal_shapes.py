@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from portraitist.errors import FitError
 from portraitist.geometry.translation import frontal_landmarks
-from portraitist.reconstruction import contour_landmarks, fitting, gauss_newton, head_model, landmark_noise
+from portraitist.reconstruction import camera_pose, contour_landmarks, fitting, gauss_newton, head_model, landmark_noise
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import Landmarks
@@ -61,7 +61,7 @@ def read_art_shapes(data: Path, processes: int = 2) -> FrontalShapes:
 def _frontalize(points: np.ndarray, source: np.ndarray, group: np.ndarray, processes: int) -> FrontalShapes:
     """Fit all faces, or read what an earlier run with the same points and the same fitting has kept."""
     key = hashlib.sha256(np.ascontiguousarray(points).tobytes())
-    for code in (fitting, gauss_newton, contour_landmarks, landmark_noise, head_model, frontal_landmarks):
+    for code in (fitting, camera_pose, gauss_newton, contour_landmarks, landmark_noise, head_model, frontal_landmarks):
         key.update(inspect.getsource(code).encode())
     kept = CACHE / f"frontal-{key.hexdigest()[:12]}.npz"
     if not kept.is_file():
@@ -99,5 +99,5 @@ def _frontalize_chunk(chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
                 fitted[row] = False
                 continue
             shapes[row] = frontal_landmarks(landmarks, fit, model)[:, :2].numpy()
-            angles[row] = np.degrees(gauss_newton.read_angles(fit.camera.rotation.double().numpy())[:2])
+            angles[row] = np.degrees(gauss_newton.rotation_to_angles(fit.camera.rotation.double().numpy())[:2])
     return shapes, angles, fitted

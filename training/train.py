@@ -76,7 +76,7 @@ def main() -> None:
     system = train_translation(training, SIZE, weights, steps, options.seed, checkpoints, _print_losses)
     card = {"name": options.kind, **CARDS[options.kind], "steps": steps, "seed": options.seed}
     trained = TrainedTranslator(training.space, system.network, 1.0, card)
-    trained = replace(trained, reach=PHOTO_SHARE / measure_photo_share(trained, training, options.seed))
+    trained = replace(trained, gain=PHOTO_SHARE / measure_photo_share(trained, training, options.seed))
     save_translator(options.output, trained)
     print(f"{options.output}: {options.output.stat().st_size >> 10} KiB after {time.perf_counter() - began:.0f} s")
 
@@ -94,7 +94,7 @@ def measure_photo_share(trained: TrainedTranslator, data: TrainingSet, seed: int
     """How far normal faces as artworks move other normal faces, over how far they deviate themselves.
 
     The farther a network reaches, the stronger are styles, and the more a photo given as the artwork moves the sitter:
-    ``reach`` is set so that this share is ``PHOTO_SHARE``.
+    ``gain`` is set so that this share is ``PHOTO_SHARE``.
     """
     generator = torch.Generator().manual_seed(seed)
     rows = torch.multinomial(data.normal_weights, 2 * PHOTO_PAIRS, replacement=True, generator=generator)

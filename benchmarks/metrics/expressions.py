@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from portraitist.reconstruction.head_model import PARTS, HeadModel
+from portraitist.reconstruction.head_model import COMPONENTS, HeadModel
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import EXPRESSION_NAMES, Head
@@ -53,19 +53,19 @@ def measure_exposure(head: Head, vertices: Tensor, view: tuple[float, float], mo
     mesh = head.mesh.with_vertices(vertices)
     camera = view_camera(vertices, *view, VIEW_PX)
     seen = rasterize(mesh, camera)
-    parts = torch.where(seen.mask, model.parts[seen.face_ids.clamp(min=0)], -1).numpy()
+    parts = torch.where(seen.mask, model.components[seen.face_ids.clamp(min=0)], -1).numpy()
     total = int((parts >= 0).sum())
     skin = model.vertex_ids("outer_skin").numpy()
     through, outside = {}, 0
     for opening, inner in OPENINGS.items():
-        shown = np.isin(parts, [PARTS.index(name) for name in inner])
+        shown = np.isin(parts, [COMPONENTS.index(name) for name in inner])
         rim = np.intersect1d(skin, model.vertex_ids(opening).numpy())
         points = camera.project(vertices[rim]).numpy()
         points = points.mean(0) + OPENING_MARGIN * (points - points.mean(0))
         hull = cv2.convexHull(points.round().astype(np.int32))
         window = cv2.fillConvexPoly(np.zeros(parts.shape, np.uint8), hull, 1).astype(bool)
         through[opening] = float((shown & window).sum() / total)
-        outside += int((shown & ~window & (parts != PARTS.index("tongue"))).sum())
+        outside += int((shown & ~window & (parts != COMPONENTS.index("tongue"))).sum())
     return Exposure(through, outside / total)
 
 

@@ -1,6 +1,6 @@
-"""VGG16 features for the style yardstick, written apart from the product's on purpose.
+"""VGG16 features for the style metrics, written apart from the product's on purpose.
 
-The yardstick must stay where it is when the product changes its layers, gains or pooling; only the weights are shared.
+The metrics must stay what they are when the product changes its layers, gains or pooling; only the weights are shared.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from portraitist.geometry.translation import (
     GeometryConfig,
     Translator,
     make_translator,
-    measure_movement,
+    measure_displacement,
     measure_shape,
     translate_landmarks,
 )
@@ -28,15 +28,15 @@ from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.mesh.subdivision import subdivide_head
 from portraitist.reconstruction.fitting import FitConfig, fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.reconstruction.silhouette import fit_outline
+from portraitist.reconstruction.silhouette import fit_silhouette
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
 from portraitist.segmentation.person import PersonSegmenter, segment_person
-from portraitist.texture.delighting import even_shading
 from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.optimization import TextureConfig, stylize_texture
 from portraitist.texture.shading_transfer import read_light
 from portraitist.texture.vgg import VGG, load_vgg
 from portraitist.types import Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
+from portraitist.unwrapping.delighting import delight_artwork
 from portraitist.unwrapping.gaze import pick_irises
 from portraitist.unwrapping.projection import UnwrapConfig
 from portraitist.unwrapping.unwrap import unwrap_photo
@@ -243,7 +243,7 @@ def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: st
 
 def _check_movement(fit: HeadFit, targets: Tensor, model: HeadModel, config: Config, warnings: list[str]) -> float:
     """How far the shape moves, in outer eye distances; said aloud when the artwork has little to give."""
-    movement = measure_movement(fit, targets, model)
+    movement = measure_displacement(fit, targets, model)
     if movement < NEAR_NORMAL and config.geometry.strength >= 1:
         warnings.append(NEAR_NORMAL_WARNING.format(100 * movement))
     return movement
@@ -272,7 +272,7 @@ def _cut_sources(artworks: Sequence[_Artwork], config: TextureConfig, segmenter:
         mesh, camera = work.fit.mesh, work.fit.camera
         person = segment_person(work.image, work.landmarks, segmenter)
         labels = label_artwork(work.image, mesh, camera, work.landmarks.points, person)
-        image = even_shading(work.image, labels, mesh, camera, config.delight)
+        image = delight_artwork(work.image, labels, mesh, camera, config.delight)
         if work.mask is not None:
             labels = apply_style_mask(labels, work.mask)
         light = read_light(image, labels, mesh, camera)
@@ -285,7 +285,7 @@ def fit_photo(
 ) -> HeadFit:
     """Head of a photo: from its landmarks, and no wider than the person mask. An artwork's head has only landmarks."""
     eye_distance_px = float((landmarks.points[36] - landmarks.points[45]).norm())
-    return fit_outline(fit_head(landmarks, model, config), person, eye_distance_px, model)
+    return fit_silhouette(fit_head(landmarks, model, config), person, eye_distance_px, model)
 
 
 def _round_to_bytes(texture: Image) -> Image:

@@ -194,7 +194,7 @@ class Fragments:
     mask: Bool[Tensor, "h w"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity: the key of what a tracker keeps
 class HeadFit:
     """What fitting learned from one set of landmarks, and how well.
 
@@ -210,6 +210,22 @@ class HeadFit:
     neutral: Float[Tensor, "n 3"]
     expression_deltas: Float[Tensor, "52 n 3"]
     camera: Camera
+    residual_px: float
+    residual_relative: float
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Pose and expression of a fitted sitter in one frame of a video; the identity is that of the sitter's ``HeadFit``.
+
+    ``expression``: 52 ARKit weights 0..1. ``displacement``: meters in head space, what pose and expression leave over.
+    ``mesh``: ``neutral + expression @ expression_deltas + displacement``. Residuals as in ``HeadFit``.
+    """
+
+    camera: Camera
+    expression: Float[Tensor, "52"]
+    displacement: Float[Tensor, "n 3"]
+    mesh: Mesh
     residual_px: float
     residual_relative: float
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-PRESETS = ("draft", "standard", "best")
+PRESETS = ("draft", "standard", "best", "paper")
 STYLES = ("mosaic", "brush", "ink")
-REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
-PARTS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
+GEOMETRY_REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
+TEXTURE_REGIONS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
 DEMO_OUTPUT = Path("portraitist-demo")
 
 
@@ -24,15 +25,15 @@ class Request:
     output: Path
     preset: str = "standard"
     geometry: float | None = None
-    regions: dict[str, float] | None = None
-    exaggerate: float | None = None
+    geometry_regions: dict[str, float] | None = None
+    exaggeration: float | None = None
     random_style: bool = False
     mix: list[tuple[Path, float]] | None = None
     translator: str = "network"
     texture: float | None = None
-    parts: dict[str, float] | None = None
+    texture_regions: dict[str, float] | None = None
     style_mask: Path | None = None
-    keep_color: bool = False
+    preserve_color: bool = False
     delight: float | None = None
     photo_landmarks: Path | None = None
     art_landmarks: Path | None = None
@@ -41,7 +42,7 @@ class Request:
     threads: int | None = None
     seed: int | None = None
     overwrite: bool = False
-    save_all: bool = False
+    save_intermediates: bool = False
     subdivide: bool = False
     turntable: bool = False
     json: bool = False
@@ -49,6 +50,21 @@ class Request:
 
 class ArgumentError(Exception):
     """The command line cannot be understood; found before anything is loaded."""
+
+
+class _OldName(argparse.Action):
+    """The former spelling of another option (``renamed``): does the same, with a note on stderr."""
+
+    def __init__(self, renamed: argparse.Action, **values: Any) -> None:
+        super().__init__(**values)
+        self.renamed = renamed
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
+    ) -> None:
+        new = self.renamed.option_strings[0]
+        print(f"{option_string} is now called {new}; the old name goes in the next version.", file=sys.stderr)
+        self.renamed(parser, namespace, values, new)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,19 +120,35 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
 
 
 def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("photo", type=_existing_file, metavar="PHOTO", help="portrait photo")
-    add("art", type=_existing_file, metavar="ART", help="painting, drawing, mosaic, caricature... with one face")
-    add("-o", "--output", type=Path, metavar="OUT", required=True, help="folder for the result: new, or empty")
-    _add_preset_option(parser)
-    add("--geometry", type=_number(float, 0, 2), metavar="0..2", help="exaggeration: 0 none, 1 the artwork's own")
-    add(
-        "--regions",
-        type=_named_strengths(REGIONS, 2),
-        metavar="NAME=0..2,...",
-        help="exaggeration of single regions times --geometry: eyes, brows, nose, mouth, outline",
+    parser.add_argument("photo", type=_existing_file, metavar="PHOTO", help="portrait photo")
+    parser.add_argument(
+        "art", type=_existing_file, metavar="ART", help="painting, drawing, mosaic, caricature... with one face"
     )
-    add("--exaggerate", type=_number(float, 0, 2), metavar="0..2", help="add the sitter's own features, exaggerated")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", required=True, help="folder for the result: new, or empty"
+    )
+    _add_preset_option(parser)
+    _add_geometry_options(parser)
+    _add_texture_options(parser)
+    _add_landmark_options(parser)
+    _add_run_options(parser)
+    _add_output_options(parser)
+
+
+def _add_geometry_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--geometry", type=_number(float, 0, 2), metavar="0..2", help="style of the shape: 0 none, 1 the artwork's own")
+    regions = add(
+        "--geometry-regions",
+        type=_named_strengths(GEOMETRY_REGIONS, 2),
+        metavar="NAME=0..2,...",
+        help=f"style of single regions of the shape times --geometry: {', '.join(GEOMETRY_REGIONS)}",
+    )
+    _add_old_name(parser, "--regions", regions)
+    exaggeration = add(
+        "--exaggeration", type=_number(float, 0, 2), metavar="0..2", help="add the sitter's own features, exaggerated"
+    )
+    _add_old_name(parser, "--exaggerate", exaggeration)
     add("--random-style", action="store_true", help="a random shape style, drawn with --seed, not the artwork's")
     add(
         "--mix",
@@ -131,20 +163,33 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
         metavar="network|direct|FILE",
         help="translation of shapes (default: network)",
     )
+
+
+def _add_texture_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--texture", type=_number(float, 0, 1), metavar="0..1", help="style of the texture: 0 keeps the photo's")
-    add(
-        "--parts",
-        type=_named_strengths(PARTS, 1),
+    regions = add(
+        "--texture-regions",
+        type=_named_strengths(TEXTURE_REGIONS, 1),
         metavar="NAME=0..1,...",
-        help=f"style of single parts of the texture times --texture: {', '.join(PARTS)}",
+        help=f"style of single regions of the texture times --texture: {', '.join(TEXTURE_REGIONS)}",
     )
+    _add_old_name(parser, "--parts", regions)
     add("--style-mask", type=_existing_file, metavar="FILE", help="picture over ART, white where style is taken from")
-    add("--keep-color", action="store_true", help="the artwork's strokes in the sitter's own colors")
+    color = add("--preserve-color", action="store_true", help="the artwork's strokes in the sitter's own colors")
+    _add_old_name(parser, "--keep-color", color)
     add("--delight", type=_number(float, 0, 1), metavar="0..1", help="even out light and shade painted in the artwork")
-    landmark_help = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
-    add("--photo-landmarks", type=_existing_file, metavar="FILE", help=landmark_help.format("photo"))
-    add("--art-landmarks", type=_existing_file, metavar="FILE", help=landmark_help.format("artwork"))
     add("--texture-size", type=_number(int, 128, 4096), metavar="PIXELS", help="side of the texture, 128 to 4096")
+
+
+def _add_landmark_options(parser: argparse.ArgumentParser) -> None:
+    text = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
+    parser.add_argument("--photo-landmarks", type=_existing_file, metavar="FILE", help=text.format("photo"))
+    parser.add_argument("--art-landmarks", type=_existing_file, metavar="FILE", help=text.format("artwork"))
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--device", choices=("auto", "cpu", "cuda"), help=f"where to compute (default: {Request.device})")
     add(
         "--threads",
@@ -158,11 +203,32 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBER",
         help="same seed, same threads, same machine: same result",
     )
+
+
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--overwrite", action="store_true", help="replace a former result in OUT")
-    add("--save-all", action="store_true", help="also write the unstylized head and every intermediate")
+    everything = add(
+        "--save-intermediates", action="store_true", help="also write the unstylized head and every intermediate"
+    )
+    _add_old_name(parser, "--save-all", everything)
     add("--subdivide", action="store_true", help="four times the vertices: smoother outlines, larger files")
     add("--turntable", action="store_true", help="also write turntable.mp4 and .webp: the head turning once around")
     add("--json", action="store_true", help="print run.json, or the error, as one JSON object")
+
+
+def _add_old_name(parser: argparse.ArgumentParser, old: str, renamed: argparse.Action) -> None:
+    """Accept ``old`` for one more version, without listing it in the help."""
+    parser.add_argument(
+        old,
+        action=_OldName,
+        renamed=renamed,
+        dest=renamed.dest,
+        nargs=renamed.nargs,
+        type=renamed.type or str,
+        metavar=renamed.metavar,
+        help=argparse.SUPPRESS,
+    )
 
 
 def _add_preset_option(parser: argparse.ArgumentParser) -> None:

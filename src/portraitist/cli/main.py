@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from portraitist.types import Image, ProgressCallback
 
 DEBUG_VARIABLE = "PORTRAITIST_DEBUG"
-UNEXPECTED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+# Exit codes; those of PortraitistErrors are their own.
+UNEXPECTED = 1
+USAGE = 2
+INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -135,7 +139,7 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         inputs={"photo": request.photo, "art": request.art, **more_files, **_name_mixed(request)},
         device=str(models.device),
         overwrite=request.overwrite,
-        save_all=request.save_all,
+        save_intermediates=request.save_intermediates,
         turntable=request.turntable,
         progress=_report_to(show),
     )
@@ -167,14 +171,14 @@ def make_config(request: Request) -> Config:
         config,
         geometry=dataclasses.replace(
             config.geometry,
-            regions=dataclasses.replace(config.geometry.regions, **(request.regions or {})),
+            regions=dataclasses.replace(config.geometry.regions, **(request.geometry_regions or {})),
             random_style=request.random_style,
-            **_given(strength=request.geometry, exaggerate=request.exaggerate),
+            **_given(strength=request.geometry, exaggeration=request.exaggeration),
         ),
         texture=dataclasses.replace(
             config.texture,
-            parts=dataclasses.replace(config.texture.parts, **(request.parts or {})),
-            keep_colors=request.keep_color,
+            parts=dataclasses.replace(config.texture.parts, **(request.texture_regions or {})),
+            keep_colors=request.preserve_color,
             **_given(strength=request.texture, texture_size=request.texture_size, delight=request.delight),
         ),
         subdivide=request.subdivide,

@@ -28,10 +28,10 @@ LARGEST_PNG_BYTES = 6_000_000
 def write_glb(path: str | Path, head: Head) -> None:
     """Write ``head`` as binary glTF 2.0: one mesh, one unlit material, the texture embedded.
 
-    The base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit actions plus
-    ``originalShape``. Default weights are ``head.expression``, so base + weights x targets = ``head.mesh.vertices``.
-    Vertices are doubled at UV seams only; normals come from the undivided mesh, so a lit viewer shows no seam either.
-    The file appears whole or not at all. Raises OutputError when it cannot be written.
+    The base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit blendshapes
+    plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
+    ``head.mesh.vertices``. Vertices are doubled at UV seams only; normals come from the undivided mesh, so a lit viewer
+    shows no seam either. The file appears whole or not at all. Raises OutputError when it cannot be written.
     """
     vertex_ids, uv_ids, corners = _split_at_uv_seams(head)
     file = gl.GLTF2(asset=gl.Asset(version="2.0", generator=f"Portraitist {__version__}"))
@@ -111,7 +111,7 @@ def _add_morph_target(file: gl.GLTF2, blob: bytearray, offsets: np.ndarray) -> i
     kind, dtype = _index_type(len(offsets))
     if len(moved) * (12 + np.dtype(dtype).itemsize) >= len(offsets) * 12:
         return _add_vectors(file, blob, offsets, bounds=True)
-    # An action that moves nothing still needs one entry: readers choke on empty sparse blocks.
+    # A blendshape that moves nothing still needs one entry: readers choke on empty sparse blocks.
     ids = moved if len(moved) else np.zeros(1, np.int64)
     values = offsets[ids] if len(moved) else np.zeros((1, 3), np.float32)
     sparse = gl.Sparse(

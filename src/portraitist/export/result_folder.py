@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,17 @@ def write_result(
     inputs: Mapping[str, Path],
     device: str,
     overwrite: bool = False,
-    save_all: bool = False,
+    save_intermediates: bool = False,
     turntable: bool = False,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Write everything a user gets into folder ``out``; return what ``run.json`` says.
 
     ``head.glb``, ``head.obj`` + ``.mtl`` + ``.png``, ``head.safetensors`` (for ``load_head``), ``preview.png``,
-    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_all`` also ``content/`` (the unstylized head)
-    and ``intermediates/``; with ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to ``progress``. The
-    folder appears when it is complete; until then, and after any failure, what was at ``out`` before is untouched.
+    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_intermediates`` also ``content/`` (the
+    unstylized head) and ``intermediates/``; with ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to
+    ``progress``. The folder appears when it is complete; until then, and after any failure, what was at ``out`` before
+    is untouched.
 
     ``config``: the (nested) dataclass the run was made with. ``inputs``: what each file given by the user was for, and
     where it is. Raises OutputError as ``check_output`` does, and when the disk is full.
@@ -61,9 +62,9 @@ def write_result(
         save_head(folder / "head.safetensors", result.stylized)
         views = render_named_views(result.stylized)
         _write_views(folder / "views", views)
-        content_views = render_named_views(result.content) if save_all else {"front": _render(result.content, "front")}
+        content_views = _render_views(result.content, NAMED_VIEWS if save_intermediates else ("front",))
         save_image(folder / "preview.png", draw_preview(result, views, content_views["front"]))
-        if save_all:
+        if save_intermediates:
             _write_content(folder / "content", result.content, content_views)
             _write_intermediates(folder / "intermediates", result)
         if turntable:
@@ -90,7 +91,7 @@ def draw_preview(result: Result, views: Mapping[str, Image], content_front: Imag
 
 def render_named_views(head: Head) -> dict[str, Image]:
     """The five published views (``NAMED_VIEWS``), 512 px, on white."""
-    return {name: _render(head, name) for name in NAMED_VIEWS}
+    return _render_views(head, NAMED_VIEWS)
 
 
 def describe_run(result: Result, config: Any, inputs: Mapping[str, Path], device: str) -> dict[str, Any]:
@@ -121,9 +122,10 @@ def describe_run(result: Result, config: Any, inputs: Mapping[str, Path], device
     )
 
 
-def _render(head: Head, view: str) -> Image:
-    camera = view_camera(head.mesh.vertices, *NAMED_VIEWS[view], VIEW_SIZE_PX)
-    return render_view(head.mesh, head.texture, camera, head.texture.new_ones(3))
+def _render_views(head: Head, names: Iterable[str]) -> dict[str, Image]:
+    cameras = {name: view_camera(head.mesh.vertices, *NAMED_VIEWS[name], VIEW_SIZE_PX) for name in names}
+    white = head.texture.new_ones(3)
+    return {name: render_view(head.mesh, head.texture, camera, white) for name, camera in cameras.items()}
 
 
 def _write_views(folder: Path, views: Mapping[str, Image]) -> None:

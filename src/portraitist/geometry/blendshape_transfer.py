@@ -1,10 +1,10 @@
-"""Expressions carried from the sitter's head to the exaggerated one.
+"""Blendshape transfer: expressions of the sitter's head on the exaggerated one.
 
 The paper adds the sitter's displacements, scaled and turned by the local deformation (Sec. 7.1). Vertex by vertex that
 tears lips and lids apart as soon as neighbors are stretched differently. Here the *differences* along edges are scaled
 and turned, and the displacement that has them is solved for, as in deformation transfer (Sumner and Popovic 2004),
-screened by the paper's displacements. Lids and lips are tied where they meet (the virtual triangles of contact-aware
-transfer), so that what closes on the sitter closes on any shape.
+screened by the paper's displacements. Soft constraints join lids and lips where they meet (the virtual triangles of
+contact-aware transfer), so that what closes on the sitter closes on any shape.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian, difference_matrix
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SKIN_PARTS, attach_to_gums
+from portraitist.reconstruction.head_surface import DECIMETER, SKIN_COMPONENTS, attach_to_gums
 from portraitist.types import EXPRESSION_NAMES
 
-FRAME_REACH = 0.12  # decimeters over which the local deformation is averaged: finer detail is no frame to move in
-SCREEN_REACH = 0.3  # decimeters beyond which a displacement follows its own frame rather than its neighbors
-LEAST_SCALE, LARGEST_SCALE = 0.4, 2.5  # of a displacement, however far the shape is stretched
+FRAME_SMOOTHING_DM = 0.12  # the local deformation is averaged over this: finer detail is no frame to move in
+SCREENING_LENGTH_DM = 0.3  # beyond this a displacement obeys its own frame rather than its neighbors
+SCALE_RANGE = (0.4, 2.5)  # of a displacement, however far the shape is stretched
 CONTACT_WEIGHT = 30.0  # against edges of weight about one
-LID_TRAVEL = 0.02  # decimeters: what a blink moves further is upper lid
-JAW_TRAVEL = 0.06  # decimeters: what an opening jaw moves further is lower lip
+LID_TRAVEL_DM = 0.02  # what a blink moves further is upper lid
+JAW_TRAVEL_DM = 0.06  # what an opening jaw moves further is lower lip
 LID_OVERLAP = 0.15  # of the way that lids come together
 LID_MISFIT = 0.1  # of the opening: from here on the whole overlap is used
-MEETING_DISTANCE = 0.05  # decimeters between closed lids or lips
+CONTACT_DISTANCE_DM = 0.05  # between closed lids or lips
 
 
 @functools.lru_cache(maxsize=2)
@@ -39,9 +40,9 @@ def find_lid_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
     """Vertices of upper and lower lids that meet in a blink: on the rims where outer skin ends."""
     pairs = []
     for side in ("left", "right"):
-        blink = _move_of(model, f"eyeBlink{side.capitalize()}")
+        blink = _blendshape_of(model, f"eyeBlink{side.capitalize()}")
         rim = _rim_of(model, f"eye_socket_{side}")
-        falls = -blink[rim, 1] > LID_TRAVEL
+        falls = -blink[rim, 1] > LID_TRAVEL_DM
         pairs.append(_pair_nearest(model.mean.double().numpy() / DECIMETER + blink, rim[falls], rim[~falls]))
     return np.concatenate(pairs)
 
@@ -50,12 +51,12 @@ def find_lid_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
 def find_lip_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
     """Vertices of upper and lower lip that meet in the neutral face."""
     rim = _rim_of(model, "mouth_cavity")
-    falls = -_move_of(model, "jawOpen")[rim, 1] > JAW_TRAVEL
+    falls = -_blendshape_of(model, "jawOpen")[rim, 1] > JAW_TRAVEL_DM
     return _pair_nearest(model.mean.double().numpy() / DECIMETER, rim[~falls], rim[falls])
 
 
-def _move_of(model: HeadModel, action: str) -> np.ndarray:
-    return model.expression_deltas[EXPRESSION_NAMES.index(action)].double().numpy() / DECIMETER
+def _blendshape_of(model: HeadModel, name: str) -> np.ndarray:
+    return model.expression_deltas[EXPRESSION_NAMES.index(name)].double().numpy() / DECIMETER
 
 
 def _rim_of(model: HeadModel, part: str) -> np.ndarray:
@@ -67,7 +68,7 @@ def _pair_nearest(closed: np.ndarray, above: np.ndarray, below: np.ndarray) -> n
     down, nearest_below = KDTree(closed[below]).query(closed[above])
     up, nearest_above = KDTree(closed[above]).query(closed[below])
     pairs = np.stack([np.r_[above, above[nearest_above]], np.r_[below[nearest_below], below]], 1)
-    return np.unique(pairs[np.r_[down, up] < MEETING_DISTANCE], axis=0)
+    return np.unique(pairs[np.r_[down, up] < CONTACT_DISTANCE_DM], axis=0)
 
 
 def transfer_blendshapes(
@@ -75,32 +76,32 @@ def transfer_blendshapes(
 ) -> Float[Tensor, "52 n 3"]:
     """Displacements on the neutral head ``after`` that correspond to ``deltas`` on the neutral head ``before``, meters.
 
-    A similarity between the two heads carries the displacements exactly, scaled and turned.
+    A similarity between the two heads scales and turns the displacements exactly.
     """
-    ids, faces = np.unique(model.faces[model.face_mask(*SKIN_PARTS)].numpy(), return_inverse=True)
+    ids, faces = np.unique(model.faces[model.face_mask(*SKIN_COMPONENTS)].numpy(), return_inverse=True)
     faces = faces.reshape(-1, 3)
     rest, shape = (vertices.double().numpy() / DECIMETER for vertices in (before, after))
     moves = deltas.double().numpy() / DECIMETER
     frames = local_frames(rest[ids], shape[ids], faces)
-    carried = np.zeros_like(moves)
+    transferred = np.zeros_like(moves)
     local = np.full(len(before), -1)
     local[ids] = np.arange(len(ids))
     contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
-    carried[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
-    _transfer_attached_parts(rest, shape, moves, carried, model)
-    return torch.from_numpy(carried * DECIMETER).to(deltas)
+    transferred[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
+    _transfer_attached_parts(rest, shape, moves, transferred, model)
+    return torch.from_numpy(transferred * DECIMETER).to(deltas)
 
 
 def local_frames(
     before: Float[np.ndarray, "n 3"], after: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]
 ) -> Float[np.ndarray, "n 3 3"]:
-    """Rotation times scale around each vertex, averaged over ``FRAME_REACH``."""
+    """Rotation times scale around each vertex, averaged over ``FRAME_SMOOTHING_DM``."""
     maps = local_deformation(before, after, faces)
     laplacian, areas = cotangent_laplacian(before, faces)
-    smoother = ScreenedPoisson.factorize(FRAME_REACH**2 * laplacian, areas)
+    smoother = ScreenedPoisson.factorize(FRAME_SMOOTHING_DM**2 * laplacian, areas)
     left, stretch, right = np.linalg.svd(smoother.solve(maps.reshape(-1, 9)).reshape(-1, 3, 3))
     left[:, :, 2] *= np.linalg.det(left @ right)[:, None]  # a fold may not mirror what moves there
-    scale = np.clip(stretch.prod(1) ** (1 / 3), LEAST_SCALE, LARGEST_SCALE)
+    scale = np.clip(stretch.prod(1) ** (1 / 3), *SCALE_RANGE)
     return scale[:, None, None] * (left @ right)
 
 
@@ -120,12 +121,12 @@ def local_deformation(
     flat = area < 1e-8
     rest[flat] = moved[flat] = np.eye(3)
     maps = (moved @ np.linalg.inv(rest)) * area[:, None, None]
-    sharing = _share_with_corners(faces, len(before))
+    sharing = _corner_to_vertex(faces, len(before))
     total, weight = sharing @ np.repeat(maps, 3, 0).reshape(-1, 9), sharing @ np.repeat(area, 3)
     return (total / np.maximum(weight, 1e-20)[:, None]).reshape(-1, 3, 3)
 
 
-def _share_with_corners(faces: np.ndarray, count: int) -> sp.csr_matrix:
+def _corner_to_vertex(faces: np.ndarray, count: int) -> sp.csr_matrix:
     """[count, 3f]: sums values given per face and corner into vertices."""
     corners = faces.reshape(-1)
     return sp.csr_matrix((np.ones(len(corners)), (corners, np.arange(len(corners)))), (count, len(corners)))
@@ -135,23 +136,25 @@ def _solve_screened(
     rest: np.ndarray, shape: np.ndarray, faces: np.ndarray, frames: np.ndarray, moves: np.ndarray, contacts: np.ndarray
 ) -> np.ndarray:
     """Displacements [e,n,3] whose gradients on ``shape`` are those of ``moves`` on ``rest``, seen in ``frames``."""
-    count, actions = len(rest), len(moves)
+    count, blendshapes = len(rest), len(moves)
     stiffness = _face_stiffness(shape, faces)
     rows, columns = np.repeat(faces[:, :, None], 3, 2), np.repeat(faces[:, None, :], 3, 1)
     laplacian = sp.coo_matrix((stiffness.ravel(), (rows.ravel(), columns.ravel())), (count, count)).tocsr()
-    screen = cotangent_laplacian(rest, faces)[1] / SCREEN_REACH**2  # the rest's areas: squeezed skin keeps its say
+    areas = cotangent_laplacian(rest, faces)[1]  # at rest: squeezed skin keeps its say
+    screen = areas / SCREENING_LENGTH_DM**2
 
     turned = np.einsum("fij,efcj->efci", frames[faces].mean(1), moves[:, faces])
     pulls = np.einsum("fcd,efdi->fcei", stiffness, turned, optimize=True).reshape(len(faces) * 3, -1)
-    wanted = _share_with_corners(faces, count) @ pulls
+    wanted = _corner_to_vertex(faces, count) @ pulls
     screened = np.einsum("nij,enj->nei", frames, moves).reshape(count, -1)
 
-    tie = difference_matrix(contacts, count)
+    differences = difference_matrix(contacts, count)
     ends = frames[contacts].mean(1)
-    gaps = _carry_gaps(tie @ rest, tie @ shape, np.stack([tie @ move for move in moves]), ends)
-    wanted += CONTACT_WEIGHT * (tie.T @ gaps.transpose(1, 0, 2).reshape(len(contacts), -1))
-    poisson = ScreenedPoisson.factorize(laplacian, screen, CONTACT_WEIGHT * (tie.T @ tie))
-    return poisson.solve(screened, wanted).reshape(count, actions, 3).transpose(1, 0, 2)
+    changes = np.stack([differences @ move for move in moves])
+    gaps = _transfer_gaps(differences @ rest, differences @ shape, changes, ends)
+    wanted += CONTACT_WEIGHT * (differences.T @ gaps.transpose(1, 0, 2).reshape(len(contacts), -1))
+    poisson = ScreenedPoisson.factorize(laplacian, screen, CONTACT_WEIGHT * (differences.T @ differences))
+    return poisson.solve(screened, wanted).reshape(count, blendshapes, 3).transpose(1, 0, 2)
 
 
 def _face_stiffness(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -162,10 +165,10 @@ def _face_stiffness(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return opposite @ opposite.transpose(0, 2, 1) / (2 * np.maximum(doubled, 1e-7))[:, None, None]
 
 
-def _carry_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """By how much each gap [p,3] of the new shape has to change, per action [e,p,3].
+def _transfer_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """By how much each gap [p,3] of the new shape has to change, per blendshape [e,p,3].
 
-    The sitter's gap under the action, seen in the local frame; what the new shape's own gap differs from that by is
+    The sitter's gap under the blendshape, seen in the local frame; what the new shape's own gap differs from that by is
     kept in proportion to how far the gap stays open, so that a closed gap is closed.
     """
     moved = rest + changes
@@ -179,21 +182,21 @@ def _carry_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, frames
 
 
 def _transfer_attached_parts(
-    rest: np.ndarray, shape: np.ndarray, moves: np.ndarray, carried: np.ndarray, model: HeadModel
+    rest: np.ndarray, shape: np.ndarray, moves: np.ndarray, transferred: np.ndarray, model: HeadModel
 ) -> None:
-    """Fill in ``carried`` of eyeballs (which turn in place), teeth and tongue (which go with the gums around them)."""
+    """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue, which go with their gums."""
     for side in ("left", "right"):
         ball = model.vertex_ids(f"eyeball_{side}").numpy()
-        carried[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
+        transferred[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
     for piece in attach_to_gums(model):
         ids, gums = piece.vertex_ids, piece.anchor_ids
         beyond_gums = moves[:, ids] - moves[:, gums].mean(1, keepdims=True)
-        carried[:, ids] = carried[:, gums].mean(1, keepdims=True) + beyond_gums @ _fit_frame(rest[ids], shape[ids]).T
+        frame = _fit_frame(rest[ids], shape[ids])
+        transferred[:, ids] = transferred[:, gums].mean(1, keepdims=True) + beyond_gums @ frame.T
 
 
 def _fit_frame(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Rotation times scale that best takes one set of points to the other (Umeyama)."""
     a, b = before - before.mean(0), after - after.mean(0)
-    left, stretch, right = np.linalg.svd(b.T @ a)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    return ((stretch * signs).sum() / (a**2).sum()) * (left * signs) @ right
+    rotation = Rotation.align_vectors(b, a)[0].as_matrix()
+    return ((a @ rotation.T * b).sum() / (a**2).sum()) * rotation

@@ -3,8 +3,8 @@
 The paper minimizes unsquared norms with Adam for 2 s; squared, the same two terms are one sparse symmetric system, and
 since topology and handles never change, its solution is one constant matrix: handle displacements in, vertices out.
 The paper's uniform graph Laplacian depends on how finely the mesh is cut around lids and lips; ours is the cotangent
-bi-Laplacian (``surface.py``). Its weight is chosen by the handle residual wanted: the paper's alpha = 10^7 belongs to
-the unsquared, early-stopped form; squared, it would not move the face at all.
+bi-Laplacian (``reconstruction/head_surface.py``). Its weight is chosen by the handle residual wanted: the paper's
+alpha = 10^7 belongs to the unsquared, early-stopped form; squared, it would not move the face at all.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from portraitist.geometry.blendshape_transfer import find_lip_contacts, transfer
 from portraitist.mesh.handles import DeformableSurface, factor_handles
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_PARTS, attach_to_gums, build_surface
+from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_COMPONENTS, attach_to_gums, build_surface
 from portraitist.rendering.ray_casting import is_occluded
 from portraitist.types import EXPRESSION_NAMES, Head
 
-JAW_ACTIONS = ("jawOpen", "jawForward", "jawLeft", "jawRight")
-TEETH_SIZES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
-LID_ACTIONS = ("eyeBlink", "eyeLookDown", "eyeSquint")
-CLEARING_ROUNDS = 12
-PUSH_REACH = 0.03  # decimeters
+JAW_BLENDSHAPES = ("jawOpen", "jawForward", "jawLeft", "jawRight")
+TEETH_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried in turn until teeth are inside the cheeks
+LID_BLENDSHAPES = ("eyeBlink", "eyeLookDown", "eyeSquint")
+CLEARANCE_ITERATIONS = 12  # each averaging leaves some skin inside
+PUSH_SMOOTHING_DM = 0.03  # a push is averaged over this, so that skin does not fold
 BALL_CLEARANCE = 1.25  # skin stays outside the eyeball's radius times this
 
 
@@ -57,7 +57,7 @@ def build_deformer(model: HeadModel, stiffness: float) -> Deformer:
 
 
 def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer: Deformer) -> Head:
-    """The content head moved so that its landmarks reach ``targets`` (head space, meters), expressions carried over.
+    """Move the content head so that its landmarks reach ``targets`` (head space, meters), and transfer its blendshapes.
 
     A head whose landmarks are already there is returned unchanged, bit for bit.
     """
@@ -90,7 +90,7 @@ def _clear_eyeballs(
     """
     shape = shape.clone()
     spread = _factor_spreading(model)
-    for _ in range(CLEARING_ROUNDS):
+    for _ in range(CLEARANCE_ITERATIONS):
         push = torch.zeros_like(shape)
         for side in ("left", "right"):
             ball = model.vertex_ids(f"eyeball_{side}")
@@ -108,10 +108,10 @@ def _clear_eyeballs(
 def _clear_moving_lids(
     content: Head, neutral: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
 ) -> Float[Tensor, "52 n 3"]:
-    """The same for lids that move over the balls, both eyes at once: each side's share goes to its own action."""
+    """The same for lids that move over the balls, both eyes at once: each side's share goes to its own blendshape."""
     deltas = deltas.clone()
     sides = {"Left": (neutral[:, :1] > 0), "Right": (neutral[:, :1] < 0)}
-    for name in LID_ACTIONS:
+    for name in LID_BLENDSHAPES:
         pair = [EXPRESSION_NAMES.index(name + side) for side in sides]
         before = content.neutral + content.expression_deltas[pair].sum(0)
         after = neutral + deltas[pair].sum(0)
@@ -124,9 +124,9 @@ def _clear_moving_lids(
 @functools.lru_cache(maxsize=2)
 def _factor_spreading(model: HeadModel) -> ScreenedPoisson:
     """Averages a field on the connected surface over ``PUSH_REACH``."""
-    ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
+    ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_COMPONENTS)].numpy(), return_inverse=True)
     laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETER, faces.reshape(-1, 3))
-    return ScreenedPoisson.factorize(PUSH_REACH**2 * laplacian, areas)
+    return ScreenedPoisson.factorize(PUSH_SMOOTHING_DM**2 * laplacian, areas)
 
 
 def _arms_and_radius(
@@ -142,13 +142,13 @@ def _keep_teeth_inside(
 ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "52 n 3"]]:
     """Make teeth and tongue smaller where the jaw has become too narrow for them, in any position of the jaw."""
     neutral, deltas = neutral.clone(), deltas.clone()
-    moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_ACTIONS)]
+    moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_BLENDSHAPES)]
     skins = [(neutral + move)[model.faces[model.face_mask("outer_skin")]].numpy() for move in moves]
     for piece in attach_to_gums(model):
         ids, gums = torch.from_numpy(piece.vertex_ids), torch.from_numpy(piece.anchor_ids)
         center, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
         arms, beyond_gums = neutral[ids] - center, deltas[:, ids] - with_gums
-        for size in TEETH_SIZES:
+        for size in TEETH_SCALES:
             neutral[ids], deltas[:, ids] = center + size * arms, with_gums + size * beyond_gums
             posed = [(neutral + move)[ids].numpy() for move in moves]  # sees what was just written
             if all(_have_cheeks_beside(points, skin) for points, skin in zip(posed, skins, strict=True)):

@@ -15,8 +15,8 @@ from torch import Tensor
 from portraitist.geometry.shape_space import align_to, close_lips, outer_eye_distance
 from portraitist.reconstruction.head_model import HeadModel
 
-NOISE = 0.02  # of a frontal coordinate, in outer eye distances: what a drawn point may be off
-STEP = 0.1  # standard deviations, for differences through the alignment
+LANDMARK_NOISE = 0.02  # of a frontal coordinate, in outer eye distances: what a drawn point may be off
+DIFFERENCE_STEP = 0.1  # standard deviations, for differences through the alignment
 
 
 def scale_depth(
@@ -45,12 +45,12 @@ def _regression(model: HeadModel) -> Float[Tensor, "68 136"]:
     unit = outer_eye_distance(mean[:, :2])
     corners = model.faces[model.landmarks68.face_ids]
     columns = (model.identity_basis[:, corners] * model.landmarks68.barycentrics[None, :, :, None]).sum(2).double()
-    heads = mean + STEP * columns
+    heads = mean + DIFFERENCE_STEP * columns
     aligned, linear = align_to(heads[..., :2], mean[:, :2])
-    frontal = close_lips((aligned - mean[:, :2]) / STEP / unit).flatten(1)
+    frontal = close_lips((aligned - mean[:, :2]) / DIFFERENCE_STEP / unit).flatten(1)
     depth = linear.det().sqrt()[:, None] * (heads[..., 2] - heads[..., 2].mean(1, keepdim=True))
-    depth = (depth - (mean[:, 2] - mean[:, 2].mean())) / STEP / unit
-    covariance = frontal.T @ frontal + NOISE**2 * torch.eye(136, dtype=torch.float64)
+    depth = (depth - (mean[:, 2] - mean[:, 2].mean())) / DIFFERENCE_STEP / unit
+    covariance = frontal.T @ frontal + LANDMARK_NOISE**2 * torch.eye(136, dtype=torch.float64)
     return torch.linalg.solve(covariance, frontal.T @ depth).T.float()
 
 

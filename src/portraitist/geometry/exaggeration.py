@@ -14,9 +14,9 @@ from torch import Tensor
 from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
 
-POWER = 0.5
-REACH = 0.012  # meters around a landmark over which curvature is averaged
-RANGE = (0.5, 2.0)
+CURVATURE_POWER = 0.5  # 0 would weigh all landmarks alike
+SMOOTHING_RADIUS_M = 0.012  # around a landmark over which curvature is averaged
+WEIGHT_RANGE = (0.5, 2.0)  # so that one sharp edge does not take all
 
 
 def weigh_by_curvature(vertices: Float[Tensor, "n 3"], model: HeadModel) -> Float[Tensor, "68 1"]:
@@ -27,6 +27,6 @@ def weigh_by_curvature(vertices: Float[Tensor, "n 3"], model: HeadModel) -> Floa
     curvature = np.linalg.norm(laplacian @ places, axis=1) / (2 * areas)
     landmarks = model.landmarks68.positions(vertices, model.faces).double().numpy()
     apart = np.linalg.norm(landmarks[:, None] - places[None], axis=2)
-    near = np.exp(-0.5 * (apart / REACH) ** 2) * areas
-    weights = ((near @ curvature) / near.sum(1)) ** POWER
-    return torch.from_numpy((weights / weights.mean()).clip(*RANGE)[:, None]).float()
+    near = np.exp(-0.5 * (apart / SMOOTHING_RADIUS_M) ** 2) * areas
+    weights = ((near @ curvature) / near.sum(1)) ** CURVATURE_POWER
+    return torch.from_numpy((weights / weights.mean()).clip(*WEIGHT_RANGE)[:, None]).float()

@@ -17,8 +17,8 @@ from torch import Tensor
 INNER_LIPS = range(60, 68)
 OUTER_OF_INNER = (48, 50, 51, 52, 54, 56, 57, 58)  # of points 60..67
 LEAST_AREA = 0.2  # of a triangle, against what it was
-ROUNDS = 200
-SHARE = 0.3  # of the way to a common displacement, per round
+ROUNDS = 200  # at most
+RELAXATION = 0.3  # of the way to a common displacement, per round
 
 
 def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]) -> Float[Tensor, "68 2"]:
@@ -29,18 +29,18 @@ def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]
     before, wanted = points.double().numpy(), moved.double().numpy()
     triangles = _triangulate(before.tobytes())
     areas = _signed_areas(before[triangles])
-    held = wanted.copy()
+    kept = wanted.copy()
     for _ in range(ROUNDS):
-        bad = _signed_areas((before + held)[triangles]) < LEAST_AREA * areas
+        bad = _signed_areas((before + kept)[triangles]) < LEAST_AREA * areas
         if not bad.any():
             break
-        sums, counts = np.zeros_like(held), np.zeros((len(held), 1))
+        sums, counts = np.zeros_like(kept), np.zeros((len(kept), 1))
         corners = triangles[bad]
-        np.add.at(sums, corners, held[corners].mean(1, keepdims=True) - held[corners])
+        np.add.at(sums, corners, kept[corners].mean(1, keepdims=True) - kept[corners])
         np.add.at(counts, corners, 1)
-        held += SHARE * sums / np.maximum(counts, 1)
-    held[INNER_LIPS] = wanted[INNER_LIPS] + (held - wanted)[list(OUTER_OF_INNER)]
-    return torch.from_numpy(held).to(moved)
+        kept += RELAXATION * sums / np.maximum(counts, 1)
+    kept[INNER_LIPS] = wanted[INNER_LIPS] + (kept - wanted)[list(OUTER_OF_INNER)]
+    return torch.from_numpy(kept).to(moved)
 
 
 @functools.lru_cache(maxsize=8)

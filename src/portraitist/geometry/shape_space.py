@@ -48,7 +48,10 @@ class ShapeSpace:
 def similarity_2d(
     source: Float[Tensor, "*b k 2"], target: Float[Tensor, "k 2"]
 ) -> tuple[Float[Tensor, "*b 2 2"], Float[Tensor, "*b 2"]]:
-    """Least-squares similarity: ``source @ linear.mT + shift`` comes closest to ``target``; no reflection."""
+    """Least-squares similarity: ``source @ linear.mT + shift`` comes closest to ``target``; no reflection.
+
+    In closed form, many shapes at once (``scipy.spatial.procrustes`` takes one, scales both, and may reflect).
+    """
     middle_source, middle_target = source.mean(-2), target.mean(-2)
     a, b = source - middle_source[..., None, :], target - middle_target
     scale = (a * a).sum((-1, -2))

@@ -24,14 +24,17 @@ from portraitist.geometry.shape_space import ShapeSpace
 FORMAT_VERSION = 2
 """Goes up when an older Portraitist could not read, or would misread, what a newer one writes."""
 METADATA_KEY = "portraitist_translator"
-MAX_FILE_BYTES, MAX_HEADER_BYTES = 1 << 26, 1 << 16
-MAX_SIZE = 1024
-"""Bounds on what a stranger's file can make us allocate."""
-MAX_REACH = 4.0
+# Bounds on what a stranger's file can make us allocate.
+MAX_FILE_BYTES = 1 << 26  # that of the package has 0.4 MB
+MAX_HEADER_BYTES = 1 << 16
+MAX_SIZE = 1024  # of a layer
+MAX_GAIN = 4.0  # that of the package has 1.1
 
 # Layers as printed in Sec. 4.1: content encoders and decoders 8, style encoder 16.
-CONTENT_LAYERS, STYLE_LAYERS, DECODER_LAYERS = 8, 16, 8
-LEAK = 0.2
+CONTENT_LAYERS = 8
+STYLE_LAYERS = 16
+DECODER_LAYERS = 8
+LEAKY_SLOPE = 0.2  # of leaky ReLUs, in plain layers
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class NetworkSize:
 
 
 class ResidualPair(nn.Module):
-    """Two layers around which the input is carried: 16 of them in a row train well, plain ones do not."""
+    """Two layers around which the input skips: 16 of them in a row train well, plain ones do not."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -64,11 +67,11 @@ def build_mlp(inputs: int, outputs: int, layers: int, width: int, residual: bool
         return nn.Sequential(nn.Linear(inputs, width), *pairs, nn.LayerNorm(width), nn.Linear(width, outputs))
     hidden: list[nn.Module] = []
     for layer in range(layers - 1):
-        hidden += [nn.Linear(width if layer else inputs, width), nn.LeakyReLU(LEAK)]
+        hidden += [nn.Linear(width if layer else inputs, width), nn.LeakyReLU(LEAKY_SLOPE)]
     network = nn.Sequential(*hidden, nn.Linear(width, outputs))
     for module in network:
         if isinstance(module, nn.Linear):  # PyTorch's default shrinks signals from layer to layer
-            nn.init.kaiming_normal_(module.weight, a=LEAK)
+            nn.init.kaiming_normal_(module.weight, a=LEAKY_SLOPE)
             nn.init.zeros_(module.bias)
     return network
 
@@ -108,20 +111,20 @@ class LandmarkNetwork(nn.Module):
 class TrainedTranslator:
     """A network with the space it works in.
 
-    ``reach``: what its moves are multiplied by. A network moves faces less far than artworks deviate, since it credits
-    to the person what artworks share with normal faces. ``card``: what it was trained on, who may use it.
+    ``gain``: what its displacements are multiplied by. A network moves faces less far than artworks deviate, since it
+    credits to the person what artworks share with normal faces. ``card``: what it was trained on, who may use it.
     """
 
     space: ShapeSpace
     network: LandmarkNetwork
-    reach: float
+    gain: float
     card: dict[str, Any]
 
     def move(self, normal: Float[Tensor, "b c"], style: Float[Tensor, "b s"]) -> Float[Tensor, "b c"]:
-        """What the style adds to normal faces, as coefficients: ``reach`` (G_Y(c_x, s_y) - G_X(c_x)). What 32
+        """What the style adds to normal faces, as coefficients: ``gain`` (G_Y(c_x, s_y) - G_X(c_x)). What 32
         components and the auto-encoder lose of the sitter is not lost by it."""
         content = self.network.encode_normal(normal)
-        return self.reach * (self.network.combine(content, style) - self.network.decode_normal(content))
+        return self.gain * (self.network.combine(content, style) - self.network.decode_normal(content))
 
 
 def save_translator(path: Path, translator: TrainedTranslator) -> None:
@@ -133,7 +136,7 @@ def save_translator(path: Path, translator: TrainedTranslator) -> None:
         "version": FORMAT_VERSION,
         "size": asdict(translator.network.size),
         "spread": space.spread,
-        "reach": translator.reach,
+        "reach": translator.gain,  # the word of format version 2
         "card": translator.card,
     }
     path.write_bytes(safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(about)}))
@@ -156,9 +159,9 @@ def load_translator(path: Path) -> TrainedTranslator:
         spread = float(about["spread"])
         if not 0 < spread < 1:
             raise ValueError(f"its spread is {spread}, not between 0 and 1")
-        reach = float(about["reach"])
-        if not 0 < reach <= MAX_REACH:
-            raise ValueError(f"its reach is {reach}, not between 0 and {MAX_REACH:g}")
+        gain = float(about["reach"])
+        if not 0 < gain <= MAX_GAIN:
+            raise ValueError(f"its gain is {gain}, not between 0 and {MAX_GAIN:g}")
         network = LandmarkNetwork(size)
         prefix = "network."
         network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
@@ -172,7 +175,7 @@ def load_translator(path: Path) -> TrainedTranslator:
             "Give a file made by training/train.py, or --translator network for the one in the package."
         ) from error
     space = ShapeSpace(tensors["mean"], tensors["basis"], spread)
-    return TrainedTranslator(space, network.eval().requires_grad_(False), reach, card)
+    return TrainedTranslator(space, network.eval().requires_grad_(False), gain, card)
 
 
 def _read_about(data: bytes) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from portraitist.errors import InputError
 from portraitist.io.images import read_picture_size
 
 PTS_OFFSET = 0.5
+"""iBUG counts the first pixel's center as 1, we count it as 0.5."""
 MAX_FILE_BYTES = 2**20
-"""68 points take some kilobytes; with all that ``--save-all`` writes beside them, 40."""
+"""68 points take some kilobytes; with all that ``--save-intermediates`` writes beside them, 40."""
 
 MAX_SIZE = 100_000
 """Longest side, in pixels, that a landmark file may say its picture has."""
@@ -29,7 +30,7 @@ MAX_SIZE = 100_000
 ROUNDING = 0.02
 """How much the factors of width and height may differ, since pictures are scaled to whole pixels."""
 
-MIN_ELONGATION, MAX_ELONGATION = 0.25, 8.0
+ELONGATION_RANGE = (0.25, 8.0)
 """Eyes to chin over the outer eye distance: 0.6 to 2.6 in 168 artworks, up to 5.9 in 6,838 photos (in profile)."""
 
 FORMATS = "68 lines 'x y' (.txt), iBUG .pts, .npy of shape 68 x 2, or JSON with 68 pairs"
@@ -62,9 +63,10 @@ def read_landmarks_of_picture(
 ) -> Float[Tensor, "68 2"]:
     """Read 68 points in pixels of ``picture_file`` as ``load_image`` gives it, ``size`` (height, width) large.
 
-    Large pictures are made smaller when they are loaded. A JSON file with a ``size`` (height, width), as ``--save-all``
-    writes it, counts the pixels of a picture of that size; every other file those of ``picture_file``, as people see
-    it (EXIF orientation applied). Raises InputError as ``read_landmarks`` does, and when the sizes do not fit together.
+    Large pictures are made smaller when they are loaded. A JSON file with a ``size`` (height, width), as
+    ``--save-intermediates`` writes it, counts the pixels of a picture of that size; every other file those of
+    ``picture_file``, as people see it (EXIF orientation applied). Raises InputError as ``read_landmarks`` does, and
+    when the sizes do not fit together.
     """
     points = read_landmarks(path)
     counted = read_json_size(Path(path)) or read_picture_size(picture_file)
@@ -120,7 +122,8 @@ def check_landmarks(points: Float[Tensor, "68 2"], size: tuple[int, int]) -> Non
         )
     eyes_to_chin = float((points[8] - points[[36, 39, 42, 45]].mean(0)).norm())
     eye_distance = float((points[45] - points[36]).norm())
-    if not MIN_ELONGATION <= eyes_to_chin / max(eye_distance, 1e-6) <= MAX_ELONGATION:
+    least, most = ELONGATION_RANGE
+    if not least <= eyes_to_chin / max(eye_distance, 1e-6) <= most:
         raise InputError(
             f"The landmarks are no face: its outer eye corners (points 37 and 46) are {eye_distance:.0f} pixels apart, "
             f"and the chin (point 9) is {eyes_to_chin:.0f} from the eyes. Give 68 points in iBUG order."

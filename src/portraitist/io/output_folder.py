@@ -9,11 +9,11 @@ import json
 import logging
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock
 
 from portraitist.errors import OutputError
 
@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 RECORD_NAME = "run.json"
 """The file by which a folder is known as one of ours; its ``files`` lists all that was written beside it."""
 
-NEW, FORMER, LOCK = "result.new", "result.former", "lock"
-"""In a hidden work folder: the result being written, the one it replaces, and what shows that its run still lives."""
+# In a hidden work folder.
+NEW = "result.new"  # the result being written
+FORMER = "result.former"  # the one it replaces
+LOCK = "lock"  # held while its run lives
 
 
 def check_output(out: Path, overwrite: bool) -> None:
@@ -76,12 +78,13 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
 def clean_up_killed_runs(out: Path) -> None:
     """Remove the hidden folders of runs that were killed while writing ``out``; put back the result they put aside."""
     for work in sorted(out.parent.glob(f"{_work_prefix(out)}*")):
-        with contextlib.suppress(OSError), (work / LOCK).open("rb+") as lock:
-            _hold(lock)  # fails while the run lives
+        if not (work / LOCK).exists():  # just made, or not one of ours
+            continue
+        with contextlib.suppress(OSError), FileLock(work / LOCK).acquire(blocking=False) as lock:  # Timeout: it lives
             if (work / FORMER).exists() and not out.exists():
                 (work / FORMER).rename(out)
                 log.warning("A killed run had put the former result aside; it is back at %s.", out)
-            lock.close()  # Windows does not remove open files
+            lock.release()  # Windows does not remove open files
             shutil.rmtree(work)
 
 
@@ -161,26 +164,15 @@ def _work_prefix(out: Path) -> str:
 def _work_folder(out: Path) -> Iterator[Path]:
     """A hidden folder beside ``out``, on the same disk, held by a lock as long as this process lives."""
     work = Path(tempfile.mkdtemp(prefix=_work_prefix(out), dir=out.parent))
+    lock = FileLock(work / LOCK)  # the system lets go of it when the process ends, however
     try:
-        with (work / LOCK).open("wb") as lock:
-            with contextlib.suppress(OSError):  # some network disks have no locks, and then nobody cleans up either
-                _hold(lock)
-            yield work
+        with contextlib.suppress(OSError):  # some network disks have no locks, and then nobody cleans up either
+            lock.acquire(blocking=False)
+        yield work
     finally:
+        lock.release()
         if out.exists() or not (work / FORMER).exists():  # else it could not be put back: the next run tries again
             shutil.rmtree(work, ignore_errors=True)
-
-
-def _hold(lock: IO[bytes]) -> None:
-    """Lock an open file until it is closed or the process ends, however. Raises OSError when another process has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _swap_in(folder: Path, former: Path, out: Path) -> None:

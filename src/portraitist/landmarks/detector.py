@@ -9,7 +9,7 @@ from portraitist.landmarks.mediapipe_tasks import open_task
 from portraitist.landmarks.views import View
 from portraitist.types import EXPRESSION_NAMES
 
-MAX_FACES = 5
+MAX_FACES = 5  # in one view; crowds are looked for in tiles
 
 
 class LandmarkDetector:

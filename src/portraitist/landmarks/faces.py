@@ -8,10 +8,10 @@ import numpy as np
 
 EYE_CORNERS = (33, 133, 362, 263)  # sitter's right outer, right inner, left inner, left outer
 
-# Beyond these the user is warned: share of points outside, pixels, and 0..1 as in Face.turn.
-MAX_OUTSIDE = 0.05
-MIN_SHARP_WIDTH = 80
-MAX_TURN = 0.7
+# Beyond these the user is warned.
+MAX_OUTSIDE = 0.05  # share of the points that lie outside of the picture
+MIN_SHARP_WIDTH = 80  # pixels
+MAX_TURN = 0.7  # as in Face.turn: a yaw of some 40 degrees
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Views of a picture in which a face is easier to find: moved, scaled, turned, stretched, blurred copies.
+"""Test-time augmentation: moved, scaled, turned, stretched, blurred views of a picture, for finding its face.
 
 MediaPipe's detector was made for photos in which the face fills a fifth to a half of the frame, and it samples without
 anti-aliasing. Paintings cropped tightly, hatching, mosaics, halftone dots and squeezed faces fall outside of that;
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-VIEW_SIDE = 512
-MIN_LEVEL_SIDE = 64
+VIEW_SIDE = 512  # pixels
+MIN_LEVEL_SIDE = 64  # pixels of the pyramid's smallest copy
+CONTRAST_PERCENTILES = (1, 99)  # grays that become black and white
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Augmentation:
     """How one view is made from the picture.
 
     ``zoom``: long side of the picture over the side of the view; below 1 there is a margin, above 1 a part is seen.
@@ -79,12 +80,14 @@ class ViewRenderer:
             pixels = cv2.GaussianBlur(pixels, (0, 0), blur_px)
         return View(apply_tone(pixels, tone), matrix)
 
-    def render_recipe(self, recipe: Recipe) -> View:
-        """The view that a recipe describes."""
+    def render_augmented(self, augmentation: Augmentation) -> View:
+        """The view that an augmentation describes."""
         height, width = self.size
-        scale = VIEW_SIDE * recipe.zoom / max(height, width)
-        linear = scale * stretch_matrix(recipe.stretch) @ rotation(-math.radians(recipe.turn_deg))
-        return self.render(linear, np.array(recipe.center) * (width, height), recipe.blur_px, recipe.tone)
+        scale = VIEW_SIDE * augmentation.zoom / max(height, width)
+        linear = scale * stretch_matrix(augmentation.stretch) @ rotation(-math.radians(augmentation.turn_deg))
+        return self.render(
+            linear, np.array(augmentation.center) * (width, height), augmentation.blur_px, augmentation.tone
+        )
 
 
 def apply_tone(pixels: np.ndarray, tone: str) -> np.ndarray:
@@ -93,7 +96,7 @@ def apply_tone(pixels: np.ndarray, tone: str) -> np.ndarray:
         return pixels
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     if tone == "contrast":
-        low, high = np.percentile(gray, (1, 99))
+        low, high = np.percentile(gray, CONTRAST_PERCENTILES)
         gray = ((gray - low) * (255 / max(high - low, 1))).clip(0, 255).astype(np.uint8)
     return cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
 

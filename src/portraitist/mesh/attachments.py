@@ -1,4 +1,4 @@
-"""Separate pieces that a deforming surface carries along by a similarity each: eyeballs, teeth, tongue, sockets."""
+"""Attached parts, which move with a deforming surface by one similarity each: eyeballs, teeth, tongue, sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 @dataclass(frozen=True)
 class AttachedPart:
-    """A separate piece and the surface vertices that carry it.
+    """A separate piece and its binding region: the surface vertices (``anchor_ids``) whose similarity it takes.
 
     ``rim_weights`` [v, rim]: where the piece hangs on the surface (an eye socket on the lids), it takes over what its
     rim moves beyond the similarity; rows sum to 1 at the rim and fall to 0 away from it.

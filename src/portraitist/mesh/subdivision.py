@@ -1,6 +1,7 @@
 """A head with about four times the vertices: smooth silhouettes, and enough of them for printing.
 
-Loop's scheme is linear in the vertices, so one sparse matrix takes shape, expressions and everything else along.
+Loop's scheme is linear in the vertices, so one sparse matrix serves the shape and all 52 blendshapes. This is why
+``trimesh.remesh.subdivide_loop`` is not used: it gives vertices instead of the matrix, and has no parts that stay hard.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def subdivide_head(head: Head) -> Head:
         mesh=mesh,
         neutral=_apply(matrix, head.neutral),
         expression_deltas=torch.stack([_apply(matrix, delta) for delta in head.expression_deltas]),
-        landmarks68=_carry_landmarks(head.landmarks68),
+        landmarks68=_subdivide_landmarks(head.landmarks68),
         original=_apply(matrix, head.original),
     )
 
@@ -107,7 +108,7 @@ def _quarter(faces: np.ndarray, middles: np.ndarray, like: Int[Tensor, "f 3"]) -
     return torch.from_numpy(children.transpose(2, 0, 1).reshape(-1, 3)).to(like)
 
 
-def _carry_landmarks(points: LandmarkEmbedding) -> LandmarkEmbedding:
+def _subdivide_landmarks(points: LandmarkEmbedding) -> LandmarkEmbedding:
     """The same places in the smaller triangles."""
     weights = points.barycentrics
     largest, corner = weights.max(1)

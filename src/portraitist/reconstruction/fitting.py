@@ -17,15 +17,12 @@ from torch import Tensor
 
 from portraitist.errors import FitError
 from portraitist.mesh.handles import HandleSystem, factor_handles
-from portraitist.reconstruction.contour_landmarks import JAW_POINTS, JawSections, find_jaw_sections, find_seen_points
-from portraitist.reconstruction.gauss_newton import HeadPoints, read_angles, solve_jointly
+from portraitist.reconstruction.camera_pose import solve_camera
+from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_contour_candidates, find_contour_landmarks
+from portraitist.reconstruction.gauss_newton import LandmarkModel, estimate_map, rotation_to_angles
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import build_surface
-from portraitist.reconstruction.landmark_noise import (
-    LandmarkErrors,
-    assume_independent_errors,
-    load_detector_errors,
-)
+from portraitist.reconstruction.landmark_noise import LandmarkNoise, independent_noise, load_detector_noise
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, LandmarkEmbedding, Landmarks
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises
@@ -33,13 +30,17 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-LEAST_RESIDUAL_SHARE = 0.1
 OUTER_EYE_CORNERS = (36, 45)  # iBUG
+LEAST_EYE_DISTANCE_PX = 2  # a smaller face has no shape
+LARGEST_MISS = 0.5  # outer eye distances, on average: beyond, the landmarks are no face's
+LEAST_RESIDUAL_SHARE = 0.1  # of the residual, on a head in profile
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """``noise``: expected error of points set by hand, in outer eye distances of the mean head.
+    """How landmarks are fitted, in pictures (``fit_head``) and in videos (``tracking.track``).
+
+    ``noise``: expected error of points set by hand, in outer eye distances of the mean head.
     ``expression_spread``: how far an expression weight may stray from the detector's score (standard deviation);
     ``expression_spread_68`` when there is no score. ``rounds``: Gauss-Newton steps at most. ``residual_stiffness``:
     smoothness of the last step, see ``handles.factor_handles``. ``residual_view_deg``: how far a head may be turned for
@@ -54,82 +55,16 @@ class FitConfig:
     oval_weight: float = 0.3  # contour points slide along the face as it turns
 
 
-@dataclass(frozen=True)
-class _Observation:
-    points: np.ndarray  # [k, 2] px
-    weights: np.ndarray  # [k]
-    errors: LandmarkErrors
+@dataclass(frozen=True, eq=False)
+class ObservedLandmarks:
+    """The landmarks that are fitted: the skin's dense points, or the 68. ``size``: (height, width) of the picture."""
+
+    points_px: Float[np.ndarray, "k 2"]
+    weights: Float[np.ndarray, "k"]
+    noise: LandmarkNoise
+    dense: bool
     eye_distance_px: float
-
-
-def _observe(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> _Observation:
-    corners = landmarks.points[list(OUTER_EYE_CORNERS)].double()
-    eye_distance = float((corners[1] - corners[0]).norm())
-    if not np.isfinite(eye_distance) or eye_distance < 2:
-        raise FitError(
-            f"The outer eye corners are {eye_distance:.1f} px apart; a face needs at least 2 px. "
-            "Check the landmark file (68 points in iBUG order) or use a larger picture."
-        )
-    if landmarks.dense is None:
-        weights = np.ones(68)
-        weights[:17] = config.oval_weight
-        corners = model.landmarks68.positions(model.mean, model.faces)[list(OUTER_EYE_CORNERS)]
-        spread = config.noise * float((corners[1] - corners[0]).norm()) / np.sqrt(weights)
-        errors = assume_independent_errors(spread)
-        return _Observation(landmarks.points.double().numpy(), weights, errors, eye_distance)
-    weights = np.ones(SKIN_POINTS)
-    weights[list(FACE_OVAL)] = config.oval_weight
-    points = landmarks.dense[:SKIN_POINTS].double().numpy()
-    return _Observation(points, weights, load_detector_errors(), eye_distance)
-
-
-def _embed_skin_points(model: HeadModel) -> LandmarkEmbedding:
-    dense = model.landmarks478
-    return LandmarkEmbedding(dense.face_ids[:SKIN_POINTS], dense.barycentrics[:SKIN_POINTS])
-
-
-def solve_camera(points: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int = 6):
-    """Scaled orthographic pose of 3D points [k,3] seen at ``targets`` [k,2] px (y down), weighted least squares.
-
-    Returns rotation [3,3], scale (px per meter) and the image of the origin [2]. The affine start is orthonormalized,
-    then refined by Gauss-Newton on the rotation vector.
-    """
-    flipped = targets * [1, -1]
-    share = weights / weights.sum()
-    middle3, middle2 = share @ points, share @ flipped
-    arms3, arms2 = points - middle3, flipped - middle2
-    root = np.sqrt(weights)[:, None]
-    affine = np.linalg.lstsq(root * arms3, root * arms2, rcond=None)[0].T
-    u, s, vt = np.linalg.svd(affine, full_matrices=False)
-    if s[0] <= 0 or s[1] < 1e-3 * s[0]:
-        raise FitError("The landmarks lie on a line, so no head pose explains them. Check the landmark file.")
-    two_rows = u @ vt
-    rotation = np.stack([*two_rows, np.cross(*two_rows)])
-    scale = s.mean()
-    for _ in range(steps):
-        turned = arms3 @ rotation.T
-        residual = (arms2 - scale * turned[:, :2]).ravel()
-        zero = np.zeros(len(turned))
-        by_turn = np.stack(
-            [np.stack([zero, turned[:, 2], -turned[:, 1]], 1), np.stack([-turned[:, 2], zero, turned[:, 0]], 1)], 1
-        )
-        jacobian = np.concatenate([scale * by_turn.reshape(-1, 3), turned[:, :2].reshape(-1, 1)], axis=1)
-        rows = np.repeat(root[:, 0], 2)
-        step = np.linalg.lstsq(rows[:, None] * jacobian, rows * residual, rcond=None)[0]
-        rotation = Rotation.from_rotvec(step[:3]).as_matrix() @ rotation
-        scale = max(scale + step[3], 1e-6)
-    return rotation, scale, (middle2 - scale * (rotation[:2] @ middle3)) * [1, -1]
-
-
-@functools.lru_cache(maxsize=4)
-def _residual_system(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
-    """The handles of the residual never change, so their system is factored once per process."""
-    if not dense:
-        return factor_handles(build_surface(model), model.faces, model.landmarks68, torch.ones(68), stiffness)
-    weights = torch.ones(SKIN_POINTS)
-    weights[list(FACE_OVAL)] = oval_weight
-    handles = _embed_skin_points(model)
-    return factor_handles(build_surface(model), model.faces, handles, weights * 68 / SKIN_POINTS, stiffness)
+    size: tuple[int, int]
 
 
 def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = None) -> HeadFit:
@@ -138,95 +73,140 @@ def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = 
     Raises FitError when no human head explains the landmarks.
     """
     config = config or FitConfig()
-    observation = _observe(landmarks, model, config)
-    head = _place_prior(landmarks, model, config)
-    sections = find_jaw_sections(model) if landmarks.dense is None else None
-    value, camera = _solve(observation, head, sections, landmarks.size, config)
-    return _add_residual(landmarks, model, config, observation, value, camera)
+    observed = observe_landmarks(landmarks, model, config)
+    mean, basis = _embed_model(model, observed.dense)
+    head = place_prior(landmarks, mean, basis, len(model.identity_basis), config)
+    coefficients, camera = estimate_head(observed, head, model, config)
+    identity, expression = coefficients.split([len(model.identity_basis), len(EXPRESSION_NAMES)])
+    neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
+    shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
+    displacement, residual_px = fit_residual(observed, shown, camera, model, config)
+    return HeadFit(
+        identity=identity,
+        expression=expression,
+        mesh=model.template.with_vertices(shown + displacement),
+        neutral=neutral + displacement,
+        expression_deltas=model.expression_deltas,
+        camera=camera,
+        residual_px=residual_px,
+        residual_relative=residual_px / observed.eye_distance_px,
+    )
 
 
-def _place_prior(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> HeadPoints:
-    """Mean, basis and prior at the landmarks: a standard normal identity, and the expression that the detector saw.
+def observe_landmarks(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> ObservedLandmarks:
+    """The points to fit, with their weights and noise. Raises FitError for a face of no size."""
+    corners = landmarks.points[list(OUTER_EYE_CORNERS)].double()
+    eye_distance_px = float((corners[1] - corners[0]).norm())
+    if not np.isfinite(eye_distance_px) or eye_distance_px < LEAST_EYE_DISTANCE_PX:
+        raise FitError(
+            f"The outer eye corners are {eye_distance_px:.1f} px apart; a face needs at least "
+            f"{LEAST_EYE_DISTANCE_PX} px. Check the landmark file (68 points in iBUG order) or use a larger picture."
+        )
+    if landmarks.dense is None:
+        points_px, weights = landmarks.points.double().numpy(), np.ones(68)
+        weights[:JAW_POINTS] = config.oval_weight
+        corners = model.landmarks68.positions(model.mean, model.faces)[list(OUTER_EYE_CORNERS)]
+        noise = independent_noise(config.noise * float((corners[1] - corners[0]).norm()) / np.sqrt(weights))
+    else:
+        points_px, weights = landmarks.dense[:SKIN_POINTS].double().numpy(), np.ones(SKIN_POINTS)
+        weights[list(FACE_OVAL)] = config.oval_weight
+        noise = load_detector_noise()
+    return ObservedLandmarks(points_px, weights, noise, landmarks.dense is not None, eye_distance_px, landmarks.size)
 
-    Of 68 points, those of the jaw are followed by all the places that they may slide to."""
-    identities, actions = len(model.identity_basis), len(EXPRESSION_NAMES)
-    prior, spread = np.zeros(identities + actions), np.ones(identities + actions)
-    spread[identities:] = config.expression_spread_68
+
+def place_prior(
+    landmarks: Landmarks,
+    mean: Float[np.ndarray, "k 3"],
+    basis: Float[np.ndarray, "c k 3"],
+    identities: int,
+    config: FitConfig,
+) -> LandmarkModel:
+    """The prior of a head at its landmarks: a standard normal identity, and the expression that the detector saw."""
+    prior_mean, deviation = np.zeros(len(basis)), np.ones(len(basis))
+    deviation[identities:] = config.expression_spread_68
     if landmarks.expressions is not None:
-        prior[identities:] = landmarks.expressions.double().numpy()
-        spread[identities:] = config.expression_spread
-    return HeadPoints(*_read_points(model, landmarks.dense is not None), prior, spread, identities)
+        prior_mean[identities:] = landmarks.expressions.double().numpy()
+        deviation[identities:] = config.expression_spread
+    return LandmarkModel(mean, basis, prior_mean, deviation, identities)
+
+
+def embed_skin_points(model: HeadModel) -> LandmarkEmbedding:
+    """Where the detector's dense points lie on the head, without the irises."""
+    dense = model.landmarks478
+    return LandmarkEmbedding(dense.face_ids[:SKIN_POINTS], dense.barycentrics[:SKIN_POINTS])
+
+
+def embed_landmarks(vectors: Float[Tensor, "*c n 3"], model: HeadModel, dense: bool) -> Float[np.ndarray, "*c k 3"]:
+    """Vectors of all vertices at the landmarks. The 68 points are followed by the candidates of their contour."""
+    embeddings = [embed_skin_points(model)] if dense else [model.landmarks68, find_contour_candidates(model).places]
+    at_points = [
+        (vectors[..., model.faces[embedding.face_ids], :] * embedding.barycentrics[..., None]).sum(-2)
+        for embedding in embeddings
+    ]
+    return torch.cat(at_points, dim=-2).double().numpy()
 
 
 @functools.lru_cache(maxsize=4)
-def _read_points(model: HeadModel, dense: bool) -> tuple[np.ndarray, np.ndarray]:
+def _embed_model(model: HeadModel, dense: bool) -> tuple[np.ndarray, np.ndarray]:
     """Mean ``[k, 3]`` and basis ``[c, k, 3]`` of the landmarks."""
-    embeddings = [_embed_skin_points(model)] if dense else [model.landmarks68, find_jaw_sections(model).places]
     columns = torch.cat([model.identity_basis, model.expression_deltas])
-    means, bases = [], []
-    for embedding in embeddings:
-        corners = model.faces[embedding.face_ids]
-        bases.append((columns[:, corners] * embedding.barycentrics[None, :, :, None]).sum(2).double().numpy())
-        means.append(embedding.positions(model.mean, model.faces).double().numpy())
-    return np.concatenate(means), np.concatenate(bases, axis=1)
+    return embed_landmarks(model.mean, model, dense), embed_landmarks(columns, model, dense)
 
 
-def _solve(
-    observation: _Observation,
-    head: HeadPoints,
-    sections: JawSections | None,
-    size: tuple[int, int],
-    config: FitConfig,
-) -> tuple[np.ndarray, Camera]:
-    """Coefficients and camera. The errors are known for upright heads, so the picture is turned upright meanwhile."""
-    start = head.place(head.prior)[: len(observation.points)]
-    rotation, scale_px, _ = solve_camera(start, observation.points, observation.weights)
-    roll = Rotation.from_euler("z", read_angles(rotation)[2]).as_matrix()
-    flipped = observation.points * [1, -1]
-    middle = flipped.mean(0)
-    targets = (flipped - middle) @ roll[:2, :2] / scale_px
-    find_seen = None if sections is None else functools.partial(_find_seen, sections)
-    found = solve_jointly(targets, roll.T @ rotation, head, observation.errors, config.rounds, find_seen)
-    center = (middle + scale_px * roll[:2, :2] @ found.center) * [1, -1]
-    rotation = torch.from_numpy(roll @ found.rotation).float()
-    camera = Camera(rotation, float(scale_px * found.scale), (float(center[0]), float(center[1])), size)
-    return found.coefficients, camera
-
-
-def _find_seen(sections: JawSections, points: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the points of ``_place_prior`` the 68 landmarks show in a view, see ``joint_solve.SeenPoints``."""
-    places = points[68:].reshape(JAW_POINTS, -1, 3)
-    ids, along = np.arange(68), np.zeros((68, 2))
-    picked, along[:JAW_POINTS] = sections.pick(places, rotation)
-    ids[:JAW_POINTS] = 68 + np.arange(JAW_POINTS) * places.shape[1] + picked
-    return ids, along
-
-
-def _add_residual(
-    landmarks: Landmarks,
+def estimate_head(
+    observed: ObservedLandmarks,
+    head: LandmarkModel,
     model: HeadModel,
     config: FitConfig,
-    observation: _Observation,
-    value: np.ndarray,
-    camera: Camera,
-) -> HeadFit:
-    """What identity and expression could not say, spread smoothly over the neutral head in the picture's plane.
+    start: Float[np.ndarray, "3 3"] | None = None,
+) -> tuple[Float[Tensor, "c"], Camera]:
+    """Most probable coefficients and camera; ``start``: rotation to start from, if known.
 
-    What the detector is known to add in this view is taken off the points first, and does not count in the residual.
-    On a turned head most of what is left is its error too, so that only the part in ``_residual_share`` is taken over.
+    The noise is known for upright heads, so the picture is turned upright meanwhile.
     """
-    identity, expression = torch.from_numpy(value).float().split([len(model.identity_basis), len(EXPRESSION_NAMES)])
-    neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
-    shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
-    if landmarks.dense is None:  # what an outline point misses is missing from its jaw, wherever it slid to
-        seen_points = find_seen_points(shown, camera.rotation, model)
-        embedding, along = seen_points.embedding, seen_points.along * torch.tensor([1.0, -1.0])
-    else:
-        embedding, along = _embed_skin_points(model), torch.zeros(SKIN_POINTS, 2)
-    seen = torch.from_numpy(observation.points).float() - _expected_error_px(observation, camera)
-    missing = _across(seen - camera.project(embedding.positions(shown, model.faces)), along) / camera.scale_px
-    relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observation.eye_distance_px
-    if not np.isfinite(relative) or relative > 0.5:
+    points = head.place(head.prior_mean)[: len(observed.points_px)]
+    rotation, scale_px, _ = solve_camera(points, observed.points_px, observed.weights, start=start)
+    roll = Rotation.from_euler("z", rotation_to_angles(rotation)[2]).as_matrix()
+    flipped = observed.points_px * [1, -1]
+    middle = flipped.mean(0)
+    targets = (flipped - middle) @ roll[:2, :2] / scale_px
+    select = None if observed.dense else functools.partial(_select_contour, model)
+    found = estimate_map(targets, roll.T @ rotation, head, observed.noise, config.rounds, select)
+    center = (middle + scale_px * roll[:2, :2] @ found.center) * [1, -1]
+    turned = torch.from_numpy(roll @ found.rotation).float()
+    camera = Camera(turned, float(scale_px * found.scale), (float(center[0]), float(center[1])), observed.size)
+    return torch.from_numpy(found.coefficients).float(), camera
+
+
+def _select_contour(model: HeadModel, points: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the points of ``embed_landmarks`` the 68 landmarks show in a view, see ``gauss_newton.SelectPoints``."""
+    places = points[68:].reshape(JAW_POINTS, -1, 3)
+    ids, tangents = np.arange(68), np.zeros((68, 2))
+    selected, tangents[:JAW_POINTS] = find_contour_candidates(model).select(places, rotation)
+    ids[:JAW_POINTS] = 68 + np.arange(JAW_POINTS) * places.shape[1] + selected
+    return ids, tangents
+
+
+def fit_residual(
+    observed: ObservedLandmarks, shown: Float[Tensor, "n 3"], camera: Camera, model: HeadModel, config: FitConfig
+) -> tuple[Float[Tensor, "n 3"], float]:
+    """What the coefficients could not say, spread smoothly over the head ``shown``, in the picture's plane.
+
+    Returns the displacement (meters) and what the landmarks miss after it (root mean square, px). What the detector is
+    known to add in this view is taken off the points first, and does not count in the residual. On a turned head most
+    of what is left is its error too, so that only the part in ``_residual_share`` is taken over. Raises FitError when
+    the landmarks are far from the head.
+    """
+    if observed.dense:
+        embedding, tangents = embed_skin_points(model), torch.zeros(SKIN_POINTS, 2)
+    else:  # what a contour point misses is missing from its jaw, wherever it slid to
+        contour = find_contour_landmarks(shown, camera.rotation, model)
+        embedding, tangents = contour.embedding, contour.tangents * torch.tensor([1.0, -1.0])
+    seen = torch.from_numpy(observed.points_px).float() - _expected_error_px(observed, camera)
+    missing_px = _across(seen - camera.project(embedding.positions(shown, model.faces)), tangents)
+    missing = missing_px / camera.scale_px
+    relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observed.eye_distance_px
+    if not np.isfinite(relative) or relative > LARGEST_MISS:
         raise FitError(
             f"The landmarks are {100 * relative:.0f} % of the eye distance away from any human head. "
             "Check that they are 68 points in iBUG order, in pixels of this picture."
@@ -234,38 +214,39 @@ def _add_residual(
     in_head = (
         torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(len(missing), 1)], 1) @ camera.rotation
     )
-    if landmarks.dense is not None:
+    if observed.dense:
         in_head = in_head * _residual_share(camera, config)
-    system = _residual_system(model, landmarks.dense is not None, config.residual_stiffness, config.oval_weight)
+    system = _factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight)
     displacement = system.displace(shown, in_head)
-    neutral, shown = neutral + displacement, shown + displacement
-    error = _across(camera.project(embedding.positions(shown, model.faces)) - seen, along).norm(dim=1)
-    residual_px = float(error.square().mean().sqrt())
-    return HeadFit(
-        identity=identity,
-        expression=expression,
-        mesh=model.template.with_vertices(shown),
-        neutral=neutral,
-        expression_deltas=model.expression_deltas,
-        camera=camera,
-        residual_px=residual_px,
-        residual_relative=residual_px / observation.eye_distance_px,
-    )
+    moved_px = camera.project(embedding.positions(shown + displacement, model.faces))
+    error_px = _across(moved_px - seen, tangents).norm(dim=1)
+    return displacement, float(error_px.square().mean().sqrt())
 
 
-def _across(vectors: Float[Tensor, "k 2"], along: Float[Tensor, "k 2"]) -> Float[Tensor, "k 2"]:
-    return vectors - along * (along * vectors).sum(1, keepdim=True)
+@functools.lru_cache(maxsize=4)
+def _factor_residual(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
+    """The handles of the residual never change, so their system is factored once per process."""
+    if not dense:
+        return factor_handles(build_surface(model), model.faces, model.landmarks68, torch.ones(68), stiffness)
+    weights = torch.ones(SKIN_POINTS)
+    weights[list(FACE_OVAL)] = oval_weight
+    handles = embed_skin_points(model)
+    return factor_handles(build_surface(model), model.faces, handles, weights * 68 / SKIN_POINTS, stiffness)
 
 
-def _expected_error_px(observation: _Observation, camera: Camera) -> Tensor:
-    """Mean error [k,2] px of the points in the camera's view, turned as the picture is."""
-    yaw, pitch, roll = read_angles(camera.rotation.double().numpy())
-    upright = observation.errors.bias(yaw, pitch).reshape(-1, 2)
+def _across(vectors: Float[Tensor, "k 2"], tangents: Float[Tensor, "k 2"]) -> Float[Tensor, "k 2"]:
+    return vectors - tangents * (tangents * vectors).sum(1, keepdim=True)
+
+
+def _expected_error_px(observed: ObservedLandmarks, camera: Camera) -> Float[Tensor, "k 2"]:
+    """Mean error of the points in the camera's view, turned as the picture is."""
+    yaw, pitch, roll = rotation_to_angles(camera.rotation.double().numpy())
+    upright = observed.noise.bias(yaw, pitch).reshape(-1, 2)
     turn = Rotation.from_euler("z", roll).as_matrix()[:2, :2]
     return torch.from_numpy(camera.scale_px * (upright @ turn.T) * [1, -1]).float()
 
 
 def _residual_share(camera: Camera, config: FitConfig) -> float:
     """1 for a head seen from the front, falling with the angle between its axis and the line of sight to a little."""
-    off_axis_deg = np.degrees(np.hypot(*read_angles(camera.rotation.double().numpy())[:2]))
+    off_axis_deg = np.degrees(np.hypot(*rotation_to_angles(camera.rotation.double().numpy())[:2]))
     return float(max(np.exp(-0.5 * (off_axis_deg / config.residual_view_deg) ** 2), LEAST_RESIDUAL_SHARE))

@@ -17,11 +17,11 @@ from torch import Tensor
 from portraitist.assets import asset_path
 from portraitist.types import REGIONS, LandmarkEmbedding, Mesh
 
-PARTS: tuple[str, ...] = (
+COMPONENTS: tuple[str, ...] = (
     "outer_skin", "mouth_cavity", "eye_socket_left", "eye_socket_right", "eyeball_left", "eyeball_right",
     "upper_teeth", "lower_teeth", "tongue",
 )  # fmt: skip
-"""Separate pieces of surface; ``HeadModel.parts`` holds indices into this tuple, one per face."""
+"""Separate pieces of surface; ``HeadModel.components`` holds indices into this tuple, one per face."""
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: loaded once, used as a cache key
@@ -36,7 +36,7 @@ class HeadModel:
     template: Mesh
     identity_basis: Float[Tensor, "k n 3"]
     expression_deltas: Float[Tensor, "52 n 3"]
-    parts: Int[Tensor, "f"]
+    components: Int[Tensor, "f"]
     mirror: Int[Tensor, "n"]
     landmarks68: LandmarkEmbedding
     landmarks478: LandmarkEmbedding
@@ -50,17 +50,17 @@ class HeadModel:
         return self.template.faces
 
     def face_mask(self, *names: str) -> Bool[Tensor, "f"]:
-        """Faces of the named parts or regions."""
+        """Faces of the named components or regions."""
         mask = torch.zeros(len(self.faces), dtype=torch.bool, device=self.faces.device)
         for name in names:
-            if name in PARTS:
-                mask |= self.parts == PARTS.index(name)
+            if name in COMPONENTS:
+                mask |= self.components == COMPONENTS.index(name)
             else:
                 mask |= self.template.regions == REGIONS.index(name)
         return mask
 
     def vertex_ids(self, *names: str) -> Int[Tensor, "v"]:
-        """Vertices used by the faces of the named parts or regions."""
+        """Vertices used by the faces of the named components or regions."""
         return torch.unique(self.faces[self.face_mask(*names)])
 
 
@@ -74,7 +74,7 @@ def load_head_model() -> HeadModel:
         template=template,
         identity_basis=data["identity_basis"].float(),
         expression_deltas=data["expression_deltas"].float(),
-        parts=data["parts"].long(),
+        components=data["parts"].long(),
         mirror=data["mirror"].long(),
         landmarks68=LandmarkEmbedding(data["landmarks68_faces"].long(), data["landmarks68_weights"]),
         landmarks478=LandmarkEmbedding(data["landmarks478_faces"].long(), data["landmarks478_weights"]),

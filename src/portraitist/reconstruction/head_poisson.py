@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import SURFACE_PARTS
+from portraitist.reconstruction.head_surface import SURFACE_COMPONENTS
 
 UNGUIDED_STIFFNESS = 0.05
 LEAST_SCREEN = 1e-7
@@ -20,7 +20,7 @@ class HeadPoisson:
     """Screened Poisson problems on the connected surface of the mean head; other vertices stay 0."""
 
     def __init__(self, model: HeadModel) -> None:
-        ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_PARTS)].numpy(), return_inverse=True)
+        ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_COMPONENTS)].numpy(), return_inverse=True)
         self.ids = ids
         self.laplacian, self.areas = cotangent_laplacian(model.mean.double().numpy()[ids], faces.reshape(-1, 3))
         edges = sp.coo_matrix(sp.triu(self.laplacian, 1))

@@ -20,8 +20,8 @@ from portraitist.mesh.handles import DeformableSurface
 from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
 
-SURFACE_PARTS = ("outer_skin", "eye_socket_left", "eye_socket_right")
-SKIN_PARTS = (*SURFACE_PARTS, "mouth_cavity")
+SURFACE_COMPONENTS = ("outer_skin", "eye_socket_left", "eye_socket_right")
+SKIN_COMPONENTS = (*SURFACE_COMPONENTS, "mouth_cavity")
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
 CAVITY_NEIGHBORS = 64
 REACH = 0.8  # decimeters: beyond this distance a displacement levels off instead of growing
@@ -35,7 +35,7 @@ def build_surface(model: HeadModel) -> DeformableSurface:
     """Bi-Laplacian smoothness plus a little Laplacian, so that far from any handle a field becomes constant rather
     than growing linearly, and the attached parts with their anchors."""
     vertices = model.mean.double().numpy() / DECIMETER
-    solved = model.face_mask(*SURFACE_PARTS)
+    solved = model.face_mask(*SURFACE_COMPONENTS)
     ids, faces = np.unique(model.faces[solved].numpy(), return_inverse=True)
     laplacian, areas = cotangent_laplacian(vertices[ids], faces.reshape(-1, 3))
     smoothness = laplacian @ sp.diags(1 / areas) @ laplacian + laplacian / REACH**2

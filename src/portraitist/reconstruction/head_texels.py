@@ -12,17 +12,18 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import map_coordinates
 
 from portraitist.mesh.laplacian import vertex_normals
-from portraitist.reconstruction.head_model import PARTS, HeadModel
+from portraitist.reconstruction.head_model import COMPONENTS, HeadModel
 from portraitist.rendering.ray_casting import is_occluded
-from portraitist.rendering.uv_layout import locate_texels, mark_texels, measure_slopes_uv
+from portraitist.rendering.uv_layout import find_nearest_texels, locate_texels, measure_uv_jacobians
 from portraitist.types import REGIONS
 
-DARKEST = 0.03  # added before logarithms: below it, sRGB ratios are noise
-
-OCCLUSION_RAYS = 64
-PORE_GRAINS, STRAND_GRAINS = (0.0016, 0.005), (0.0008, 0.002)  # meters
+DARKEST = 0.03  # sRGB, added before logarithms: below it, ratios are noise
+OCCLUSION_RAYS = 64  # per vertex
+RAY_OFFSET = 5e-4  # meters above the surface at which rays start, lest they meet the vertex's own triangles
+PORE_SIZES = (0.0016, 0.005)  # meters
+STRAND_SIZES = (0.0008, 0.002)  # meters
 FINEST_STRAND = 1.2  # texels: finer ones would only alias
-LATTICE_SIDE = 64
+LATTICE_SIDE = 64  # of the noise's lattice, which repeats
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: a cache key
@@ -31,10 +32,11 @@ class HeadTexels:
 
     ``texel_ids``: index into the flattened texture. ``interpolation``: barycentric weights, so that
     ``interpolation @ field`` takes vertex values to texels. ``mirror_ids``: the texel at (1 - u, v); islands are mirror
-    images of each other. ``nearest``: for every texel of the texture, the nearest one inside an island.
-    ``slopes_uv``: texels per meter on the head, one matrix per face. ``openness``: share of sky each vertex sees, 0..1.
-    ``grains`` and ``pores``: unit-variance noise for hair (fine and coarse, still without direction) and for skin,
-    functions of the place on the head, hence continuous across the seam.
+    images of each other. ``nearest_ids``: for every texel of the texture, the nearest of the k. ``uv_jacobians``:
+    texels per meter on the head, one matrix per face. ``ambient_visibility``: share of sky that each vertex sees, 0..1,
+    which is 1 minus its ambient occlusion. ``strand_noise`` (fine and coarse, without direction yet) and
+    ``pore_noise``: unit-variance noise for hair and for skin, functions of the place on the head, hence continuous
+    across the seam.
     """
 
     size: int
@@ -42,23 +44,23 @@ class HeadTexels:
     face_ids: Int[np.ndarray, "k"]
     interpolation: sp.csr_matrix
     mirror_ids: Int[np.ndarray, "k"]
-    nearest: Int[np.ndarray, "t t"]
+    nearest_ids: Int[np.ndarray, "t t"]
     parts: Int[np.ndarray, "k"]
     regions: Int[np.ndarray, "k"]
-    slopes_uv: Float[np.ndarray, "f 2 3"]
-    openness: Float[np.ndarray, "n"]
-    grains: Float[np.ndarray, "k 2"]
-    pores: Float[np.ndarray, "k"]
+    uv_jacobians: Float[np.ndarray, "f 2 3"]
+    ambient_visibility: Float[np.ndarray, "n"]
+    strand_noise: Float[np.ndarray, "k 2"]
+    pore_noise: Float[np.ndarray, "k"]
 
     def in_parts(self, *names: str) -> Bool[np.ndarray, "k"]:
         """Texels of the named pieces of surface."""
-        return np.isin(self.parts, [PARTS.index(name) for name in names])
+        return np.isin(self.parts, [COMPONENTS.index(name) for name in names])
 
     def in_regions(self, *names: str) -> Bool[np.ndarray, "k"]:
         """Texels of the named regions; the region "skin" is the face without its features."""
         return np.isin(self.regions, [REGIONS.index(name) for name in names])
 
-    def to_map(self, values: Float[np.ndarray, "k *c"]) -> Float[np.ndarray, "t t *c"]:
+    def to_texture(self, values: Float[np.ndarray, "k *c"]) -> Float[np.ndarray, "t t *c"]:
         """Texel values laid out as a picture, 0 outside the islands."""
         picture = np.zeros((self.size * self.size, *values.shape[1:]), np.float32)
         picture[self.texel_ids] = values
@@ -69,17 +71,19 @@ class HeadTexels:
         side = 2 * round(radius * self.size / 1024) + 1
         if side == 1:
             return values
-        total, count = (cv2.blur(self.to_map(x), (side, side)) for x in (values, np.ones(len(values), np.float32)))
+        total, count = (cv2.blur(self.to_texture(x), (side, side)) for x in (values, np.ones(len(values), np.float32)))
         smoothed, share = (x.reshape(self.size**2, -1)[self.texel_ids] for x in (total, count))
         return (smoothed / share).reshape(values.shape)
 
-    def to_uv(self, directions: Float[np.ndarray, "m 3"], texels: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m 2"]:
+    def directions_to_uv(
+        self, directions: Float[np.ndarray, "m 3"], ids: Int[np.ndarray, "m"]
+    ) -> Float[np.ndarray, "m 2"]:
         """Directions on the head at the given texels, in meters, as texels of the texture."""
-        return np.einsum("kud,kd->ku", self.slopes_uv[self.face_ids[texels]], directions)
+        return np.einsum("kud,kd->ku", self.uv_jacobians[self.face_ids[ids]], directions)
 
-    def from_uv(self, gradients: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
+    def gradients_from_uv(self, gradients: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
         """Gradients per texel of the texture as gradients per meter on the head."""
-        return np.einsum("kud,ku->kd", self.slopes_uv[self.face_ids], gradients)
+        return np.einsum("kud,ku->kd", self.uv_jacobians[self.face_ids], gradients)
 
     def vertex_means(
         self, values: Float[np.ndarray, "k c"], weights: Float[np.ndarray, "k"]
@@ -94,45 +98,41 @@ class HeadTexels:
 def locate_head_texels(model: HeadModel, texture_size: int) -> HeadTexels:
     """Locate the texels by rasterizing the UV layout itself. About a second at 1024; remembered."""
     template = model.template
-    marked = mark_texels(template, texture_size).numpy()
-    covered = marked >= 0
-    texel_ids = np.flatnonzero(covered)
-    face_ids = marked.ravel()[texel_ids]
+    texel_ids, face_ids, barycentrics = locate_texels(template, texture_size)
+    order = np.full(texture_size**2, -1)
+    order[texel_ids] = np.arange(len(texel_ids))
+    rows, columns = find_nearest_texels(template, texture_size)
+    nearest_ids = order[rows * texture_size + columns]
     # A texel center may fall on the other side of an island's border when mirrored: then its nearest neighbor serves.
-    _, labels = cv2.distanceTransformWithLabels(
-        (~covered).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    labels = np.asarray(labels, np.int64)
-    order_of_label = np.zeros(labels.max() + 1, np.int64)
-    order_of_label[labels.ravel()[texel_ids]] = np.arange(len(texel_ids))
-    nearest = order_of_label[labels]
-    corner_uvs = template.uvs[template.uv_faces].numpy()
-    weights = locate_texels(corner_uvs[face_ids], texel_ids, texture_size)
+    mirror_ids = nearest_ids[:, ::-1].ravel()[texel_ids]
     corners = template.faces.numpy()[face_ids]
     interpolation = sp.csr_matrix(
-        (weights.ravel(), corners.ravel(), np.arange(0, weights.size + 1, 3)), (len(texel_ids), len(template.vertices))
+        (barycentrics.ravel(), corners.ravel(), np.arange(0, barycentrics.size + 1, 3)),
+        (len(texel_ids), len(template.vertices)),
     )
-    mirror_ids = nearest[:, ::-1].ravel()[texel_ids]
-    places_on_head = interpolation @ template.vertices.numpy()
-    slopes_uv = measure_slopes_uv(template.vertices.numpy()[template.faces.numpy()], corner_uvs * texture_size)
-    side = float(np.median(np.abs(np.linalg.norm(slopes_uv[face_ids], axis=2)))) ** -1
+    positions = interpolation @ template.vertices.numpy()
+    uv_jacobians = measure_uv_jacobians(template) * texture_size
+    side = float(np.median(np.abs(np.linalg.norm(uv_jacobians[face_ids], axis=2)))) ** -1
+    strand_sizes = [max(size, FINEST_STRAND * side) for size in STRAND_SIZES]
     return HeadTexels(
         size=texture_size,
         texel_ids=texel_ids,
         face_ids=face_ids,
         interpolation=interpolation,
         mirror_ids=mirror_ids,
-        nearest=nearest,
-        parts=model.parts.numpy()[face_ids],
+        nearest_ids=nearest_ids,
+        parts=model.components.numpy()[face_ids],
         regions=template.regions.numpy()[face_ids],
-        slopes_uv=slopes_uv,
-        openness=measure_openness(template.vertices.numpy(), template.faces.numpy()),
-        grains=np.column_stack([make_grains(places_on_head, max(x, FINEST_STRAND * side)) for x in STRAND_GRAINS]),
-        pores=make_pores(places_on_head),
+        uv_jacobians=uv_jacobians,
+        ambient_visibility=measure_ambient_visibility(template.vertices.numpy(), template.faces.numpy()),
+        strand_noise=np.column_stack([make_value_noise(positions, size) for size in strand_sizes]),
+        pore_noise=make_pore_noise(positions),
     )
 
 
-def measure_openness(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "n"]:
+def measure_ambient_visibility(
+    vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f 3"]
+) -> Float[np.ndarray, "n"]:
     """Share of the hemisphere above each vertex that is free, cosine-weighted: low in ear folds, sockets and mouth."""
     normals = vertex_normals(vertices, faces)
     ray = np.arange(OCCLUSION_RAYS) + 0.5
@@ -140,31 +140,35 @@ def measure_openness(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, 
     radius = np.sqrt(1 - height**2)
     sphere = np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
     directions = normals[:, None] + 0.999 * sphere[None]  # normal + uniform on the sphere = cosine distribution
-    origins = np.broadcast_to((vertices + 5e-4 * normals)[:, None], directions.shape)
+    origins = np.broadcast_to((vertices + RAY_OFFSET * normals)[:, None], directions.shape)
     blocked = is_occluded(vertices[faces], origins.reshape(-1, 3), directions.reshape(-1, 3))
     return 1 - blocked.reshape(len(vertices), OCCLUSION_RAYS).mean(1).astype(np.float32)
 
 
-def make_pores(places: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
-    """Isotropic noise with grains of two sizes."""
-    total = np.sum([make_grains(places, grain) for grain in PORE_GRAINS], axis=0)
+def make_pore_noise(positions: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
+    """Isotropic noise with grains of two sizes, of unit variance."""
+    total = np.sum([make_value_noise(positions, size) for size in PORE_SIZES], axis=0)
     return total / total.std()
 
 
-def make_grains(places: Float[np.ndarray, "k 3"], grain: float) -> Float[np.ndarray, "k"]:
-    """Isotropic noise in space: what is near on the head is alike on both sides of a cut. ``grain`` in meters."""
+def make_value_noise(positions: Float[np.ndarray, "k 3"], grain_size: float) -> Float[np.ndarray, "k"]:
+    """Random values on a lattice in space, interpolated: what is near on the head is alike on both sides of a cut.
+
+    ``grain_size``: side of the lattice's cells in meters.
+    """
     lattice = np.random.default_rng(8).standard_normal((LATTICE_SIDE,) * 3).astype(np.float32)
-    noise = map_coordinates(lattice, (places / grain).T, order=1, mode="grid-wrap")
+    noise = map_coordinates(lattice, (positions / grain_size).T, order=1, mode="grid-wrap")
     return noise / noise.std()
 
 
 @dataclass(frozen=True)
 class TexelColors:
-    """``colors``: sRGB of the photo at k texels. ``weights``: trust, 0..1. ``facing``: cosine to the line of sight."""
+    """What a photo shows at k texels. ``colors``: sRGB. ``weights``: robust weight 0..1, 0 where nothing is seen.
+    ``view_cosines``: cosine between surface normal and line of sight."""
 
     colors: Float[np.ndarray, "k 3"]
     weights: Float[np.ndarray, "k"]
-    facing: Float[np.ndarray, "k"]
+    view_cosines: Float[np.ndarray, "k"]
 
     def weighted(self, factor: Float[np.ndarray, "k"]) -> TexelColors:
         return replace(self, weights=self.weights * factor)

@@ -1,8 +1,8 @@
-"""How far, and how jointly, observed landmarks are off: what the fit must not take for the shape of the face.
+"""Noise of observed landmarks: how far, and how jointly, they are off.
 
 The detector's dense points move together and depend on the view (it underrates how far a head is lifted or lowered).
 Counting each as a measurement of its own lets those errors into pose and identity. Their mean and covariance were
-learnt from rendered heads of known shape by ``tools/detector_errors``. Points set by hand have no such errors.
+learnt from rendered heads of known shape by ``tools/detector_errors``. Points set by hand are off one by one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from safetensors.numpy import load_file
 
 from portraitist.assets import asset_path
 
-TOLERATED = 150.0
-"""For dense points: two and a half times the median of fitted photos."""
+TOLERATED_SQUARED_DISTANCE = 150.0  # for dense points: two and a half times the median of fitted photos
 
 
 @dataclass(frozen=True, eq=False)
-class LandmarkErrors:
-    """Gaussian error of k points, in meters on the head, x right and y up in a picture in which the head stands
+class LandmarkNoise:
+    """Gaussian noise of k points, in meters on the head, x right and y up in a picture in which the head stands
     upright (without roll). Vectors ``[d]``, d = 2k, go x, y of the first point, then of the second.
 
     ``bias_terms``: mean error as a quadratic of the view, see ``view_terms``. The covariance is
@@ -39,7 +38,7 @@ class LandmarkErrors:
         """Mean error in the view ``yaw``, ``pitch`` (radians)."""
         return view_terms(yaw, pitch) @ self.bias_terms
 
-    def bias_slope(self, yaw: float, pitch: float) -> Float[np.ndarray, "2 d"]:
+    def bias_jacobian(self, yaw: float, pitch: float) -> Float[np.ndarray, "2 d"]:
         """Derivative of the mean error by yaw and by pitch."""
         slope = np.array([[1, 0, 2 * yaw, pitch, 0], [0, 1, 0, yaw, 2 * pitch]])
         return slope @ self.bias_terms
@@ -48,6 +47,10 @@ class LandmarkErrors:
         """Inverse covariance times ``columns`` ``[2k]`` or ``[2k, c]``, by Woodbury's identity."""
         scaled = (columns.T / self.variance).T
         return scaled - self._root @ (self._root.T @ columns)
+
+    def robust_weight(self, error: Float[np.ndarray, "d"]) -> float:
+        """1, falling with the squared Mahalanobis distance of an error beyond ``tolerated``."""
+        return min(1.0, self.tolerated / max(float(error @ self.apply_precision(error)), 1e-12))
 
     @functools.cached_property
     def _root(self) -> Float[np.ndarray, "d r"]:
@@ -61,15 +64,15 @@ def view_terms(yaw: float, pitch: float) -> Float[np.ndarray, "5"]:
     return np.array([yaw, pitch, yaw * yaw, yaw * pitch, pitch * pitch])
 
 
-def assume_independent_errors(spread: Float[np.ndarray, "k"]) -> LandmarkErrors:
-    """No bias, and every point off by itself; ``spread``: standard deviation per coordinate, meters."""
-    variance = np.repeat(spread**2, 2)
-    return LandmarkErrors(np.zeros((5, len(variance))), variance, np.zeros((len(variance), 0)))
+def independent_noise(deviation: Float[np.ndarray, "k"]) -> LandmarkNoise:
+    """No bias, and every point off by itself; ``deviation``: standard deviation per coordinate, meters."""
+    variance = np.repeat(deviation**2, 2)
+    return LandmarkNoise(np.zeros((5, len(variance))), variance, np.zeros((len(variance), 0)))
 
 
 @functools.cache
-def load_detector_errors() -> LandmarkErrors:
-    """Errors of the detector's 468 dense points on the skin. Raises AssetError when the file is missing or damaged."""
+def load_detector_noise() -> LandmarkNoise:
+    """Noise of the detector's 468 dense points on the skin. Raises AssetError when the file is missing or damaged."""
     stored = load_file(asset_path("detector_errors.safetensors"))
     data = {name: tensor.astype(np.float64) for name, tensor in stored.items()}
-    return LandmarkErrors(data["bias_terms"], data["variance"], data["loadings"], TOLERATED)
+    return LandmarkNoise(data["bias_terms"], data["variance"], data["loadings"], TOLERATED_SQUARED_DISTANCE)

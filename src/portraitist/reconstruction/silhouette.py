@@ -1,4 +1,4 @@
-"""Skull, ears and neck drawn in to the person's outline.
+"""Silhouette fitting: skull, ears and neck are moved inside the person's silhouette.
 
 Landmarks end at jaw and forehead, so a fitted head guesses how large the skull is, how far ears stand out and how wide
 the neck is. Where it reaches beyond the person in the photo that is mostly wrong. Where it falls short nothing is: hair
@@ -25,15 +25,15 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import build_surface
 from portraitist.types import Camera, HeadFit, LandmarkEmbedding
 
-ROUNDS = 3
-STIFFNESS = 3e-4
-OUTLINE_WEIGHT = 20.0  # of all outline points together, against 68 landmarks
+FIT_ROUNDS = 3  # the nearest edge changes as the head moves
+STIFFNESS = 3e-4  # see handles.factor_handles; as smooth as the residual of a fit
+SILHOUETTE_WEIGHT = 20.0  # of all silhouette points together, against 68 landmarks
 LEAST_OVERHANG = 0.01  # outer eye distances: the mask's edge is no more certain
 LARGEST_OVERHANG = 0.25  # further away it is the mask that is wrong; for the crown, two standard deviations
 CROWN_HEIGHT = 0.06  # meters above the eyes of the mean head: from here on the skull closes in
 LANDMARK_HOLD = 0.002  # meters by which a landmark may move (standard deviation) while the skull changes
-EDGE_ERROR = 0.003  # meters: of the mask's edge around the skull,
-EDGE_POINTS = 10  # counted as so many independent points
+EDGE_ERROR = 0.003  # meters: standard deviation of the mask's edge around the skull
+EDGE_POINTS = 10  # independent points that the edge counts as
 
 
 @dataclass(frozen=True)
@@ -56,23 +56,23 @@ class _Outside:
         return self.distance_px[rows, columns] / self.eye_distance_px, move_px / camera.scale_px * [1, -1]
 
 
-def fit_outline(fit: HeadFit, person: Float[Tensor, "h w"], eye_distance_px: float, model: HeadModel) -> HeadFit:
-    """The same fit with skin that overhangs the person mask (0..1) drawn in to its edge; landmarks are held.
+def fit_silhouette(fit: HeadFit, person: Float[Tensor, "h w"], eye_distance_px: float, model: HeadModel) -> HeadFit:
+    """The same fit with skin that overhangs the person mask (0..1) moved in to its edge; landmarks are held.
 
     The displacement is smooth and goes to the neutral head as well; below the crown it lies in the picture's plane.
     """
     outside = _measure_outside(person.numpy() > 0.5, round(eye_distance_px), eye_distance_px)
-    moved = _draw_in_crown(fit, outside, model)
-    return _draw_in_sides(moved, outside, model)
+    moved = _fit_crown(fit, outside, model)
+    return _fit_ears_and_neck(moved, outside, model)
 
 
-def _draw_in_crown(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
+def _fit_crown(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
     """The most probable skull within the mask. Where more of it is missing than heads differ by, something covers the
     head, and the whole skull stays as it was guessed."""
     modes, (ids,) = _find_crown_modes(model), np.nonzero(_mark_crown(model))
     in_plane = modes[:, ids] @ fit.camera.rotation[:2].double().numpy().T
     displacement = np.zeros_like(modes[0])
-    for round_number in range(ROUNDS):
+    for round_number in range(FIT_ROUNDS):
         shown = fit.mesh.vertices[ids] + torch.from_numpy(displacement[ids]).float()
         overhang, move = outside.find_overhang(shown, fit.camera)
         (out,) = np.nonzero(overhang > LEAST_OVERHANG)
@@ -103,12 +103,12 @@ def _find_crown_modes(model: HeadModel) -> Float[np.ndarray, "k n 3"]:
     return np.tensordot(np.linalg.cholesky(covariance), basis, axes=(0, 0))
 
 
-def _draw_in_sides(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
-    skin_ids, skin_points = _embed_sides(model)
+def _fit_ears_and_neck(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
+    skin_ids, skin_points = _embed_ears_and_neck(model)
     dense = model.landmarks478
-    for _ in range(ROUNDS):
+    for _ in range(FIT_ROUNDS):
         overhang, move = outside.find_overhang(fit.mesh.vertices[skin_ids], fit.camera)
-        out = _find_believed(overhang, skin_ids, model)
+        out = _select_overhang(overhang, skin_ids, model)
         if not len(out):
             break
         handles = LandmarkEmbedding(
@@ -116,7 +116,7 @@ def _draw_in_sides(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit
             torch.cat([dense.barycentrics[:SKIN_POINTS], skin_points.barycentrics[out]]),
         )
         weights = torch.full((SKIN_POINTS + len(out),), 68 / SKIN_POINTS)
-        weights[SKIN_POINTS:] = min(1.0, OUTLINE_WEIGHT / len(out))
+        weights[SKIN_POINTS:] = min(1.0, SILHOUETTE_WEIGHT / len(out))
         targets = torch.zeros(SKIN_POINTS + len(out), 3)
         targets[SKIN_POINTS:] = torch.from_numpy(move[out]).float() @ fit.camera.rotation[:2]
         system = factor_handles(build_surface(model), model.faces, handles, weights, STIFFNESS)
@@ -124,8 +124,8 @@ def _draw_in_sides(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit
     return fit
 
 
-def _find_believed(overhang: np.ndarray, skin_ids: np.ndarray, model: HeadModel) -> Int[np.ndarray, "o"]:
-    """Which of the skin's vertices to draw in: where the mask leaves out too much it is wrong all around that place."""
+def _select_overhang(overhang: np.ndarray, skin_ids: np.ndarray, model: HeadModel) -> Int[np.ndarray, "o"]:
+    """Which of the skin's vertices to move in: where the mask leaves out too much it is wrong all around that place."""
     everywhere = np.zeros(len(model.mean))
     everywhere[skin_ids] = overhang
     out = everywhere > LEAST_OVERHANG
@@ -144,20 +144,20 @@ def _displace(fit: HeadFit, displacement: Float[Tensor, "n 3"]) -> HeadFit:
     return replace(fit, mesh=fit.mesh.with_vertices(shown), neutral=fit.neutral + displacement)
 
 
-def _measure_outside(inside: np.ndarray, pad: int, eye_distance_px: float) -> _Outside:
+def _measure_outside(inside: Bool[np.ndarray, "h w"], pad: int, eye_distance_px: float) -> _Outside:
     """Beyond the picture's border the person goes on as it meets it: what is cut off there is no overhang."""
     inside = np.pad(inside, pad, mode="edge")
-    distance, labels = cv2.distanceTransformWithLabels(
+    distance_px, labels = cv2.distanceTransformWithLabels(
         (~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     labels = np.asarray(labels, np.int64)
     rows, columns = np.nonzero(inside)
     places = np.zeros((labels.max() + 1, 2))
     places[labels[rows, columns]] = np.stack([columns, rows], 1) + 0.5
-    return _Outside(distance, places[labels], pad, eye_distance_px)
+    return _Outside(distance_px, places[labels], pad, eye_distance_px)
 
 
-def _embed_sides(model: HeadModel) -> tuple[np.ndarray, LandmarkEmbedding]:
+def _embed_ears_and_neck(model: HeadModel) -> tuple[np.ndarray, LandmarkEmbedding]:
     """The outer skin's vertices below the crown, each as a corner of one of its triangles."""
     (face_ids,) = torch.nonzero(model.face_mask("outer_skin"), as_tuple=True)
     ids, first = np.unique(model.faces[face_ids].numpy().ravel(), return_index=True)

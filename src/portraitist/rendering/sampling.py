@@ -18,35 +18,44 @@ def shade(fragments: Fragments, texture: Float[Tensor, "3 t t"], background: Flo
     small views free of aliasing, and in the backward pass every texel under a pixel gets its share of the gradient.
     """
     mask = fragments.mask
-    levels = _mip_levels(fragments.uv_footprint[mask], texture.shape[-1])
-    colors = _sample_trilinear(texture, fragments.uv[mask].to(texture), levels.to(texture))
+    footprints_px = fragments.uv_footprint[mask] * texture.shape[-1]
+    colors = sample_mipmapped(texture, fragments.uv[mask].to(texture), footprints_px)
     picture = background.to(texture)[:, None, None].expand(3, *mask.shape)
     return picture.masked_scatter(mask, colors)
 
 
-def _mip_levels(footprint: Float[Tensor, "k"], texture_size: int) -> Float[Tensor, "k"]:
-    """Level 0 is the texture itself, where a pixel covers one texel or less; each further level halves the size."""
-    coarsest = max(texture_size.bit_length() - 1, 0)
-    return torch.log2((footprint * texture_size).clamp(min=1e-6)).clamp(0, coarsest)
+def sample_bilinear(image: Float[Tensor, "c h w"], uv: Float[Tensor, "k 2"]) -> Float[Tensor, "c k"]:
+    """Values at ``uv`` (0..1 from the image's top left), those of the border beyond it; differentiable in both."""
+    grid = 2 * uv - 1
+    return F.grid_sample(image[None], grid[None, None], padding_mode="border", align_corners=False)[0, :, 0]
 
 
-def _sample_trilinear(
-    texture: Float[Tensor, "3 t t"], uv: Float[Tensor, "k 2"], levels: Float[Tensor, "k"]
-) -> Float[Tensor, "3 k"]:
-    """Colors at ``uv`` and at fractional mip levels."""
-    colors = texture.new_zeros(3, uv.shape[0])
-    mip = texture[None]
+def sample_mipmapped(
+    image: Float[Tensor, "c h w"], uv: Float[Tensor, "k 2"], footprints_px: Float[Tensor, "k"]
+) -> Float[Tensor, "c k"]:
+    """Trilinear look-up at ``uv`` (0..1): a mean over about ``footprints_px`` pixels of the image each way.
+
+    Level 0 of the mip pyramid is the image itself, where a footprint covers one pixel or less; each further level
+    halves the size, down to a single pixel. Differentiable in the image.
+    """
+    coarsest = max(image.shape[1:]).bit_length() - 1
+    levels = torch.log2(footprints_px.clamp(min=1e-6)).clamp(0, coarsest).to(image)
+    values = image.new_zeros(len(image), len(uv))
     for level in range(int(levels.max().ceil().item()) + 1 if levels.numel() else 0):
         weights = 1 - (levels - level).abs()
         (ids,) = torch.nonzero(weights > 0, as_tuple=True)
         if ids.numel():
-            grid = 2 * uv[ids] - 1
-            taps = F.grid_sample(mip, grid[None, None], padding_mode="border", align_corners=False)[0, :, 0]
-            colors = colors.index_add(1, ids, taps * weights[ids])
-        side = mip.shape[-1]
-        # The same where both can; the adaptive one is several times slower.
-        mip = F.avg_pool2d(mip, 2) if side % 2 == 0 else F.adaptive_avg_pool2d(mip, max(side // 2, 1))
-    return colors
+            values = values.index_add(1, ids, sample_bilinear(image, uv[ids]) * weights[ids])
+        image = _halve(image)
+    return values
+
+
+def _halve(image: Float[Tensor, "c h w"]) -> Float[Tensor, "c _h _w"]:
+    """Next level of the pyramid: means of two by two pixels, of some more where a side is odd."""
+    height, width = image.shape[1:]
+    if height % 2 == 0 and width % 2 == 0:
+        return F.avg_pool2d(image[None], 2)[0]  # the same where both can; the adaptive one is several times slower
+    return F.adaptive_avg_pool2d(image[None], (max(height // 2, 1), max(width // 2, 1)))[0]
 
 
 def render_view(

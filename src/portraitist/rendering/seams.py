@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import map_coordinates
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from portraitist.rendering.sampling import sample_bilinear
 from portraitist.rendering.uv_layout import find_nearest_texels, mark_texels
 from portraitist.types import Image, Mesh
 
@@ -92,9 +92,9 @@ def _share_difference(
     texture[:, texels[near, 0], texels[near, 1]] += (corrections[np.asarray(nearest)[near]] * fade[:, None]).T
 
 
-def look_up(texture: np.ndarray, uvs: np.ndarray) -> np.ndarray:
-    rows_columns = (uvs * texture.shape[-1] - 0.5).T[::-1]
-    return np.stack([map_coordinates(channel, rows_columns, order=1, mode="nearest") for channel in texture], 1)
+def look_up(texture: Float[np.ndarray, "3 t t"], uvs: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
+    """Bilinear colors at ``uvs``."""
+    return sample_bilinear(torch.from_numpy(texture), torch.from_numpy(uvs).float()).T.numpy()
 
 
 def _smooth_along(values: Float[np.ndarray, "k c"], uvs: Float[np.ndarray, "k 2"], sigma: float) -> np.ndarray:

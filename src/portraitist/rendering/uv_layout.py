@@ -1,18 +1,22 @@
-"""The UV layout: which face each texel lies on, and filling of what lies between the islands."""
+"""The UV layout of any mesh: where each texel lies on the surface, and filling of what lies between the islands.
+
+Texels are numbered by row: texel id ``row * t + column`` of a texture with side ``t``.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.types import Image, Mesh
+
+_FLAT = 1e-6  # singular value against the largest, below which a triangle has no extent in that direction
 
 
 def mark_texels(mesh: Mesh, texture_size: int) -> Int[Tensor, "t t"]:
@@ -30,6 +34,41 @@ def _mark_layout(corner_uvs: bytes, texture_size: int) -> Int[np.ndarray, "t t"]
     return cast_parallel_rays(flat, (texture_size, texture_size))[0]
 
 
+def locate_texels(
+    mesh: Mesh, texture_size: int
+) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
+    """Ids of the texels inside the UV islands, ascending; the face that each center lies on, and its barycentric
+    weights there."""
+    face_ids = mark_texels(mesh, texture_size).cpu().numpy().ravel()
+    texel_ids = np.flatnonzero(face_ids >= 0)
+    face_ids = face_ids[texel_ids]
+    corner_uvs = mesh.uvs[mesh.uv_faces].cpu().numpy()[face_ids]
+    rows, columns = np.divmod(texel_ids, texture_size)
+    centers = ((np.stack([columns, rows], axis=1) + 0.5) / texture_size).astype(np.float32)
+    first, second, offset = (
+        corner_uvs[:, 1] - corner_uvs[:, 0],
+        corner_uvs[:, 2] - corner_uvs[:, 0],
+        centers - corner_uvs[:, 0],
+    )
+    doubled = _cross(first, second)
+    weight1, weight2 = _cross(offset, second) / doubled, _cross(first, offset) / doubled
+    return texel_ids, face_ids, np.stack([1 - weight1 - weight2, weight1, weight2], axis=1).clip(0, 1)
+
+
+def _cross(a: Float[np.ndarray, "k 2"], b: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k"]:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def measure_uv_jacobians(mesh: Mesh) -> Float[np.ndarray, "f 2 3"]:
+    """Derivative of UV by place, one matrix per face: it maps the sides of the triangle exactly, its normal to 0."""
+    corners, corner_uvs = mesh.vertices[mesh.faces], mesh.uvs[mesh.uv_faces]
+    sides, sides_uv = (
+        np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64)
+        for x in (corners.cpu().numpy(), corner_uvs.cpu().numpy())
+    )
+    return (sides_uv @ np.linalg.pinv(sides, rcond=_FLAT)).astype(np.float32)
+
+
 def extend_islands(mesh: Mesh, texture: Image) -> Image:
     """Every texel outside the UV islands takes the nearest color inside, so that no viewer's filter finds a seam."""
     rows, columns = torch.from_numpy(find_nearest_texels(mesh, texture.shape[-1])).to(texture.device)
@@ -38,38 +77,9 @@ def extend_islands(mesh: Mesh, texture: Image) -> Image:
 
 def find_nearest_texels(mesh: Mesh, size: int) -> Int[np.ndarray, "2 t t"]:
     """Row and column of the texel inside the UV islands that is nearest to each texel."""
-    outside = (mark_texels(mesh, size) < 0).cpu().numpy()
-    return np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True), np.int64)
+    return find_nearest_inside((mark_texels(mesh, size) >= 0).cpu().numpy())
 
 
-def measure_slopes_uv(
-    corners: Float[np.ndarray, "f 3 3"], corner_uvs: Float[np.ndarray, "f 3 2"]
-) -> Float[np.ndarray, "f 2 3"]:
-    """Derivative of UV by place on each triangle: what it maps the sides of the triangle to is exact."""
-    sides, sides_uv = (np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64) for x in (corners, corner_uvs))
-    return (sides_uv @ np.linalg.pinv(sides, rcond=1e-6)).astype(np.float32)
-
-
-def locate_texels(
-    corner_uvs: Float[np.ndarray, "k 3 2"], texel_ids: Int[np.ndarray, "k"], size: int
-) -> Float[np.ndarray, "k 3"]:
-    """Barycentric weights of texel centers in their triangles."""
-    rows, columns = np.divmod(texel_ids, size)
-    centers = ((np.stack([columns, rows], axis=1) + 0.5) / size).astype(np.float32)
-    first, second = corner_uvs[:, 1] - corner_uvs[:, 0], corner_uvs[:, 2] - corner_uvs[:, 0]
-    offset = centers - corner_uvs[:, 0]
-    doubled = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    weight1 = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / doubled
-    weight2 = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / doubled
-    return np.stack([1 - weight1 - weight2, weight1, weight2], axis=1).clip(0, 1)
-
-
-def sample_bilinear(picture: Float[np.ndarray, "h w *c"], points: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k c"]:
-    """Values at continuous array coordinates (x, y), in which entry (i, j) lies at x = j, y = i. Clamped outside."""
-    # OpenCV's remap wants a picture of coordinates, neither side of it longer than 32,767.
-    count, width = len(points), 4096
-    grid = np.zeros((-(-count // width), width, 2), np.float32)
-    grid.reshape(-1, 2)[:count] = points
-    columns, rows = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
-    values = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return values.reshape(grid.shape[0] * width, -1)[:count]
+def find_nearest_inside(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "2 h w"]:
+    """Row and column of the pixel of the mask that is nearest to each pixel; its own on the mask."""
+    return np.asarray(distance_transform_edt(~mask, return_distances=False, return_indices=True), np.int64)

@@ -1,4 +1,4 @@
-"""Hair told from skin by its appearance: color and contrast around a pixel, each kind a Gaussian."""
+"""Hair told from skin by appearance: color and contrast around a pixel, a Gaussian for each of the two."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
-pass
-
-# Hair told from skin by its looks. Windows: in outer eye distances of a picture, and in sides of a texture.
-_PIXEL_WINDOW, _TEXEL_WINDOW = 0.05, 0.008
-_FEWEST_PIXELS, _LOOKS_NOISE, _DOUBT, _HAIR_VOTES = 50, 4.0, 4.0, 0.3  # the noise in units of Lab
+PIXEL_WINDOW = 0.05  # outer eye distances: half of the window around a pixel of a picture
+TEXEL_WINDOW = 0.008  # sides of a texture: half of the window around a texel
+MIN_PIXELS = 50  # fewer tell no Gaussian
+APPEARANCE_NOISE = 4.0  # in units of Lab: no two kinds are told apart more finely
+HAIR_MARGIN = 4.0  # twice a log-likelihood ratio: hair must be that much more likely than skin
+HAIR_VOTES = 0.3  # share of a window's pixels
 
 
 def measure_appearance(image: Float[np.ndarray, "3 h w"], window: float) -> Float[np.ndarray, "h w 4"]:
@@ -22,7 +23,7 @@ def measure_appearance(image: Float[np.ndarray, "3 h w"], window: float) -> Floa
 
 
 def classify_hair(
-    looks: Float[np.ndarray, "h w 4"],
+    appearance: Float[np.ndarray, "h w 4"],
     asked: Bool[np.ndarray, "h w"],
     hair: Bool[np.ndarray, "h w"],
     skin: Bool[np.ndarray, "h w"],
@@ -31,27 +32,31 @@ def classify_hair(
 ) -> Bool[np.ndarray, "h w"]:
     """Which of the pixels ``asked`` look more like ``hair`` than like ``skin``, each kind a Gaussian, and join what is
     ``beyond`` the face."""
-    kinds = [looks[hair], looks[skin]]
-    if min(len(kind) for kind in kinds) < _FEWEST_PIXELS or not asked.any():
+    kinds = [appearance[hair], appearance[skin]]
+    if min(len(kind) for kind in kinds) < MIN_PIXELS or not asked.any():
         return np.zeros_like(asked)
     of_hair, of_skin = (
-        mahalanobis_distance(looks[asked], kind) + np.linalg.slogdet(appearance_covariance(kind))[1] for kind in kinds
+        mahalanobis_distance(appearance[asked], kind) + np.linalg.slogdet(appearance_covariance(kind))[1]
+        for kind in kinds
     )
     votes = np.zeros(asked.shape, np.float32)
-    votes[asked] = of_hair + _DOUBT < of_skin
-    found = asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > _HAIR_VOTES)
+    votes[asked] = of_hair + HAIR_MARGIN < of_skin
+    found = asked & (cv2.blur(votes, (2 * max(round(window), 1) + 1,) * 2) > HAIR_VOTES)
     # Hair comes from the edge of the face: a spot within it is a shadow or a mole.
     return found & connected_to(found, beyond)
 
 
-def mahalanobis_distance(looks: Float[np.ndarray, "n 4"], kind: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n"]:
-    """Squared distances from a kind of pixels in units of its spread."""
-    apart = looks - kind.mean(0)
+def mahalanobis_distance(
+    appearance: Float[np.ndarray, "n 4"], kind: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n"]:
+    """Squared Mahalanobis distance of each pixel from a kind of pixels."""
+    apart = appearance - kind.mean(0)
     return (apart @ np.linalg.inv(appearance_covariance(kind)) * apart).sum(1)
 
 
 def appearance_covariance(kind: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "4 4"]:
-    return np.cov(kind.T) + _LOOKS_NOISE**2 * np.eye(4)
+    """Covariance of one kind of pixels."""
+    return np.cov(kind.T) + APPEARANCE_NOISE**2 * np.eye(4)
 
 
 def connected_to(pixels: Bool[np.ndarray, "h w"], roots: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

@@ -1,4 +1,4 @@
-"""Which part of a face each pixel of an artwork shows."""
+"""Labels of an artwork's pixels: the part of the face that each shows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from portraitist.errors import InputError
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.appearance import (
-    _FEWEST_PIXELS,
-    _PIXEL_WINDOW,
+    MIN_PIXELS,
+    PIXEL_WINDOW,
     classify_hair,
     connected_to,
     mahalanobis_distance,
@@ -37,15 +37,18 @@ _FACE_IDS = [i for i, name in enumerate(REGIONS) if name not in ("ears", "scalp"
 # Outlines among the 68 points.
 _EYES = (range(36, 42), range(42, 48))
 _BROWS = (range(17, 22), range(22, 27))
-_OUTER_LIPS, _INNER_LIPS = range(48, 60), range(60, 68)
+_OUTER_LIPS = range(48, 60)
+_INNER_LIPS = range(60, 68)
 _OPEN_MOUTH = 0.25  # share of an open mouth in all of lips and mouth; less is a dark line between lips
-# Widths in outer eye distances: of a brow, whose points run along its middle; of the skin around an eye that counts as
-# its lids; and of what is left out along the edge of face and hair, where fitted heads overlap what lies behind.
-_BROW_WIDTH, _LID_WIDTH, _EDGE_WIDTH = 0.09, 0.07, 0.05
+_BROW_WIDTH = 0.09  # outer eye distances; the points of a brow run along its middle
+_LID_WIDTH = 0.07  # outer eye distances: skin around an eye that counts as its lids
+_EDGE_WIDTH = 0.05  # outer eye distances, left out along the edge of face and hair: fitted heads overlap what is behind
 _CORE = 0.75  # of the width and height of the face
-# A person mask is believed that has this share of the face's middle. Without hair on a tenth of a squared eye distance
-# of the fitted scalp, it is learnt from the head's upper rim. Looks further from a kind than this are not of it.
-_BELIEVED, _LITTLE_HAIR, _RIM_WIDTH, _STRANGE, _LOWEST_HAIR = 0.95, 0.1, 0.25, 12.0, 0.35
+_BELIEVED = 0.95  # share of the face's middle that a person mask must have
+_LITTLE_HAIR = 0.1  # squared outer eye distances of hair on the fitted scalp; less is learnt from the head's upper rim
+_RIM_WIDTH = 0.25  # outer eye distances
+_STRANGE = 12.0  # squared Mahalanobis distance: an appearance further from a kind is not of it
+_LOWEST_HAIR = 0.35  # height in the face, see _find_heights
 _LIGHT_LIPS = 8.0  # by how much lighter than skin, in L of Lab, lips cannot be
 
 
@@ -79,17 +82,17 @@ def label_artwork(
     labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
     labels = _draw_features(labels, points, unit)
     outer, skin = (labels == SKIN) & ~core, np.isin(labels, (SKIN, NOSE)) & core
-    looks = measure_appearance(art.cpu().numpy(), _PIXEL_WINDOW * unit)
+    appearance = measure_appearance(art.cpu().numpy(), PIXEL_WINDOW * unit)
     hair, beside = labels == HAIR, np.zeros_like(core)
     if inside is not None:
         labels[~inside & ~core] = UNLABELED
         outer = outer & inside
-        hair, beside = _guess_hair(looks, labels, inside, skin, points, unit)
+        hair, beside = _guess_hair(appearance, labels, inside, skin, points, unit)
         labels[(labels == HAIR) & ~hair] = UNLABELED
     beyond = np.isin(labels, (HAIR, UNLABELED))
-    labels[classify_hair(looks, outer | beside, hair, skin, beyond, _PIXEL_WINDOW * unit)] = HAIR
+    labels[classify_hair(appearance, outer | beside, hair, skin, beyond, PIXEL_WINDOW * unit)] = HAIR
     lips = labels == LIPS
-    if lips.any() and skin.any() and np.median(looks[lips, 0]) > np.median(looks[skin, 0]) + _LIGHT_LIPS:
+    if lips.any() and skin.any() and np.median(appearance[lips, 0]) > np.median(appearance[skin, 0]) + _LIGHT_LIPS:
         # A grin: the landmarks lie on its teeth, of which there are more beside and below.
         heights = _find_heights(labels.shape, points)
         labels[heights < heights[lips].max()] = UNLABELED
@@ -110,7 +113,7 @@ def apply_style_mask(labels: Int[Tensor, "h w"], mask: Float[Tensor, "m n"]) -> 
 
 
 def _guess_hair(
-    looks: Float[np.ndarray, "h w 4"],
+    appearance: Float[np.ndarray, "h w 4"],
     labels: Int[np.ndarray, "h w"],
     inside: Bool[np.ndarray, "h w"],
     skin: Bool[np.ndarray, "h w"],
@@ -125,14 +128,14 @@ def _guess_hair(
     inside = _erode(inside, _EDGE_WIDTH * unit)
     height = _find_heights(labels.shape, points)
     hair = (labels == HAIR) & inside
-    if hair.sum() < _LITTLE_HAIR * unit**2 and skin.sum() >= _FEWEST_PIXELS:
+    if hair.sum() < _LITTLE_HAIR * unit**2 and skin.sum() >= MIN_PIXELS:
         depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 5)
         rim = inside & np.isin(labels, (SKIN, UNLABELED)) & (height > 1) & (depth < _RIM_WIDTH * unit)
-        hair[rim] |= mahalanobis_distance(looks[rim], looks[skin]) > _STRANGE
-    if hair.sum() < _FEWEST_PIXELS:
+        hair[rim] |= mahalanobis_distance(appearance[rim], appearance[skin]) > _STRANGE
+    if hair.sum() < MIN_PIXELS:
         return hair, np.zeros_like(hair)
     beside = inside & (labels == UNLABELED) & (height > _LOWEST_HAIR)
-    beside[beside] = mahalanobis_distance(looks[beside], looks[hair]) < _STRANGE
+    beside[beside] = mahalanobis_distance(appearance[beside], appearance[hair]) < _STRANGE
     return hair, beside & connected_to(beside, hair)
 
 

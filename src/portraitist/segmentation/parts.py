@@ -1,4 +1,4 @@
-"""Which part of a face each pixel shows, on the head and in the artwork, so that eyes are painted like eyes.
+"""Labels: the parts of a face that are told apart on the head and in the artwork, so that eyes are painted like eyes.
 
 Without it the nearest hypercolumn decides, and the artwork's lips end up on cheeks (the paper's Fig. 14).
 """
@@ -13,14 +13,16 @@ from portraitist.types import REGIONS, Mesh
 
 FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
 
-PARTS = ("skin", "nose", "eyelids", "lips", "brows", "eyes", "mouth", "hair")
-"""Parts that are told apart. Ears and neck count as skin, teeth and tongue as mouth."""
+LABELS = ("skin", "nose", "eyelids", "lips", "brows", "eyes", "mouth", "hair")
+"""Names of the labels. Ears and neck count as skin, teeth and tongue as mouth."""
 
-SKIN, NOSE, EYELIDS, LIPS, BROWS, EYES, MOUTH, HAIR = range(len(PARTS))
+SKIN, NOSE, EYELIDS, LIPS, BROWS, EYES, MOUTH, HAIR = range(len(LABELS))
 FEATURES = (EYELIDS, LIPS, BROWS, EYES, MOUTH)
 """Small, but what a person is known by."""
 
 UNLABELED = -1
+BARE_SKIN_PENALTY = 0.15  # cosine distance: between skin, nose and eyelids, which are painted much alike
+_BARE_SKIN = (SKIN, NOSE, EYELIDS)
 _PART_OF_REGION = {
     "skin": SKIN,
     "lips": LIPS,
@@ -50,10 +52,9 @@ def label_faces(mesh: Mesh) -> Int[Tensor, "f"]:
 
 def label_penalties() -> Float[Tensor, "p p"]:
     """What it costs to paint a part (row) as another one (column) is painted in the artwork, in cosine distances."""
-    costs = torch.ones(len(PARTS), len(PARTS))
-    for a, b, cost in ((SKIN, NOSE, 0.15), (SKIN, EYELIDS, 0.15), (NOSE, EYELIDS, 0.15)):
-        costs[a, b] = costs[b, a] = cost
-    return costs.fill_diagonal_(0)
+    penalties = torch.ones(len(LABELS), len(LABELS))
+    penalties[torch.tensor(_BARE_SKIN)[:, None], torch.tensor(_BARE_SKIN)] = BARE_SKIN_PENALTY
+    return penalties.fill_diagonal_(0)
 
 
 def select_faces(mesh: Mesh, names: tuple[str, ...]) -> Bool[Tensor, "f"]:

@@ -1,4 +1,4 @@
-"""Where the person is: keeps the background out of the texture (paper Sec. 4.2, texture unwrapping)."""
+"""Person mask of a picture: keeps the background out of the texture (paper Sec. 4.2, texture unwrapping)."""
 
 from __future__ import annotations
 
@@ -12,18 +12,11 @@ from portraitist.io.images import image_to_uint8
 from portraitist.landmarks.mediapipe_tasks import open_task
 from portraitist.types import Image, Landmarks
 
-CROP_OVER_FACE = 2.6
-"""Side of the head crop over the height of the face: hair, ears and neck are inside, the shoulders give context."""
-
-FEATHER = 0.15
-"""Width of the transition from the head crop to the rest of the picture, over the crop's side."""
-
-EDGE_RADIUS = 0.01
-EDGE_SMOOTHNESS = 1e-4
-"""Guided filter: radius over the side of the region, and variance (grays 0..1) below which an edge is ignored."""
-
-CERTAINTY = (0.2, 0.9)
-"""Probabilities that become 0 and 1: a lost rim of hair does less harm to a texture than a rim of background."""
+CROP_OVER_FACE = 2.6  # heights of the face: hair, ears and neck are inside, the shoulders give context
+FEATHER = 0.15  # of the head crop's side: width of the transition to the rest of the picture
+EDGE_RADIUS = 0.01  # of the region's side: radius of the guided filter
+EDGE_SMOOTHNESS = 1e-4  # variance (grays 0..1) below which the guided filter ignores an edge
+CERTAINTY = (0.2, 0.9)  # probabilities that become 0 and 1: a lost rim of hair harms a texture less than background
 
 
 class PersonSegmenter:
@@ -84,15 +77,15 @@ def turn_landmarks(landmarks: Landmarks, turns: int) -> Landmarks:
 def segment_upright(pixels: np.ndarray, landmarks: Landmarks, segmenter: PersonSegmenter) -> np.ndarray:
     """Person mask ``[h, w]`` 0..1 of a picture ``[h, w, 3]`` in which the face is upright."""
     mask = refine_edges(segmenter.segment(pixels), pixels)
-    left, top, right, bottom = head_crop(landmarks)
+    left, top, right, bottom = find_head_crop(landmarks)
     crop = pixels[top:bottom, left:right]
     sharper = refine_edges(segmenter.segment(crop), crop)
-    weight = feather(landmarks.size, (left, top, right, bottom))
+    weight = feather_crop(landmarks.size, (left, top, right, bottom))
     mask[top:bottom, left:right] += weight * (sharper - mask[top:bottom, left:right])
     return mask.clip(0, 1)
 
 
-def head_crop(landmarks: Landmarks) -> tuple[int, int, int, int]:
+def find_head_crop(landmarks: Landmarks) -> tuple[int, int, int, int]:
     """Square around the head, cut at the picture's border: (left, top, right, bottom) in pixels."""
     points = (landmarks.points if landmarks.dense is None else landmarks.dense).numpy()
     low, high = points.min(axis=0), points.max(axis=0)
@@ -114,7 +107,7 @@ def refine_edges(mask: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return ((filtered - low) / (high - low)).clip(0, 1)
 
 
-def feather(size: tuple[int, int], crop: tuple[int, int, int, int]) -> np.ndarray:
+def feather_crop(size: tuple[int, int], crop: tuple[int, int, int, int]) -> np.ndarray:
     """Weights ``[h, w]`` of the crop: 1 inside, falling to 0 at those of its sides that lie within the picture."""
     left, top, right, bottom = crop
     height, width = size

@@ -1,4 +1,4 @@
-"""Which part of a face each texel of a head shows: hair ends where it ends in the photo."""
+"""Labels of a head's texels: the part of the face that each shows."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from portraitist.rendering.uv_layout import mark_texels
 from portraitist.segmentation.appearance import (
-    _FEWEST_PIXELS,
-    _LOOKS_NOISE,
-    _TEXEL_WINDOW,
+    APPEARANCE_NOISE,
+    MIN_PIXELS,
+    TEXEL_WINDOW,
     classify_hair,
     measure_appearance,
 )
@@ -32,21 +32,20 @@ def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:
     above = ((face_ids >= 0) & (heights[face_ids.clamp(min=0)] > eyes.mean())).cpu().numpy() if len(eyes) else None
     if above is None or not above.any():
         return torch.from_numpy(labels).to(face_ids)
-    looks = measure_appearance(texture.cpu().numpy(), _TEXEL_WINDOW * texture.shape[-1])
+    window = TEXEL_WINDOW * texture.shape[-1]
+    appearance = measure_appearance(texture.cpu().numpy(), window)
     hair, skin = labels == HAIR, np.isin(labels, (SKIN, NOSE)) & ~above
-    if _is_bald(looks[hair], looks[skin]):
+    if _is_bald(appearance[hair], appearance[skin]):
         labels[hair] = SKIN
     else:
-        labels[classify_hair(looks, (labels == SKIN) & above, hair, skin, hair, _TEXEL_WINDOW * texture.shape[-1])] = (
-            HAIR
-        )
+        labels[classify_hair(appearance, (labels == SKIN) & above, hair, skin, hair, window)] = HAIR
     return torch.from_numpy(labels).to(face_ids)
 
 
 def _is_bald(hair: Float[np.ndarray, "n 4"], skin: Float[np.ndarray, "m 4"]) -> bool:
-    """Whether the scalp looks like the face below the eyes: means less than a spread apart."""
-    if min(len(hair), len(skin)) < _FEWEST_PIXELS:
+    """Whether the scalp looks like the face below the eyes: means less than one Mahalanobis distance apart."""
+    if min(len(hair), len(skin)) < MIN_PIXELS:
         return False
-    spread = (np.cov(hair.T) + np.cov(skin.T)) / 2 + _LOOKS_NOISE**2 * np.eye(4)
+    covariance = (np.cov(hair.T) + np.cov(skin.T)) / 2 + APPEARANCE_NOISE**2 * np.eye(4)
     apart = hair.mean(0) - skin.mean(0)
-    return float(apart @ np.linalg.solve(spread, apart)) < 1
+    return float(apart @ np.linalg.solve(covariance, apart)) < 1

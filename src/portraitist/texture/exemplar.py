@@ -13,7 +13,7 @@ from torch import Tensor
 from portraitist.segmentation.parts import (
     FEATURES,
     HAIR,
-    PARTS,
+    LABELS,
     label_penalties,
 )
 from portraitist.texture.losses import sample_points, unit_rows
@@ -107,7 +107,7 @@ def face_size(labels: Int[Tensor, "h w"]) -> float:
 def _count_points(labels: Int[Tensor, "h w"], weight: float) -> list[tuple[int, int]]:
     """How many style points in each part that is there: by area in the face, a fixed share of hair, and some more in
     the features."""
-    areas = torch.bincount(labels[labels >= 0], minlength=len(PARTS))
+    areas = torch.bincount(labels[labels >= 0], minlength=len(LABELS))
     face = max(int(areas.sum() - areas[HAIR]), 1)
     counts = []
     for part, area in enumerate(areas.tolist()):

@@ -15,10 +15,10 @@ from portraitist.segmentation.parts import (
     EYELIDS,
     EYES,
     HAIR,
+    LABELS,
     LIPS,
     MOUTH,
     NOSE,
-    PARTS,
     SKIN,
     is_one_of,
 )
@@ -41,7 +41,7 @@ TONE_SIDE = 32
 # hold any hair, and to hold nothing else; and how far apart the two must be to tell.
 _MIXED_BORDER, _SOME_HAIR, _ALL_HAIR, _APART = 24, 0.25, 0.85, 0.2
 
-_STRENGTH_OF = ("skin", "skin", "eyes", "lips", "brows", "eyes", "mouth", "hair")  # in the order of PARTS
+_STRENGTH_OF = ("skin", "skin", "eyes", "lips", "brows", "eyes", "mouth", "hair")  # in the order of LABELS
 
 _Shares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
 Recoloring = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -97,7 +97,7 @@ def keep_colors(
 def spread_strengths(labels: Int[Tensor, "t t"], strengths: PartStrengths) -> Float[Tensor, "t t"]:
     """The strength of each texel's part, with soft borders; 1 between the islands."""
     values = labels.new_tensor(
-        [getattr(strengths, _STRENGTH_OF[part]) for part in range(len(PARTS))], dtype=torch.float
+        [getattr(strengths, _STRENGTH_OF[part]) for part in range(len(LABELS))], dtype=torch.float
     )
     return blur_mask(torch.where(labels >= 0, values[labels.clamp(min=0)], 1.0)[None], _SOFT_BORDER)[0]
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from portraitist.segmentation.parts import PARTS, UNLABELED
+from portraitist.segmentation.parts import LABELS, UNLABELED
 from portraitist.types import Image
 
 PATCH = 7
@@ -44,7 +44,7 @@ class PatchPlaces:
         rows, columns = np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True))
         nearest = torch.from_numpy(rows * labels.shape[1] + columns).long().flatten().to(labels.device)
         flat = labels.flatten()
-        return cls(labels, [torch.nonzero(flat == part)[:, 0] for part in range(len(PARTS))], nearest)
+        return cls(labels, [torch.nonzero(flat == part)[:, 0] for part in range(len(LABELS))], nearest)
 
     def extend(self, image: Image) -> Image:
         """The picture with every pixel beside the head as the nearest of it, so that its outline is no stroke."""

@@ -1,4 +1,4 @@
-"""Eyes and mouth: parts of which a photo shows a sliver, or nothing, and the rims of lids and lips around them.
+"""Eyes and mouth: parts of which a photo shows a sliver, or nothing, and the margins of lids and lips around them.
 
 Each gets a clean paint whose colors come from what is visible, and the photo on top where it surely shows the part.
 """
@@ -11,36 +11,39 @@ from jaxtyping import Float
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
 from portraitist.rendering.shader_math import smoothstep
+from portraitist.unwrapping.appearance_models import DARKEST_DIVISOR, SkinColors
 from portraitist.unwrapping.eyes import paint_eyeballs
 from portraitist.unwrapping.gaze import Iris
 from portraitist.unwrapping.margins import repair_lids, repair_lips
 from portraitist.unwrapping.mouth import paint_mouth
-from portraitist.unwrapping.observation import SkinColors
 
 DEFAULT_LIPS = np.array([0.83, 0.65, 0.73], np.float32)  # of the skin's median
+LIPS_SEEN = 0.3  # weight from which a texel of the lips counts
+FEWEST_LIP_TEXELS = 100
+GRAY_SKIN = (0.02, 0.10)  # range of the channels over the largest: a black-and-white photo, a colored one
 
 
-def paint_inner_parts(
+def paint_eyes_and_mouth(
     colors: Float[np.ndarray, "k 3"],
     seen: TexelColors,
     skin: SkinColors,
-    atlas: HeadTexels,
+    texels: HeadTexels,
     model: HeadModel,
     irises: tuple[Iris, ...] | None = None,
 ) -> tuple[Float[np.ndarray, "k 3"], Float[np.ndarray, "k"]]:
-    """The surface's ``colors`` with eyeballs, teeth, tongue, mouth and their rims painted; and the final trust in the
-    photo."""
+    """The surface's ``colors`` with eyeballs, teeth, tongue, mouth, lid and lip margins painted; and the photo's final
+    weights."""
     colors, weights = colors.copy(), seen.weights.copy()
     chroma = measure_chroma(skin)
-    white = paint_eyeballs(colors, weights, seen, skin, chroma, atlas, model, irises)
-    shown = atlas.in_regions("lips") & (weights > 0.3)
-    lips = np.median(colors[shown], axis=0) if shown.sum() > 100 else skin.median * DEFAULT_LIPS
-    paint_mouth(colors, weights, seen, white, lips, chroma, atlas, model)
-    repair_lips(colors, weights, white, lips, chroma, atlas, model)
-    repair_lids(colors, weights, skin, chroma, atlas, model)
+    sclera = paint_eyeballs(colors, weights, seen, skin, chroma, texels, model, irises)
+    shown = texels.in_regions("lips") & (weights > LIPS_SEEN)
+    lips = np.median(colors[shown], axis=0) if shown.sum() > FEWEST_LIP_TEXELS else skin.median * DEFAULT_LIPS
+    paint_mouth(colors, weights, seen, sclera, lips, chroma, texels, model)
+    repair_lips(colors, weights, sclera, lips, chroma, texels, model)
+    repair_lids(colors, weights, skin, chroma, texels, model)
     return colors, weights
 
 
 def measure_chroma(skin: SkinColors) -> float:
     """0 for a black-and-white photo, 1 for a colored one, told by its skin."""
-    return float(smoothstep(np.ptp(skin.median) / max(float(skin.median.max()), 0.02), 0.02, 0.10))
+    return float(smoothstep(np.ptp(skin.median) / max(float(skin.median.max()), DARKEST_DIVISOR), *GRAY_SKIN))

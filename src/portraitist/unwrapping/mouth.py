@@ -10,27 +10,57 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 
 from portraitist.mesh.laplacian import vertex_normals
-from portraitist.reconstruction.head_model import PARTS, HeadModel
+from portraitist.reconstruction.head_model import COMPONENTS, HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
-from portraitist.unwrapping.eyes import keep_gray, redness
-from portraitist.unwrapping.texel_patch import TexelPatch
+from portraitist.unwrapping.appearance_models import brightness_ratio
+from portraitist.unwrapping.eyes import redness, scale_saturation
+from portraitist.unwrapping.projection import MOUTH_PARTS
+from portraitist.unwrapping.texel_crop import TexelCrop
 
-MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
 # Mesiodistal crown widths in mm from the midline backwards, average adult; only their ratios count.
 CROWN_WIDTHS = {
     "upper_teeth": (8.5, 6.5, 7.6, 7.0, 7.0, 10.0, 9.5, 9.0),
     "lower_teeth": (5.3, 5.7, 6.8, 7.0, 7.1, 11.0, 10.5, 10.0),
 }
-ARCH_BINS = 18
-GAP_WIDTH = 0.0005  # meters, at least; and at least 0.8 texels, or it would vanish between them
+ARCH_BINS = 18  # of the angle along an arch, in which its contours are measured
+LEAST_CROWN_HEIGHT = 1e-4  # meters
+GAP_WIDTH = 0.0005  # meters, at least
+GAP_TEXELS = 0.8  # at least, or a gap would vanish between texels
+GAP_SHADE = 0.26
+INNER_SIDE = (0.0015, 0.005)  # meters behind the outer contour: outer, inner side of a tooth
+INNER_SHADE = 0.4
+TOOTH_OF_SCLERA = np.array([1.02, 0.97, 0.87], np.float32)
+ROW_BRIGHTNESS = {"upper_teeth": 0.92, "lower_teeth": 0.80}
+ARCH_BACK = (0.3, 0.95)  # place along the arch at which light begins to fall off and is least
+ARCH_BACK_BRIGHTNESS = 0.4
 GUM_HEIGHT = 0.3  # of the modeled band, whose crowns are longer than real ones
-TOOTH_OF_WHITE = np.array([1.02, 0.97, 0.87], np.float32)
+GUM_SHADOW_HEIGHT = 0.3  # of the band, over which crowns are darker next to the gum
+GUM_SHADOW_BRIGHTNESS = 0.8
+GUM_SCALLOP = 0.12  # of the band, from the middle of a tooth to its sides
+GUM_SOFTNESS = 0.09  # of the band, to both sides of the gum line
 GUM_OF_LIPS = np.array([0.80, 0.62, 0.62], np.float32)
+
 TONGUE_OF_LIPS = np.array([0.98, 0.80, 0.80], np.float32)
+TONGUE_BACK = (0.03, 0.45)  # share of its length at which light begins to fall off and is least
+TONGUE_BACK_BRIGHTNESS = 0.22
+FURROW_SHADE = 0.30
+FURROW_WIDTH = 0.0022  # meters
+FURROW_START = (0.06, 0.3)  # share of the tongue's length: no furrow, full
+TONGUE_SIDES = (0.4, 0.95)  # share of its half width: shade begins, is full
+TONGUE_SIDE_SHADE = 0.25
+TONGUE_UPWARD = (-0.4, 0.3)  # upward part of the unit normal: below, above
+TONGUE_BELOW_BRIGHTNESS = 0.55
+
 CAVITY_OF_LIPS = np.array([0.55, 0.32, 0.32], np.float32)
-ROW_LIGHT = {"upper_teeth": 0.92, "lower_teeth": 0.80}
-SPREAD_RADIUS = 4.0  # texels of 1024
+CAVITY_DEPTH = 0.012  # meters from the lips at which the light is down to 1/e
+THROAT_BRIGHTNESS = 0.15
+
+SPREAD_RADIUS = 4.0  # texels of 1024, over which the photo's colors are spread
+TOOTH_BRIGHTNESS = (0.45, 0.7)  # of the sclera's: none, tooth
+TOOTH_REDNESS = (0.85, 0.55)  # of the lips': lip, tooth
+LEAST_LIP_REDNESS = 0.05
+TOOTH_EXCESS = (0.05, 0.2)  # luminance above the lips', in a gray photo: lip, tooth
 
 
 @dataclass(frozen=True)
@@ -50,16 +80,16 @@ class ToothRow:
 
 
 @functools.lru_cache(maxsize=4)
-def locate_teeth(model: HeadModel, atlas: HeadTexels, row: str) -> ToothRow:
+def locate_teeth(model: HeadModel, texels: HeadTexels, row: str) -> ToothRow:
     """Arch coordinates of a row of teeth: its outer contour seen from above, unrolled."""
-    texels = atlas.in_parts(row)
-    x, y, z = (atlas.interpolation[texels] @ model.mean.numpy()).T
+    inside = texels.in_parts(row)
+    x, y, z = (texels.interpolation[inside] @ model.mean.numpy()).T
     middle = z.max() - np.abs(x).max()  # the front of an arch is close to a half circle
     polar, radius = np.arctan2(np.abs(x), z - middle), np.hypot(x, z - middle)
     bins = np.linspace(0, polar.max(), ARCH_BINS + 1)
     rise = y if row == "upper_teeth" else -y  # grows towards the gum
-    gum, edge = follow_largest(rise, polar, bins), -follow_largest(-rise, polar, bins)
-    outer = follow_largest(radius, polar, bins)
+    gum, edge = trace_contour(rise, polar, bins), -trace_contour(-rise, polar, bins)
+    outer = trace_contour(radius, polar, bins)
     middles = (bins[1:] + bins[:-1]) / 2
     length = np.cumsum((0, *np.hypot(outer * np.diff(bins), np.gradient(outer))))
     along = np.interp(polar, bins, length)
@@ -69,18 +99,18 @@ def locate_teeth(model: HeadModel, atlas: HeadTexels, row: str) -> ToothRow:
     tooth = (np.searchsorted(sides, along, side="right") - 1).clip(0, len(sides) - 2)
     width = sides[tooth + 1] - sides[tooth]
     position = ((along - sides[tooth]) / width).clip(0, 1)
-    gap_width = max(GAP_WIDTH, 0.8 * measure_texel(model, atlas, row))
+    gap_width = max(GAP_WIDTH, GAP_TEXELS * measure_texel_side(model, texels, row))
     gap = np.exp(-((np.minimum(position, 1 - position) * width / gap_width) ** 2))
     return ToothRow(
         along=(along / length[-1]).astype(np.float32),
-        height=((gum - rise) / np.maximum(gum - edge, 1e-4)).clip(0, 1).astype(np.float32),
+        height=((gum - rise) / np.maximum(gum - edge, LEAST_CROWN_HEIGHT)).clip(0, 1).astype(np.float32),
         gap=gap.astype(np.float32),
         scallop=((2 * position - 1) ** 2).astype(np.float32),
-        inner=smoothstep(outer - radius, 0.0015, 0.005).astype(np.float32),
+        inner=smoothstep(outer - radius, *INNER_SIDE).astype(np.float32),
     )
 
 
-def follow_largest(
+def trace_contour(
     values: Float[np.ndarray, "e"], places: Float[np.ndarray, "e"], bins: Float[np.ndarray, "b"]
 ) -> Float[np.ndarray, "c"]:
     """Largest of the values in each bin of the places; an empty bin lies between its neighbors."""
@@ -91,91 +121,95 @@ def follow_largest(
     return np.interp(np.arange(len(largest)), filled, largest[filled])
 
 
-def measure_texel(model: HeadModel, atlas: HeadTexels, part: str) -> float:
+def measure_texel_side(model: HeadModel, texels: HeadTexels, part: str) -> float:
     """Mean side of a part's texels in meters."""
     corners = model.mean.numpy()[model.faces[model.face_mask(part)].numpy()]
     doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    return float(np.sqrt(doubled.sum() / 2 / atlas.in_parts(part).sum()))
+    return float(np.sqrt(doubled.sum() / 2 / texels.in_parts(part).sum()))
 
 
 def paint_teeth(
-    teeth: ToothRow, light: float, white: Float[np.ndarray, "3"], gum: Float[np.ndarray, "3"], chroma: float
+    teeth: ToothRow, brightness: float, sclera: Float[np.ndarray, "3"], gum: Float[np.ndarray, "3"], chroma: float
 ) -> Float[np.ndarray, "e 3"]:
     """Off-white crowns with soft gaps, darker to the back and where they meet the gum."""
-    crown = white * keep_gray(TOOTH_OF_WHITE, chroma)
-    shade = light * mix(1.0, 0.4, smoothstep(teeth.along, 0.3, 0.95)) * (1 - 0.4 * teeth.inner)
-    shade *= 1 - 0.26 * teeth.gap
-    shade *= mix(0.8, 1.0, smoothstep(teeth.height, GUM_HEIGHT, GUM_HEIGHT + 0.3))
-    line = GUM_HEIGHT + 0.12 * (teeth.scallop - 0.5)
-    on_gum = smoothstep(teeth.height - line, 0.09, -0.09)
-    back = mix(1.0, 0.4, smoothstep(teeth.along, 0.3, 0.95))
+    crown = sclera * scale_saturation(TOOTH_OF_SCLERA, chroma)
+    back = mix(1.0, ARCH_BACK_BRIGHTNESS, smoothstep(teeth.along, *ARCH_BACK))
+    shade = brightness * back * (1 - INNER_SHADE * teeth.inner)
+    shade *= 1 - GAP_SHADE * teeth.gap
+    shade *= mix(GUM_SHADOW_BRIGHTNESS, 1.0, smoothstep(teeth.height, GUM_HEIGHT, GUM_HEIGHT + GUM_SHADOW_HEIGHT))
+    line = GUM_HEIGHT + GUM_SCALLOP * (teeth.scallop - 0.5)
+    on_gum = smoothstep(teeth.height - line, GUM_SOFTNESS, -GUM_SOFTNESS)
     return mix(crown * shade[:, None], gum * back[:, None], on_gum[:, None]).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=2)
-def light_tongue(model: HeadModel, atlas: HeadTexels) -> Float[np.ndarray, "t"]:
+def shade_tongue(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "t"]:
     """How much of the light at the lips reaches the tongue's texels: less at the back, the sides and in the furrow."""
-    own = atlas.interpolation[atlas.in_parts("tongue")]
+    own = texels.interpolation[texels.in_parts("tongue")]
     x, _, z = (own @ model.mean.numpy()).T
     upward = (own @ vertex_normals(model.mean.numpy(), model.faces.numpy()))[:, 1]
     depth = (z.max() - z) / np.ptp(z)
-    furrow = 0.30 * np.exp(-((x / 0.0022) ** 2)) * smoothstep(depth, 0.06, 0.3)
-    sides = 0.25 * smoothstep(np.abs(x) / np.abs(x).max(), 0.4, 0.95)
-    below = mix(0.55, 1.0, smoothstep(upward, -0.4, 0.3))
-    return (mix(1.0, 0.22, smoothstep(depth, 0.03, 0.45)) * (1 - furrow) * (1 - sides) * below).astype(np.float32)
+    furrow = FURROW_SHADE * np.exp(-((x / FURROW_WIDTH) ** 2)) * smoothstep(depth, *FURROW_START)
+    sides = TONGUE_SIDE_SHADE * smoothstep(np.abs(x) / np.abs(x).max(), *TONGUE_SIDES)
+    below = mix(TONGUE_BELOW_BRIGHTNESS, 1.0, smoothstep(upward, *TONGUE_UPWARD))
+    back = mix(1.0, TONGUE_BACK_BRIGHTNESS, smoothstep(depth, *TONGUE_BACK))
+    return (back * (1 - furrow) * (1 - sides) * below).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=2)
-def light_cavity(model: HeadModel, atlas: HeadTexels) -> Float[np.ndarray, "c"]:
+def shade_cavity(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "c"]:
     """1 where the cavity hangs on the lips, falling off to 0 in the throat."""
     vertices = model.mean.numpy()
-    rim = np.intersect1d(model.vertex_ids("mouth_cavity").numpy(), model.vertex_ids("outer_skin").numpy())
-    distance, _ = KDTree(vertices[rim]).query(vertices)
-    depth = atlas.interpolation[atlas.in_parts("mouth_cavity")] @ distance
-    return (0.15 + 0.85 * np.exp(-depth / 0.012)).astype(np.float32)
+    lips = np.intersect1d(model.vertex_ids("mouth_cavity").numpy(), model.vertex_ids("outer_skin").numpy())
+    distance, _ = KDTree(vertices[lips]).query(vertices)
+    depth = texels.interpolation[texels.in_parts("mouth_cavity")] @ distance
+    return (THROAT_BRIGHTNESS + (1 - THROAT_BRIGHTNESS) * np.exp(-depth / CAVITY_DEPTH)).astype(np.float32)
 
 
 def paint_mouth(
     colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     seen: TexelColors,
-    white: Float[np.ndarray, "3"],
+    sclera: Float[np.ndarray, "3"],
     lips: Float[np.ndarray, "3"],
     chroma: float,
-    atlas: HeadTexels,
+    texels: HeadTexels,
     model: HeadModel,
 ) -> None:
     """Paint teeth, tongue and cavity into ``colors``, and set their ``weights``, in place.
 
-    ``white``: of the eyes. ``lips``: their median color. ``chroma``: 0 for a black-and-white photo, else 1.
+    ``sclera``: color of the eyes' white. ``lips``: their median color. ``chroma``: 0 for a black-and-white photo, 1
+    for a colored one.
     """
-    patch = cut_mouth(atlas)
-    photo, trust = seen.colors[patch.ids], seen.weights[patch.ids]
-    part = atlas.parts[patch.ids]
+    crop = crop_mouth(texels)
+    photo, own_weights = seen.colors[crop.ids], seen.weights[crop.ids]
+    part = texels.parts[crop.ids]
     painted = np.zeros_like(photo)
-    for row, light in ROW_LIGHT.items():
-        gums = lips * keep_gray(GUM_OF_LIPS, chroma)
-        painted[part == PARTS.index(row)] = paint_teeth(locate_teeth(model, atlas, row), light, white, gums, chroma)
-    tongue, cavity = part == PARTS.index("tongue"), part == PARTS.index("mouth_cavity")
-    painted[tongue] = lips * keep_gray(TONGUE_OF_LIPS, chroma) * light_tongue(model, atlas)[:, None]
-    light = light_cavity(model, atlas)[:, None]
-    painted[cavity] = light * mix(lips * keep_gray(CAVITY_OF_LIPS, chroma), lips, light**2)
+    for row, brightness in ROW_BRIGHTNESS.items():
+        gums = lips * scale_saturation(GUM_OF_LIPS, chroma)
+        teeth = locate_teeth(model, texels, row)
+        painted[part == COMPONENTS.index(row)] = paint_teeth(teeth, brightness, sclera, gums, chroma)
+    tongue, cavity = part == COMPONENTS.index("tongue"), part == COMPONENTS.index("mouth_cavity")
+    painted[tongue] = lips * scale_saturation(TONGUE_OF_LIPS, chroma) * shade_tongue(model, texels)[:, None]
+    light = shade_cavity(model, texels)[:, None]
+    painted[cavity] = light * mix(lips * scale_saturation(CAVITY_OF_LIPS, chroma), lips, light**2)
     # What is seen spreads a little, or its border would be ragged: what it differs from the paint by fades out.
-    nearby = patch.smooth(np.column_stack([(photo - painted) * trust[:, None], trust]), SPREAD_RADIUS)
+    nearby = crop.smooth(np.column_stack([(photo - painted) * own_weights[:, None], own_weights]), SPREAD_RADIUS)
     painted += smoothstep(nearby[:, 3:], 0.0, 0.5) * nearby[:, :3] / np.maximum(nearby[:, 3:], 1e-3)
-    colors[patch.ids] = mix(painted, photo, trust[:, None]).clip(0, 1)
-    weights[patch.ids] = trust
+    colors[crop.ids] = mix(painted, photo, own_weights[:, None]).clip(0, 1)
+    weights[crop.ids] = own_weights
 
 
 @functools.lru_cache(maxsize=2)
-def cut_mouth(atlas: HeadTexels) -> TexelPatch:
-    return TexelPatch.cut(atlas, atlas.in_parts(*MOUTH_PARTS))
+def crop_mouth(texels: HeadTexels) -> TexelCrop:
+    return TexelCrop.around(texels, texels.in_parts(*MOUTH_PARTS))
 
 
-def resembles_tooth(
-    colors: Float[np.ndarray, "e 3"], white: Float[np.ndarray, "3"], lips: Float[np.ndarray, "3"], chroma: float
+def tooth_likelihood(
+    colors: Float[np.ndarray, "e 3"], sclera: Float[np.ndarray, "3"], lips: Float[np.ndarray, "3"], chroma: float
 ) -> Float[np.ndarray, "e"]:
     """1 for what is clearly less red than the lips and bright as teeth are; in a gray photo for what is bright."""
-    bright = smoothstep(luminance(colors) / np.maximum(luminance(white), 0.02), 0.45, 0.7)
-    pale = smoothstep(redness(colors) / np.maximum(redness(lips), 0.05), 0.85, 0.55)
-    return (bright * mix(smoothstep(luminance(colors) - luminance(lips), 0.05, 0.2), pale, chroma)).astype(np.float32)
+    bright = smoothstep(brightness_ratio(colors, sclera), *TOOTH_BRIGHTNESS)
+    pale = smoothstep(redness(colors) / np.maximum(redness(lips), LEAST_LIP_REDNESS), *TOOTH_REDNESS)
+    brighter = smoothstep(luminance(colors) - luminance(lips), *TOOTH_EXCESS)
+    return (bright * mix(brighter, pale, chroma)).astype(np.float32)

@@ -1,5 +1,8 @@
-"""What covers the skin or shows behind it: clothes on the neck, hair over cheeks and ears. None of it may be painted on
-a head as if it were skin."""
+"""Occlusion masks: clothes on the neck, hair over cheeks and ears, and what shows behind the head's silhouette. None of
+it may be painted on a head as if it were skin.
+
+Radii are texels of a 1024 texture; brightness is log luminance; heights are on the mean head, eyes at 0.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,62 @@ from jaxtyping import Bool, Float
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
-from portraitist.unwrapping.observation import HairColors, SkinColors, log_features
+from portraitist.unwrapping.appearance_models import HAIR_SEEN, HairColors, SkinColors, log_features
 
-EDGE_HEIGHTS = (0.01, -0.02)  # meters on the mean head, eyes at 0: above, hair grows at the sides of the face
-DARK = (-0.6, -1.3)  # log brightness against the skin's: shade begins to be hair, is hair
-SURELY_HAIR = (0.5, 0.9)  # likeness; light of another color leads away from hair and skin alike
-EAR_RIM = (0.15, 0.4)  # cosine to the line of sight: an ear's outline is thin, and all else begins right behind it
-ENOUGH = 0.005  # share of all texels
-CONTRAST_RADII = (1.0, 6.0)  # texels of 1024 between which contrast is measured
-STRAND_CONTRAST, LEAST_CONTRAST = 2.5, 0.02  # times the face's: hair 2 to 18, a shaven head 1; log brightness
-SAME_LIGHT = 0.4  # log brightness
-BUSY, LEAST_BUSY = 4.0, 0.04  # the same for what is too busy for a neck
-DEEP_SHADE, TOO_BRIGHT = (-1.2, -0.7), (0.5, 0.3)  # log brightness against the skin's: not to be relied on, relied on
-THROAT, SPOT = 0.025, 0.002  # meters from the middle plane; share of all texels
-AROUND_EAR = 12.0  # texels of 1024
-MIN_EAR = 0.35  # share of an ear's visible texels that must look like skin
+DEEP_SHADE = (-1.2, -0.7)  # brightness against the skin's: not to be relied on, relied on
+
+# Local contrast and hair
+CONTRAST_RADII = (1.0, 6.0)  # between which contrast is measured
+SURROUNDED = 0.8  # share of the surroundings that must be seen for a contrast to count
+FEWEST_TEXELS = 100  # for a median contrast
+LEAST_SCALP = 0.005  # share of all texels: with less of it in view, the brows tell the hair's color
+STRAND_CONTRAST = 2.5  # times the face's: hair has 2 to 18, a shaven head 1
+LEAST_CONTRAST = 0.02  # brightness
+SAME_LIGHT = 0.4  # brightness: hair beside the ear that differs by more from the scalp's lies in another light
+
+# Neck
+NECK_RADIUS = 4.0
+LEAST_NECK_SEEN = 0.2  # mean weight around a texel
+CLOTHED = 0.5  # likelihood of skin around a texel below which clothes begin
+NECK_SKIN = (0.5, 0.85)  # likelihood of skin: none, surely
+BUSY_CONTRAST = 4.0  # times the face's: busier is no neck
+LEAST_BUSY_CONTRAST = 0.04  # brightness
+BUSY_FALL_OFF = 1.5  # times that contrast at which nothing is left
+BUSY_RADIUS = 2.0
+TOO_BRIGHT = (0.5, 0.3)  # brightness against the skin's: a collar, skin
+NECK_BORDER_RADIUS = 7.0  # over which a border found is moved inwards
+NECK_KEPT = (0.75, 0.95)  # mean mask around a texel: masked out, kept
+CONNECTED = 0.1  # mask from which neighboring texels hang together
+THROAT = 0.025  # meters from the middle plane
+FRONT = -0.1  # meters: depth from which the neck is its front
+SPOT = 0.002  # share of all texels: a smaller component is no neck
+
+# Silhouettes of cheeks and jaw
+SIDE_HEIGHTS = (0.01, -0.02)  # meters: above, hair grows at the sides of the face
+DARK = (-0.6, -1.3)  # brightness against the skin's: shade begins to be hair, is hair
+SURELY_HAIR = (0.5, 0.9)  # likelihood; light of another color leads away from hair and skin alike
+SILHOUETTE_COSINES = (0.4, 0.75)  # view cosine: what is not skin lies behind, is on the face
+SILHOUETTE_RADIUS = 2.0
+
+# Ears
+AROUND_EAR = 12.0  # radius within which what hides an ear is looked for
+NEAR_EAR = 0.03  # share of ear within that radius
+EAR_RADIUS = 6.0
+EAR_SKIN = (0.6, 0.9)  # likelihood of skin around a texel: masked out, kept
+EAR_FINE_RADIUS = 1.5
+EAR_FINE_SKIN = (0.3, 0.7)  # the same close by
+EAR_COSINES = (0.15, 0.4)  # view cosine: an ear's outline is thin, and all else begins right behind it
+LEAST_EAR = 0.35  # share of an ear's visible texels that must look like skin
 
 
-def measure_contrast(seen: TexelColors, atlas: HeadTexels) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
+def measure_local_contrast(
+    seen: TexelColors, texels: HeadTexels
+) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
     """Fine contrast of the log brightness around each texel, and the share 0..1 of those surroundings that is seen."""
     brightness = np.log(luminance(seen.colors) + DARKEST)
-    known = [atlas.smooth(seen.weights, radius) for radius in CONTRAST_RADII]
+    known = [texels.smooth(seen.weights, radius) for radius in CONTRAST_RADII]
     fine, coarse = (
-        atlas.smooth(brightness * seen.weights, radius) / np.maximum(weight, 1e-3)
+        texels.smooth(brightness * seen.weights, radius) / np.maximum(weight, 1e-3)
         for radius, weight in zip(CONTRAST_RADII, known, strict=True)
     )
     return np.abs(fine - coarse), known[1]
@@ -42,118 +78,122 @@ def learn_hair(
     seen: TexelColors,
     skin: SkinColors,
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]],
-    atlas: HeadTexels,
+    texels: HeadTexels,
 ) -> HairColors | None:
     """From the visible scalp and what hangs over the ears; from the brows when the picture ends below the hairline.
     None for a bald head."""
-    scalp = seen.weights * atlas.in_regions("scalp")
-    if (scalp > 0.3).mean() <= ENOUGH:
-        return HairColors.learn(seen.colors, seen.weights * atlas.in_regions("brows"), skin)
+    scalp = seen.weights * texels.in_regions("scalp")
+    if (scalp > HAIR_SEEN).mean() <= LEAST_SCALP:
+        return HairColors.learn(seen.colors, seen.weights * texels.in_regions("brows"), skin)
     # Blond hair may have the skin's colors, but never its smoothness.
-    strands, face = (typical_contrast(contrast, atlas.in_regions(region)) for region in ("scalp", "skin"))
+    strands, face = (median_contrast(contrast, texels.in_regions(region)) for region in ("scalp", "skin"))
     # Deep shade beside the face would darken the whole head of hair.
     brightness = log_features(seen.colors)[:, 2]
-    lit_alike = np.abs(brightness - np.median(brightness[scalp > 0.3])) < SAME_LIGHT
-    hanging = seen.weights * atlas.in_regions("ears") * (1 - skin.likeness(seen.colors)) * lit_alike
+    lit_alike = np.abs(brightness - np.median(brightness[scalp > HAIR_SEEN])) < SAME_LIGHT
+    hanging = seen.weights * texels.in_regions("ears") * (1 - skin.likelihood(seen.colors)) * lit_alike
     stranded = strands > max(STRAND_CONTRAST * face, LEAST_CONTRAST)
     return HairColors.learn(seen.colors, np.maximum(scalp, hanging), skin, stranded)
 
 
-def typical_contrast(
+def median_contrast(
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]], inside: Bool[np.ndarray, "k"]
 ) -> float:
     """Median over the texels whose surroundings are seen; 0 where too few are."""
-    values = contrast[0][inside & (contrast[1] > 0.8)]
-    return float(np.median(values)) if len(values) >= 100 else 0.0
+    values = contrast[0][inside & (contrast[1] > SURROUNDED)]
+    return float(np.median(values)) if len(values) >= FEWEST_TEXELS else 0.0
 
 
-def keep_skin(
+def mask_occlusions(
     seen: TexelColors,
     skin: SkinColors,
     hair: HairColors | None,
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]],
-    atlas: HeadTexels,
+    texels: HeadTexels,
     model: HeadModel,
 ) -> TexelColors:
-    """The same colors with less trust in what is not skin on neck, ears, and where cheeks and jaw turn away."""
-    kept = keep_skin_on_neck(seen, skin, contrast, atlas, model)
-    kept = kept * keep_skin_at_edges(seen, skin, hair, atlas, model) * keep_skin_on_ears(seen, skin, hair, atlas)
-    return seen.weighted(kept.astype(np.float32))
+    """The same colors, with lower weights on what is not skin on neck and ears and where cheeks and jaw turn away."""
+    mask = mask_neck(seen, skin, contrast, texels, model)
+    mask = mask * mask_silhouettes(seen, skin, hair, texels, model) * mask_ears(seen, skin, hair, texels)
+    return seen.weighted(mask.astype(np.float32))
 
 
-def keep_skin_on_neck(
+def mask_neck(
     seen: TexelColors,
     skin: SkinColors,
     contrast: tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]],
-    atlas: HeadTexels,
+    texels: HeadTexels,
     model: HeadModel,
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1 on the weights: on the neck only one piece of smooth, evenly lit skin, and nothing below where
     clothes begin. What is doubtful (collar, hand, cable, deep shade) does less harm when it is invented."""
-    neck = atlas.in_regions("neck")
-    observed = atlas.smooth(seen.weights, 4.0)
-    likeness = atlas.smooth(skin.likeness(seen.colors) * seen.weights, 4.0) / np.maximum(observed, 1e-3)
-    clothes = neck & (observed > 0.2) & (likeness < 0.5)
+    neck = texels.in_regions("neck")
+    observed = texels.smooth(seen.weights, NECK_RADIUS)
+    likelihood = texels.smooth(skin.likelihood(seen.colors) * seen.weights, NECK_RADIUS) / np.maximum(observed, 1e-3)
+    clothes = neck & (observed > LEAST_NECK_SEEN) & (likelihood < CLOTHED)
     # Down the neck is down the texture: a collar, once met, goes on to the lower edge.
-    covered = np.maximum.accumulate(atlas.to_map(clothes.astype(np.float32)), axis=0).ravel()[atlas.texel_ids]
-    level = max(BUSY * typical_contrast(contrast, atlas.in_regions("skin")), LEAST_BUSY)
-    smooth = smoothstep(atlas.smooth(contrast[0], 2.0), 1.5 * level, level)
-    brightness = log_features(seen.colors)[:, 2] - skin.center[2]
-    even = smoothstep(brightness, *DEEP_SHADE) * smoothstep(brightness, *TOO_BRIGHT)
-    kept = atlas.smooth((1 - covered) * smoothstep(likeness, 0.5, 0.85) * smooth * even, 7.0)
-    kept = np.where(neck, smoothstep(kept, 0.75, 0.95), 1.0).astype(np.float32)
-    return kept * np.where(neck, connect_to_throat(kept * neck * (seen.weights > 0), atlas, model), 1.0)
+    covered = np.maximum.accumulate(texels.to_texture(clothes.astype(np.float32)), axis=0).ravel()[texels.texel_ids]
+    level = max(BUSY_CONTRAST * median_contrast(contrast, texels.in_regions("skin")), LEAST_BUSY_CONTRAST)
+    smooth = smoothstep(texels.smooth(contrast[0], BUSY_RADIUS), BUSY_FALL_OFF * level, level)
+    brightness = skin.relative_log_brightness(seen.colors)
+    evenly_lit = smoothstep(brightness, *DEEP_SHADE) * smoothstep(brightness, *TOO_BRIGHT)
+    mask = texels.smooth((1 - covered) * smoothstep(likelihood, *NECK_SKIN) * smooth * evenly_lit, NECK_BORDER_RADIUS)
+    mask = np.where(neck, smoothstep(mask, *NECK_KEPT), 1.0).astype(np.float32)
+    return mask * np.where(neck, select_throat_components(mask * neck * (seen.weights > 0), texels, model), 1.0)
 
 
-def connect_to_throat(kept: Float[np.ndarray, "k"], atlas: HeadTexels, model: HeadModel) -> Bool[np.ndarray, "k"]:
-    """Texels of the pieces that reach the middle of the neck's front and are no mere spot."""
-    _, labels, sizes, _ = cv2.connectedComponentsWithStats((atlas.to_map(kept) > 0.1).astype(np.uint8))
-    labels = np.asarray(labels, np.int64).ravel()[atlas.texel_ids]
-    sideways, _, ahead = (atlas.interpolation @ model.mean.numpy()).T
-    areas = np.asarray(sizes, np.int64)[:, cv2.CC_STAT_AREA]
-    throat = np.unique(labels[(np.abs(sideways) < THROAT) & (ahead > -0.1)])
-    large = throat[areas[throat] > SPOT * atlas.size**2]
+def select_throat_components(
+    mask: Float[np.ndarray, "k"], texels: HeadTexels, model: HeadModel
+) -> Bool[np.ndarray, "k"]:
+    """Texels of the connected components that reach the middle of the neck's front and are no mere spot."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((texels.to_texture(mask) > CONNECTED).astype(np.uint8))
+    labels = np.asarray(labels, np.int64).ravel()[texels.texel_ids]
+    sideways, _, ahead = (texels.interpolation @ model.mean.numpy()).T
+    areas = np.asarray(stats, np.int64)[:, cv2.CC_STAT_AREA]
+    throat = np.unique(labels[(np.abs(sideways) < THROAT) & (ahead > FRONT)])
+    large = throat[areas[throat] > SPOT * texels.size**2]
     return np.isin(labels, large[large > 0])
 
 
-def resemble_lit_skin(
+def lit_skin_likelihood(
     colors: Float[np.ndarray, "k 3"], skin: SkinColors, hair: HairColors | None
 ) -> Float[np.ndarray, "k"]:
     """1 for skin, also in colored or glaring light: what is neither dark nor hair, but unlike skin, is skin in another
     light. 0 for hair and for deep shade of another color."""
-    brightness = log_features(colors)[:, 2] - skin.center[2]
-    foreign = smoothstep(brightness, *DARK)
+    foreign = smoothstep(skin.relative_log_brightness(colors), *DARK)
     if hair is not None:
-        foreign = np.maximum(foreign, smoothstep(hair.likeness(colors) * hair.distinctness, *SURELY_HAIR))
-    return np.maximum(skin.likeness(colors), 1 - foreign)
+        foreign = np.maximum(foreign, smoothstep(hair.likelihood(colors) * hair.separability, *SURELY_HAIR))
+    return np.maximum(skin.likelihood(colors), 1 - foreign)
 
 
-def keep_skin_at_edges(
-    seen: TexelColors, skin: SkinColors, hair: HairColors | None, atlas: HeadTexels, model: HeadModel
+def mask_silhouettes(
+    seen: TexelColors, skin: SkinColors, hair: HairColors | None, texels: HeadTexels, model: HeadModel
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1: where cheeks and jaw turn away, what is not skin lies behind them (hair, collar)."""
-    height = atlas.interpolation @ model.mean.numpy()[:, 1]
-    edges = atlas.in_regions("skin") * smoothstep(height, *EDGE_HEIGHTS)
-    likeness = atlas.smooth(resemble_lit_skin(seen.colors, skin, hair), 2.0)
-    return mix(1.0, mix(smoothstep(seen.facing, 0.4, 0.75), 1.0, likeness), edges).astype(np.float32)
+    height = texels.interpolation @ model.mean.numpy()[:, 1]
+    sides = texels.in_regions("skin") * smoothstep(height, *SIDE_HEIGHTS)
+    likelihood = texels.smooth(lit_skin_likelihood(seen.colors, skin, hair), SILHOUETTE_RADIUS)
+    inside = smoothstep(seen.view_cosines, *SILHOUETTE_COSINES)
+    return mix(1.0, mix(inside, 1.0, likelihood), sides).astype(np.float32)
 
 
-def keep_skin_on_ears(
-    seen: TexelColors, skin: SkinColors, hair: HairColors | None, atlas: HeadTexels
+def mask_ears(
+    seen: TexelColors, skin: SkinColors, hair: HairColors | None, texels: HeadTexels
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1: an ear in the photo is skin; what hides it, or shows beside one that the fit puts a little too far
     out, is left to the other ear, or to invention."""
-    ears = atlas.smooth(atlas.in_regions("ears").astype(np.float32), AROUND_EAR) > 0.03
-    ears &= atlas.in_regions("ears", "skin", "neck")
+    ears = texels.smooth(texels.in_regions("ears").astype(np.float32), AROUND_EAR) > NEAR_EAR
+    ears &= texels.in_regions("ears", "skin", "neck")
     # Darkness, which on a face is shade, is on an ear mostly hair.
-    likeness = skin.likeness(seen.colors) * smoothstep(log_features(seen.colors)[:, 2] - skin.center[2], *DEEP_SHADE)
+    likelihood = skin.likelihood(seen.colors) * smoothstep(skin.relative_log_brightness(seen.colors), *DEEP_SHADE)
     if hair is not None:
-        likeness = likeness * (1 - hair.likeness(seen.colors) * hair.distinctness)
+        likelihood = likelihood * (1 - hair.likelihood(seen.colors) * hair.separability)
     weights = seen.weights * ears
-    kept = smoothstep(atlas.smooth(likeness * weights, 6.0) / np.maximum(atlas.smooth(weights, 6.0), 1e-3), 0.6, 0.9)
-    kept = kept * smoothstep(atlas.smooth(likeness, 1.5), 0.3, 0.7) * smoothstep(seen.facing, *EAR_RIM)
-    columns = atlas.texel_ids % atlas.size
-    for side in (columns < atlas.size / 2, columns >= atlas.size / 2):
-        whole = (weights * kept)[side].sum() / max(weights[side].sum(), 1e-6)
-        kept[side] *= smoothstep(whole, MIN_EAR / 2, MIN_EAR)
-    return np.where(ears, kept, 1.0).astype(np.float32)
+    around = texels.smooth(likelihood * weights, EAR_RADIUS) / np.maximum(texels.smooth(weights, EAR_RADIUS), 1e-3)
+    mask = smoothstep(around, *EAR_SKIN)
+    mask = mask * smoothstep(texels.smooth(likelihood, EAR_FINE_RADIUS), *EAR_FINE_SKIN)
+    mask = mask * smoothstep(seen.view_cosines, *EAR_COSINES)
+    columns = texels.texel_ids % texels.size
+    for side in (columns < texels.size / 2, columns >= texels.size / 2):
+        whole = (weights * mask)[side].sum() / max(weights[side].sum(), 1e-6)
+        mask[side] *= smoothstep(whole, LEAST_EAR / 2, LEAST_EAR)
+    return np.where(ears, mask, 1.0).astype(np.float32)

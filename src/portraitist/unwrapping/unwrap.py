@@ -14,17 +14,15 @@ from torch import Tensor
 
 from portraitist.errors import InputError
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_texels import (
-    locate_head_texels,
-)
+from portraitist.reconstruction.head_texels import locate_head_texels
 from portraitist.types import HeadFit, Image
+from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.completion import complete_surface
-from portraitist.unwrapping.delighting import even_light
-from portraitist.unwrapping.eyes_and_mouth import paint_inner_parts
-from portraitist.unwrapping.gaze import aim_irises
-from portraitist.unwrapping.observation import SkinColors
-from portraitist.unwrapping.occlusion import keep_skin, learn_hair, measure_contrast
-from portraitist.unwrapping.projection import UnwrapConfig, observe_photo
+from portraitist.unwrapping.delighting import delight_photo
+from portraitist.unwrapping.eyes_and_mouth import paint_eyes_and_mouth
+from portraitist.unwrapping.gaze import unproject_irises
+from portraitist.unwrapping.occlusion import learn_hair, mask_occlusions, measure_local_contrast
+from portraitist.unwrapping.projection import UnwrapConfig, project_photo
 
 SKIN_REGIONS = ("skin", "nose")
 
@@ -60,20 +58,20 @@ def unwrap_photo(
             f"Photo, person mask and camera have different sizes (height, width): {sizes[0]}, {sizes[1]}, {sizes[2]}. "
             "Give the mask and the fit made from this photo."
         )
-    atlas = locate_head_texels(model, config.texture_size)
-    seen = observe_photo(photo, fit, person_mask, atlas, config)
-    skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions(*SKIN_REGIONS))
-    contrast = measure_contrast(seen, atlas)
-    hair = learn_hair(seen, skin, contrast, atlas)
-    seen = keep_skin(seen, skin, hair, contrast, atlas, model)
-    if config.even_light > 0:
-        seen = even_light(seen, skin, atlas, model, config.even_light)
-        skin = SkinColors.learn(seen.colors, seen.weights * atlas.in_regions(*SKIN_REGIONS))
-    colors = complete_surface(seen, skin, hair, atlas, model)
-    aimed = None if irises is None else aim_irises(irises.cpu().numpy(), fit, atlas, model)
-    colors, weights = paint_inner_parts(colors, seen, skin, atlas, model, aimed)
-    texture = colors.clip(0, 1)[atlas.nearest]
+    texels = locate_head_texels(model, config.texture_size)
+    seen = project_photo(photo, fit, person_mask, texels, config)
+    skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions(*SKIN_REGIONS))
+    contrast = measure_local_contrast(seen, texels)
+    hair = learn_hair(seen, skin, contrast, texels)
+    seen = mask_occlusions(seen, skin, hair, contrast, texels, model)
+    if config.delighting > 0:
+        seen = delight_photo(seen, skin, texels, model, config.delighting)
+        skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions(*SKIN_REGIONS))
+    colors = complete_surface(seen, skin, hair, texels, model)
+    aimed = None if irises is None else unproject_irises(irises.cpu().numpy(), fit, texels, model)
+    colors, weights = paint_eyes_and_mouth(colors, seen, skin, texels, model, aimed)
+    texture = colors.clip(0, 1)[texels.nearest_ids]
     return Unwrapped(
         texture=torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).to(photo),
-        seen=torch.from_numpy(atlas.to_map(weights)).to(photo),
+        seen=torch.from_numpy(texels.to_texture(weights)).to(photo),
     )

@@ -1,0 +1,59 @@
+"""Tracking: pose, expression and a smooth displacement of one frame of a video, the sitter's identity held.
+
+The meshes of all frames less that of the neutral one are what a reenactment carries to the stylized head (Sec. 7.1).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+
+from portraitist.reconstruction.fitting import (
+    FitConfig,
+    embed_landmarks,
+    estimate_head,
+    fit_residual,
+    observe_landmarks,
+    place_prior,
+)
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.types import HeadFit, Landmarks, Tracked
+
+
+def track(
+    landmarks: Landmarks,
+    fit: HeadFit,
+    model: HeadModel,
+    config: FitConfig | None = None,
+    previous: Tracked | None = None,
+) -> Tracked:
+    """Fit a sitter's head to one frame's landmarks (dense points if there, else the 68).
+
+    ``fit``: the sitter, from ``fit_head``; ``fit.neutral`` is held. ``previous``: the frame before, whose pose is the
+    start. Each frame is fitted by itself; nothing is smoothed over time. Raises FitError when no pose and expression
+    of the head explain the landmarks.
+    """
+    config = config or FitConfig()
+    observed = observe_landmarks(landmarks, model, config)
+    neutral, deltas = _embed_sitter(fit, model, observed.dense)
+    head = place_prior(landmarks, neutral, deltas, 0, config)
+    start = None if previous is None else previous.camera.rotation.double().numpy()
+    expression, camera = estimate_head(observed, head, model, config, start)
+    shown = fit.neutral + torch.einsum("e,end->nd", expression, fit.expression_deltas)
+    displacement, residual_px = fit_residual(observed, shown, camera, model, config)
+    return Tracked(
+        camera=camera,
+        expression=expression,
+        displacement=displacement,
+        mesh=fit.mesh.with_vertices(shown + displacement),
+        residual_px=residual_px,
+        residual_relative=residual_px / observed.eye_distance_px,
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _embed_sitter(fit: HeadFit, model: HeadModel, dense: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Neutral ``[k, 3]`` and expression deltas ``[52, k, 3]`` of the landmarks: the same in every frame."""
+    return embed_landmarks(fit.neutral, model, dense), embed_landmarks(fit.expression_deltas, model, dense)

@@ -1,0 +1,148 @@
+"""Color models of one person's skin and hair, learned from the texels that a photo shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from portraitist.reconstruction.head_texels import DARKEST
+from portraitist.rendering.shader_math import luminance, smoothstep
+
+DARKEST_DIVISOR = 0.02  # luminance below which a ratio of brightnesses is noise
+MAD_TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
+LARGEST_SAMPLE = 20000  # texels that a model is learned from
+
+AVERAGE_SKIN = np.array([0.72, 0.54, 0.45], np.float32)  # sRGB, where none is seen
+SKIN_SEEN = 0.7  # weight from which a texel counts
+FEWEST_SKIN_TEXELS = 100
+LEAST_SPREAD = np.array([0.05, 0.05, 0.18])  # of the three log features within one face
+LARGEST_SPREAD = np.array([0.12, 0.12, 0.35])  # also the first guess
+OUTLIER_SPREADS = 2.5  # from the center, where a sample is forgotten: bangs, glasses and beard are on the face too
+SKIN_SPREADS = (4.0, 2.5)  # from the center: surely no skin, skin
+SHADOW_DISCOUNT = 0.6  # on distances towards the dark: shadow on skin is skin
+
+HAIR_SEEN = 0.3  # weight from which a texel counts
+HAIR_DISTANCE = 1.3  # from the skin's median, in `scaled_lab`
+SEPARABLE = (1.5, 3.0)  # the same, from there and to where hair is told from skin in any light
+BALD_SHARE = 0.3  # of the visible scalp: with less that differs from skin, a head is bald
+REFINEMENTS = 3  # rounds of robust estimation
+HAIR_MARGIN = 0.3  # of the relative difference of the distances to skin and hair: where either is sure
+LAB_SPREADS = np.array([18, 8, 8], np.float32)  # usual variation of CIELAB within one face's skin
+
+
+@dataclass(frozen=True)
+class SkinColors:
+    """Robust model of one face's skin in log space, where shading only shifts the brightness.
+
+    ``center`` and ``spread``: median and deviation of the three `log_features`. ``median``: the sRGB color.
+    """
+
+    center: Float[np.ndarray, "3"]
+    spread: Float[np.ndarray, "3"]
+    median: Float[np.ndarray, "3"]
+
+    @classmethod
+    def learn(cls, colors: Float[np.ndarray, "k 3"], weights: Float[np.ndarray, "k"]) -> SkinColors:
+        """From texels of the face; an average skin where nothing is seen."""
+        (ids,) = np.nonzero(weights > SKIN_SEEN)
+        samples = colors[subsample(ids)] if len(ids) >= FEWEST_SKIN_TEXELS else AVERAGE_SKIN[None]
+        features = log_features(samples)
+        center, spread = np.median(features, axis=0), LARGEST_SPREAD
+        for _ in range(REFINEMENTS):
+            near = (np.abs(features - center) < OUTLIER_SPREADS * spread).all(1)
+            samples, features = samples[near], features[near]
+            center = np.median(features, axis=0)
+            deviation = MAD_TO_DEVIATION * np.median(np.abs(features - center), axis=0)
+            spread = deviation.clip(LEAST_SPREAD, LARGEST_SPREAD)
+        return cls(center.astype(np.float32), spread.astype(np.float32), np.median(samples, axis=0))
+
+    def likelihood(self, colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
+        """1 for skin, 0 for what is surely something else; darkness counts less than color."""
+        offset = (log_features(colors) - self.center) / self.spread
+        offset[:, 2] *= np.where(offset[:, 2] < 0, SHADOW_DISCOUNT, 1.0)
+        return smoothstep(row_norms(offset), *SKIN_SPREADS)
+
+    def relative_log_brightness(self, colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
+        """Log luminance against the skin's median."""
+        return log_features(colors)[:, 2] - self.center[2]
+
+
+@dataclass(frozen=True)
+class HairColors:
+    """What covers this head where hair grows (hair, a hat), told from its skin. Centers are in scaled CIELAB
+    (see `scaled_lab`), ``median`` is the sRGB color."""
+
+    center: Float[np.ndarray, "3"]
+    skin_center: Float[np.ndarray, "3"]
+    median: Float[np.ndarray, "3"]
+
+    @classmethod
+    def learn(
+        cls,
+        colors: Float[np.ndarray, "k 3"],
+        weights: Float[np.ndarray, "k"],
+        skin: SkinColors,
+        stranded: bool = False,
+    ) -> HairColors | None:
+        """From texels where hair grows; None when they look like skin: a bald head. ``stranded``: it is no bald head,
+        whatever the colors say; then the half that differs most from skin is the hair."""
+        (ids,) = np.nonzero(weights > HAIR_SEEN)
+        samples = colors[subsample(ids)]
+        skin_center = scaled_lab(skin.median[None])[0]
+        lab = scaled_lab(samples)
+        to_skin = row_norms(lab - skin_center)
+        unlike = to_skin > HAIR_DISTANCE
+        if unlike.mean() < BALD_SHARE:
+            if not stranded:
+                return None
+            unlike = to_skin > np.median(to_skin)
+        # Along the hairline colors are mixed: what is nearer to the skin than to the hair does not count.
+        for _ in range(REFINEMENTS):
+            center = np.median(lab[unlike], axis=0)
+            unlike = row_norms(lab - center) < to_skin
+        return cls(np.median(lab[unlike], axis=0), skin_center, np.median(samples[unlike], axis=0))
+
+    @property
+    def separability(self) -> float:
+        """0 when shaded skin has this hair's color, as that of many blonds: outside the scalp it proves nothing."""
+        return float(smoothstep(np.linalg.norm(self.center - self.skin_center), *SEPARABLE))
+
+    def likelihood(self, colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
+        """1 for what is closer to the hair than to the skin, 0 for the contrary."""
+        lab = scaled_lab(colors)
+        to_hair, to_skin = (row_norms(lab - center) for center in (self.center, self.skin_center))
+        # The constant in the divisor keeps colors that are near both from being told apart.
+        return smoothstep((to_skin - to_hair) / (to_skin + to_hair + HAIR_MARGIN), -HAIR_MARGIN, HAIR_MARGIN)
+
+
+def subsample(ids: np.ndarray) -> np.ndarray:
+    """Every so many-th of the ids, about `LARGEST_SAMPLE` of them."""
+    return ids[:: max(len(ids) // LARGEST_SAMPLE, 1)]
+
+
+def row_norms(vectors: Float[np.ndarray, "k c"]) -> Float[np.ndarray, "k"]:
+    """Euclidean norms; NumPy's own takes several times as long on short rows."""
+    return np.sqrt(np.einsum("kc,kc->k", vectors, vectors))
+
+
+def log_features(colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+    """Log chromaticities and brightness: (log red/green, log blue/green, log luminance)."""
+    logs = np.log(colors + DARKEST)
+    brightness = np.log(luminance(colors) + DARKEST)
+    return np.stack([logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 1], brightness], axis=1)
+
+
+def brightness_ratio(
+    colors: Float[np.ndarray, "*k 3"], reference: Float[np.ndarray, "*j 3"]
+) -> Float[np.ndarray, "*k"]:
+    """Luminance of ``colors`` over that of ``reference`` (one color, or as many as colors)."""
+    return np.asarray(luminance(colors) / np.maximum(luminance(reference), DARKEST_DIVISOR))
+
+
+def scaled_lab(colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
+    """CIELAB over the usual variation within one face's skin: 18 in lightness, 8 in a and b."""
+    lab = cv2.cvtColor(np.ascontiguousarray(colors[None], np.float32), cv2.COLOR_RGB2LAB)[0]
+    return lab / LAB_SPREADS
