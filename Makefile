@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format wheel benchmarks clean
+.PHONY: demo test test-slow lint format wheel benchmarks clean
 
 demo: $(STAMP)
 	$(VENV)/bin/portraitist demo
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest
+
+test-slow: $(STAMP)
+	$(VENV)/bin/python -m pytest -m 'slow or fuzz' --hypothesis-profile=thorough
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

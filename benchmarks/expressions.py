@@ -30,15 +30,15 @@ from portraitist.geometry.translation import (
 )
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.sampling import render_view
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import EXPRESSION_NAMES, Head, Landmarks
 from portraitist.unwrapping.projection import UnwrapConfig
-from portraitist.unwrapping.unwrap import unwrap_photo
+from portraitist.unwrapping.unwrap import make_content, unwrap_photo
 
 RESULTS = Path(__file__).parent / "results" / "expressions.json"
 PHOTOS = ("p00", "p08", "p14", "p26", "p33")

@@ -36,10 +36,10 @@ from portraitist.geometry.translation import (
 )
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.pipeline import make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import HeadFit, Landmarks
+from portraitist.unwrapping.unwrap import make_content
 
 PHOTOS = ("p00", "p02", "p06", "p11", "p14", "p19", "p24", "p37")
 DETECTED = ("art/a09", "art/a26", "art/a29", "art/a31", "art/a33", "art/a36")

@@ -36,11 +36,12 @@ from portraitist.geometry.translation import (
 )
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.pipeline import fit_photo, make_content
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import Head, HeadFit, Landmarks
+from portraitist.unwrapping.unwrap import make_content
 
 RESULTS = Path(__file__).parent / "results" / "geometry_pairs.json"
 DEFAULT_TRANSLATORS = ("network", "direct")

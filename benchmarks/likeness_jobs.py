@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pair_runs import CACHE, hash_source
 
-PRODUCT_PARTS = ("files", "reconstruction", "texture")
+PRODUCT_PARTS = ("io", "mesh", "rendering", "landmarks", "segmentation", "reconstruction", "unwrapping", "hair")
 OWN_FILES = ("likeness_*.py", "reconstruction_runs.py", "rendered_*.py", "metrics/*.py")
 
 

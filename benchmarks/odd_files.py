@@ -146,10 +146,10 @@ def save_no_face(path: Path) -> None:
 @functools.cache
 def make_head() -> Head:
     """The head of the example photo, unstylized."""
-    from portraitist.pipeline import Config, Models, stylize
+    from portraitist import Config, Models, stylize
     from portraitist.texture.optimization import TextureConfig
 
-    texture = TextureConfig(texture_size=512, strength=0.0)
+    texture = TextureConfig(strength=0.0)
     photo = load_photo()
     return stylize(photo, photo, Models.load("cpu"), Config(texture=texture)).content
 

@@ -127,7 +127,7 @@ def _measure_shape(shapes: dict[str, Tensor], mean: Tensor) -> dict[str, float]:
 @cache
 def load_mean_face(data: Path, annotated: bool) -> Tensor:
     """The mean normal face ``[68, 2]``; measured again only after landmarks, fitting or the head model have changed."""
-    source = hash_source(parts=("reconstruction",))
+    source = hash_source(parts=("mesh", "landmarks", "reconstruction"))
     path = CACHE / f"mean-{'annotated' if annotated else 'detected'}-{source}.npy"
     if not path.is_file():
         CACHE.mkdir(exist_ok=True)

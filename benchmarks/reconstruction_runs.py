@@ -12,9 +12,9 @@ from torch import Tensor
 
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.pipeline import fit_photo
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import HeadFit, Image, LandmarkEmbedding, Landmarks
 from portraitist.unwrapping.gaze import pick_irises

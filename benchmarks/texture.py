@@ -39,12 +39,11 @@ from portraitist.rendering.uv_layout import mark_texels
 from portraitist.segmentation.artwork import label_artwork
 from portraitist.segmentation.parts import SKIN
 from portraitist.segmentation.person import segment_person
-from portraitist.segmentation.texels import label_texels
-from portraitist.texture import optimization
-from portraitist.texture import views as targets
-from portraitist.texture.exemplar import StyleSource, crop_exemplar
+from portraitist.texture import exemplar, transfer, views
+from portraitist.texture.exemplar import StyleExemplar, StyleSource, crop_exemplar
+from portraitist.texture.labels import TexelLabels, label_head
 from portraitist.texture.optimization import TextureConfig
-from portraitist.texture.shading_transfer import read_light
+from portraitist.texture.shading_transfer import unwrap_shading
 from portraitist.types import Fragments, Image
 from texture_figures import Yardstick
 
@@ -126,7 +125,7 @@ def prepare(case: Case, models: Models) -> PreparedHead:
     person = segment_person(case.art, result.art_landmarks, models.segmenter)
     mesh, camera = result.art_fit.mesh, result.art_fit.camera
     labels = label_artwork(case.art, mesh, camera, result.art_landmarks.points, person)
-    sources = [crop_exemplar(case.art, labels, light=read_light(case.art, labels, mesh, camera))]
+    sources = [crop_exemplar(case.art, labels, shading=unwrap_shading(case.art, labels, mesh, camera))]
     points = result.art_landmarks.points if case.points is None else case.points
     return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
 
@@ -135,13 +134,19 @@ Paint = Callable[[PreparedHead, Models, Any], Tensor]
 """Makes a texture; the last argument is the progress callback."""
 
 
-def optimize(config: TextureConfig) -> Paint:
+def study(source: StyleSource, models: Models, config: TextureConfig) -> StyleExemplar:
+    """The artwork's features; seconds count them."""
+    return transfer.study_artwork_style(source, models.head, models.vgg, config, torch.Generator().manual_seed(0))
+
+
+def optimize(config: TextureConfig, texture_size: int = 1024) -> Paint:
     def paint(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         mesh, content = head.result.stylized.mesh, head.result.content.texture
-        texture = optimization.stylize_texture(
+        texture = transfer.stylize_texture(
             mesh,
-            resize(content, config.texture_size),
-            head.sources,
+            resize(content, texture_size),
+            [study(source, models, config) for source in head.sources],
+            models.head,
             models.vgg,
             config,
             torch.Generator().manual_seed(0),
@@ -166,17 +171,17 @@ def change(**weights: float) -> TextureConfig:
 def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
     """Naive transfer: the texture itself is the only view, as if it were a photo."""
 
-    def look_flat(subject, ground, vgg, size_px, _near_count, _all_round, generator) -> targets.ViewBank:
+    def look_flat(subject, cameras, background, vgg, generator) -> views.ViewBank:
+        size_px = cameras.near[0].size[0]
         centers = (torch.arange(size_px) + 0.5) / size_px
         uv = torch.stack(torch.meshgrid(centers, centers, indexing="xy"), -1)
         ids = mark_texels(subject.mesh, size_px)
         footprint = torch.full((size_px, size_px), 1 / size_px)
         fragments = Fragments(ids, torch.zeros(size_px, size_px, 3), uv, footprint, ids >= 0)
-        view = targets.observe(subject, fragments, ground, vgg, generator)
-        return targets.ViewBank([view], [], targets.measure_face(subject.mesh, fragments)[0], 1 / size_px)
+        return views.ViewBank([views.precompute_view(subject, fragments, background, vgg, generator)], [], 1 / size_px)
 
     flat = dataclasses.replace(TextureConfig.standard(), wide_share=0.0, stroke_steps=0)
-    with mock.patch("portraitist.texture.optimization.make_view_bank", look_flat):
+    with mock.patch("portraitist.texture.optimization.precompute_views", look_flat):
         return optimize(flat)(head, models, progress)
 
 
@@ -203,8 +208,8 @@ def leaking_samples() -> Iterator[None]:
         points = original(mask, count, generator)
         return torch.stack([points[:, 0], points[torch.randperm(len(points), generator=generator), 1]], 1)
 
-    original = targets.sample_points
-    with mock.patch.object(targets, "sample_points", leak):
+    original = views.sample_points
+    with mock.patch.object(views, "sample_points", leak), mock.patch.object(exemplar, "sample_points", leak):
         yield
 
 
@@ -215,13 +220,17 @@ def one_part() -> Iterator[None]:
     def forget(labels: Tensor) -> Tensor:
         return torch.where(labels >= 0, SKIN, labels)
 
-    def optimize(mesh, content, exemplars, *rest):
-        return original(mesh, content, [dataclasses.replace(e, labels=forget(e.labels)) for e in exemplars], *rest)
+    def study_forgetful(source: StyleSource, *rest) -> StyleExemplar:
+        return original(dataclasses.replace(source, labels=forget(source.labels)), *rest)
 
-    original = optimization.stylize_texture
+    def label(mesh, texture) -> TexelLabels:
+        known = label_head(mesh, texture)
+        return TexelLabels.make(mesh, forget(known.map), known.roles, known.shown)
+
+    original = transfer.study_artwork_style
     with (
-        mock.patch.object(optimization, "label_texels", lambda *given: forget(label_texels(*given))),
-        mock.patch.object(optimization, "stylize_texture", optimize),
+        mock.patch.object(transfer, "label_head", label),
+        mock.patch.object(transfer, "study_artwork_style", study_forgetful),
     ):
         yield
 
@@ -235,16 +244,21 @@ def within(context: Callable, paint: Paint) -> Paint:
 
 
 STANDARD = TextureConfig.standard()
-RUNS: dict[str, Paint] = {name: optimize(getattr(TextureConfig, name)()) for name in ("draft", "standard", "paper")}
-RUNS |= {"best": optimize(TextureConfig.best()), "paper 512": optimize(TextureConfig.paper(512))}
+RUNS: dict[str, Paint] = {
+    "draft": optimize(TextureConfig.draft(), 512),
+    "standard": optimize(TextureConfig.standard()),
+    "paper": optimize(TextureConfig.paper()),
+    "best": optimize(TextureConfig.best(), 2048),
+    "paper 512": optimize(TextureConfig.paper(512)),
+}
 GROUPS = {"presets": list(RUNS)[:3]}
 ABLATIONS: dict[str, Paint] = {
     "flat texture": paint_flat,
     "single view": optimize(dataclasses.replace(STANDARD, near_views=1, wide_share=0.0)),
-    "no content loss": optimize(change(content=0.0, likeness=0.0)),
+    "no content loss": optimize(change(content=0.0, perceptual_content=0.0)),
     "no semantics": within(one_part, optimize(STANDARD)),
     "no patches": optimize(dataclasses.replace(STANDARD, stroke_steps=0)),
-    "no likeness": optimize(change(likeness=0.0)),
+    "no likeness": optimize(change(perceptual_content=0.0)),
     "un-normalized network input": within(unnormalized_network, optimize(STANDARD)),
     "leaking samples": within(leaking_samples, optimize(STANDARD)),
 }

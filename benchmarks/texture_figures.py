@@ -14,14 +14,14 @@ from metrics.identity import compare_embeddings, embed_face
 from metrics.style import measure_edges, measure_style
 from portraitist import Result
 from portraitist.io.images import image_to_uint8
-from portraitist.rendering import seams
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import render_view, shade
+from portraitist.rendering.seams import find_seams, measure_seams
 from portraitist.segmentation.parts import BROWS, EYES, FACE_REGIONS, HAIR, LIPS, select_faces
-from portraitist.segmentation.texels import label_texels
 from portraitist.texture.color_transfer import decorrelate
 from portraitist.texture.exemplar import StyleSource
+from portraitist.texture.labels import TexelLabels, label_head
 from portraitist.texture.losses import (
     color_distances,
     cosine_distances,
@@ -32,7 +32,7 @@ from portraitist.texture.losses import (
     unit_rows,
 )
 from portraitist.texture.vgg import VGG, sample_hypercolumns
-from portraitist.texture.views import take_portrait
+from portraitist.texture.views import render_front_view
 from portraitist.types import Fragments
 
 HELD_OUT = ((0.0, 7.0), (-25.0, -12.0), (-12.0, 15.0), (14.0, -6.0), (27.0, 11.0))
@@ -61,7 +61,7 @@ class Yardstick:
     crops: tuple[FaceCrop, FaceCrop]
     person: np.ndarray | None
     art_colors: dict[str, Tensor]
-    texel_labels: Tensor
+    texel_labels: TexelLabels
 
     @classmethod
     @torch.no_grad()
@@ -75,7 +75,7 @@ class Yardstick:
             shown = seen.mask & face[seen.face_ids.clamp(min=0)]
             face_px = face_px or shown.sum().sqrt().item()
             points = sample_points(shown, SAMPLES, generator)
-            columns = sample_hypercolumns(vgg(shade(seen, result.content.texture, source.ground)), points)
+            columns = sample_hypercolumns(vgg(shade(seen, result.content.texture, source.background)), points)
             views.append(HeldOutView(seen, points, unit_rows(columns)))
         of_face = (source.labels >= 0) & (source.labels != HAIR)  # as are the points of the views
         factor = min(face_px / of_face.sum().sqrt().item(), 2.0)
@@ -86,8 +86,8 @@ class Yardstick:
         crops = crop_face(result.photo, result.photo_landmarks.points), crop_face(result.art, art_points)
         colors = {name: result.art[:, labels == part].T for name, part in FEATURES.items()}
         person = embed_face(image_to_uint8(result.photo))
-        texel_labels = label_texels(result.content.mesh, result.content.texture)
-        return cls(result, vgg, source.ground, style, views, crops, person, colors, texel_labels)
+        texel_labels = label_head(result.content.mesh, result.content.texture)
+        return cls(result, vgg, source.background, style, views, crops, person, colors, texel_labels)
 
     @torch.no_grad()
     def measure_objective(self, texture: Tensor) -> dict[str, float]:
@@ -127,8 +127,8 @@ class Yardstick:
 
     def measure_color(self, texture: Tensor, name: str) -> float:
         """Distance of a feature's mean color, as seen from the front, from the artwork's, in sRGB units of 0..1."""
-        portrait = take_portrait(self.result.stylized.mesh, texture, self.texel_labels)
-        ours = portrait.image[:, portrait.labels == FEATURES[name]].T
+        seen = render_front_view(self.result.stylized.mesh, texture, self.texel_labels)
+        ours = seen.image[:, seen.labels == FEATURES[name]].T
         theirs = self.art_colors[name]
         if not len(ours) or not len(theirs):
             return float("nan")
@@ -144,9 +144,8 @@ class Yardstick:
 
 def measure_seam(result: Result, texture: Tensor) -> float:
     """Mean color difference across the cut at the back of the head, in sRGB units of 0..1."""
-    first, second = seams.find_cut(result.stylized.mesh, texture.shape[-1])
-    colors = [seams.look_up(texture.numpy(), uvs) for uvs in (first, second)]
-    return float(np.abs(colors[0] - colors[1]).mean())
+    found = find_seams(result.stylized.mesh, texture.shape[-1], largest_island_only=True)
+    return measure_seams(texture, found)
 
 
 def finest_edges(crop: FaceCrop) -> Tensor:

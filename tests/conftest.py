@@ -1,21 +1,113 @@
-"""Heads that everything which writes or draws heads is tested with: a small ball and the real topology."""
+"""What the tests share: how they are spread over workers, the embedded example, a small ball and the real topology."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 import torch
+from matplotlib.cbook import get_sample_data
+from xdist.scheduler import LoadScopeScheduling
 
+from golden.rewrite import load_models, run_example
+from portraitist import Config, Models, Result, load_image, stylize
+from portraitist.assets import asset_path
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import EXPRESSION_NAMES, Head, Image, LandmarkEmbedding, Mesh
 
 RINGS, SEGMENTS = 9, 16
+MOST_WORKERS = 4  # each holds every model
+# Files that share runs of the example.
+EXAMPLE_FILES = ("test_determinism", "test_golden", "test_pipeline", "test_texture_options")
+
+# One thread per worker and per command that a test starts: two workers on two cores would fight for a second one.
+torch.set_num_threads(1)
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+hypothesis.settings.register_profile("quick", max_examples=20)
+hypothesis.settings.register_profile("thorough", max_examples=300)
+hypothesis.settings.load_profile("quick")  # pytest --hypothesis-profile=thorough for the other
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Of ``-n auto``: none for a few files, whose tests would be done before the workers have started."""
+    few = all(argument.split("::")[0].endswith(".py") for argument in config.args)
+    return 0 if few else min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, MOST_WORKERS)
+
+
+class FileScheduling(LoadScopeScheduling):
+    """The tests of a file stay on one worker, which then makes their fixtures once; so do those of `EXAMPLE_FILES`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "example" if Path(file).stem in EXAMPLE_FILES else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    return FileScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The most work comes first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.stem not in EXAMPLE_FILES)
 
 
 @pytest.fixture(scope="session")
 def model() -> HeadModel:
     return load_head_model()
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    """Everything a run needs, with a network in float32 whatever the processor."""
+    return load_models()
+
+
+@pytest.fixture(scope="session")
+def hopper() -> Image:
+    """The embedded photo."""
+    return load_image(Path(get_sample_data("grace_hopper.jpg", asfileobj=False)))
+
+
+@pytest.fixture(scope="session")
+def brush() -> Image:
+    """An embedded artwork."""
+    return load_image(asset_path("exemplars/brush.jpg"))
+
+
+@pytest.fixture(scope="session")
+def example_result(models: Models) -> Result:
+    """The embedded example with the artwork mosaic, in draft quality. For tests in `EXAMPLE_FILES`."""
+    return run_example("draft", models)
+
+
+def make_quick_config(geometry: float = 1.0, texture: float = 1.0, **values: object) -> Config:
+    """Small and of few steps. ``values``: of the texture's configuration."""
+    config = Config.draft()
+    small = {"view_px": 64, "steps": 10, "samples": 192, "near_views": 2}
+    strokes = {"stroke_px": 64, "stroke_steps": 4}
+    return dataclasses.replace(
+        config,
+        geometry=dataclasses.replace(config.geometry, strength=geometry),
+        unwrap=dataclasses.replace(config.unwrap, texture_size=256),
+        texture=dataclasses.replace(config.texture, strength=texture, **small | strokes | values),
+    )
+
+
+@pytest.fixture(scope="session")
+def quick_result(hopper: Image, brush: Image, models: Models) -> Result:
+    """A run of the quick configuration. For tests in `EXAMPLE_FILES`."""
+    return stylize(hopper, brush, models, make_quick_config())
+
+
+@pytest.fixture(scope="session")
+def sitter(hopper: Image, brush: Image, models: Models) -> Result:
+    """The embedded photo's landmarks, mask, fitted head and small texture, without any style."""
+    return stylize(hopper, brush, models, make_quick_config(geometry=0.0, texture=0.0))
 
 
 def make_head(texture_size: int = 32) -> Head:

@@ -7,7 +7,6 @@ import hashlib
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -33,17 +32,16 @@ LEVELS = {
     "hair": 5,
     "geometry": 6,
     "texture": 6,
+    "config": 7,
     "models": 7,
-    "pipeline": 7,
+    "progress": 7,
+    "pipeline": 8,
     "cli": 9,
 }
 
 
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 60
-LONG_FOR_NOW = {"pipeline.py", "pipeline.py: stylize"}
-"""To be emptied when the stages are functions of their own."""
-
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -115,23 +113,38 @@ def test_files_and_functions_are_short():
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 too_long |= {f"{name}: {node.name}"} if node.end_lineno - first >= MAX_FUNCTION_LINES else set()
-    assert too_long == LONG_FOR_NOW
+    assert not too_long
 
 
 def test_every_public_name_exists_and_is_listed_once():
     assert len(set(portraitist.__all__)) == len(portraitist.__all__)
     for name in portraitist.__all__:
-        assert getattr(portraitist, name).__module__.startswith("portraitist."), name
+        value = getattr(portraitist, name)
+        assert isinstance(value, tuple) or value.__module__.startswith("portraitist."), name
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = portraitist.no_such_name
     assert set(portraitist.__all__) <= set(dir(portraitist))
 
 
+def test_public_functions_say_what_they_do():
+    """Shapes, units, errors: at least a sentence for every public name that can be called."""
+    for name in portraitist.__all__:
+        value = getattr(portraitist, name)
+        assert isinstance(value, tuple) or len(value.__doc__ or "") > 30, name
+
+
+def test_stylize_is_short():
+    """Fig. 2 in one look: the stages do the work."""
+    tree = ast.parse((PACKAGE / "pipeline.py").read_text(encoding="utf-8"))
+    stylize = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "stylize")
+    first = stylize.body[1]  # after the docstring
+    assert stylize.end_lineno is not None
+    assert stylize.end_lineno - first.lineno < 40
+
+
 def test_importing_the_package_does_not_load_torch():
     program = "import sys, portraitist; sys.exit('torch' in sys.modules)"
-    start = time.perf_counter()
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-    assert time.perf_counter() - start < 1
 
 
 def test_library_never_prints_or_exits():

@@ -14,9 +14,11 @@ import pytest
 import torch
 from matplotlib.cbook import get_sample_data
 
-from portraitist import Config, Models, load_image, stylize
+from conftest import make_quick_config
+from portraitist import Models, Result, stylize
 from portraitist.assets import asset_path
 from portraitist.io.output_folder import list_files
+from portraitist.types import Image
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 MEASURED = {"seconds", "peak_memory_mb"}
@@ -55,6 +57,7 @@ def read_record(out: Path) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in MEASURED}
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(tmp_path: Path):
     for name, environment in SURROUNDINGS.items():  # one by one: each wants two threads
         done = run_product(tmp_path / name, environment)
@@ -77,11 +80,9 @@ def test_threads_are_set_and_left_alone(monkeypatch: pytest.MonkeyPatch):
     assert asked == [3]
 
 
-def test_another_seed_gives_another_texture_on_the_same_shape():
-    draft = Config.draft()
-    quick = dataclasses.replace(draft.texture, texture_size=128, view_px=64, steps=3, samples=128, stroke_steps=1)
-    config = dataclasses.replace(draft, texture=quick)
-    pictures, models = (load_image(PHOTO), load_image(asset_path("exemplars/brush.jpg"))), Models.load("cpu")
-    heads = [stylize(*pictures, models, dataclasses.replace(config, seed=seed)).stylized for seed in (0, 1)]
-    assert torch.equal(heads[0].mesh.vertices, heads[1].mesh.vertices)
-    assert not torch.equal(heads[0].texture, heads[1].texture)
+def test_another_seed_gives_another_texture_on_the_same_shape(
+    quick_result: Result, hopper: Image, brush: Image, models: Models
+):
+    other = stylize(hopper, brush, models, dataclasses.replace(make_quick_config(), seed=1)).stylized
+    assert torch.equal(other.mesh.vertices, quick_result.stylized.mesh.vertices)
+    assert not torch.equal(other.texture, quick_result.stylized.texture)

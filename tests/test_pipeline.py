@@ -2,49 +2,28 @@
 
 from dataclasses import replace
 
-import matplotlib.cbook
 import pytest
 import torch
 
-from portraitist import Cancelled, Config, InputError, Models, NoFaceError, load_image, stylize, subdivide_head
-from portraitist.assets import asset_path
+from conftest import make_quick_config
+from portraitist import Cancelled, InputError, Models, NoFaceError, stylize, subdivide_head
 from portraitist.types import Head
 
 
 @pytest.fixture(scope="module")
-def models():
-    return Models.load("cpu")
-
-
-@pytest.fixture(scope="module")
-def photo():
-    return load_image(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-
-
-@pytest.fixture(scope="module")
-def art():
-    return load_image(asset_path("exemplars/brush.jpg"))
-
-
-def quick_config(geometry=1.0, texture=1.0):
-    config = Config.draft()
-    return replace(
-        config,
-        geometry=replace(config.geometry, strength=geometry),
-        texture=replace(config.texture, strength=texture, texture_size=256, view_px=64, steps=3),
-    )
-
-
-@pytest.fixture(scope="module")
-def result(photo, art, models):
-    return stylize(photo, art, models, quick_config())
+def again(hopper, brush, models):
+    """``quick_result`` once more, subdivided, and what was reported on the way."""
+    reports = []
+    result = stylize(hopper, brush, models, replace(make_quick_config(), subdivide=True), progress=reports.append)
+    return result, reports
 
 
 def rebuild(head: Head) -> torch.Tensor:
     return head.neutral + torch.einsum("e,end->nd", head.expression, head.expression_deltas)
 
 
-def test_shape_follows_the_artwork_and_texture_changes(result):
+def test_shape_follows_the_artwork_and_texture_changes(quick_result):
+    result = quick_result
     chin = lambda head: head.landmarks68.positions(head.mesh.vertices, head.mesh.faces)[8]  # noqa: E731
     eyes = lambda head: head.landmarks68.positions(head.mesh.vertices, head.mesh.faces)[36:48].mean(0)  # noqa: E731
     length = [float((eyes(head) - chin(head))[1]) for head in (result.content, result.stylized)]
@@ -55,69 +34,74 @@ def test_shape_follows_the_artwork_and_texture_changes(result):
     assert result.stylized.texture.max() <= 1
 
 
-def test_base_plus_default_weights_is_the_shown_shape(result):
-    for head in (result.content, result.stylized):
+def test_base_plus_default_weights_is_the_shown_shape(example_result):
+    for head in (example_result.content, example_result.stylized):
         assert (rebuild(head) - head.mesh.vertices).abs().max() < 1e-6
-    assert torch.equal(result.stylized.original, result.content.mesh.vertices)
+    assert torch.equal(example_result.stylized.original, example_result.content.mesh.vertices)
 
 
-def test_every_stage_is_timed_and_nothing_is_left_to_guess(result):
-    assert list(result.seconds) == ["landmarks", "fit", "unwrap", "geometry", "texture"]
-    assert result.warnings == ()
-    assert result.quality["photo_fit_error_percent"] < 2
+def test_every_stage_is_timed_and_nothing_is_left_to_guess(example_result):
+    assert list(example_result.seconds) == ["landmarks", "fit", "unwrap", "study", "geometry", "texture"]
+    assert example_result.warnings == ()
+    assert example_result.quality["photo_fit_error_percent"] < 2
 
 
-def test_both_sliders_at_zero_give_the_content_exactly(photo, art, models):
-    result = stylize(photo, art, models, quick_config(geometry=0.0, texture=0.0))
-    assert torch.equal(result.stylized.mesh.vertices, result.content.mesh.vertices)
-    assert torch.equal(result.stylized.texture, result.content.texture)
+def test_both_sliders_at_zero_give_the_content_exactly(sitter):
+    assert torch.equal(sitter.stylized.mesh.vertices, sitter.content.mesh.vertices)
+    assert torch.equal(sitter.stylized.texture, sitter.content.texture)
 
 
-def test_subdivided_result_is_the_same_head_cut_finer(photo, art, models):
-    coarse = stylize(photo, art, models, quick_config(texture=0.0))
-    fine = stylize(photo, art, models, replace(quick_config(texture=0.0), subdivide=True))
+def test_subdivided_result_is_the_same_head_cut_finer(quick_result, again):
+    fine, _ = again
     for name in ("content", "stylized"):
-        expected = subdivide_head(getattr(coarse, name))
+        expected = subdivide_head(getattr(quick_result, name))
         assert torch.equal(getattr(fine, name).mesh.vertices, expected.mesh.vertices)
         assert torch.equal(getattr(fine, name).mesh.uv_faces, expected.mesh.uv_faces)
 
 
-def test_same_seed_same_head(result, photo, art, models):
-    again = stylize(photo, art, models, quick_config())
-    assert torch.equal(again.stylized.texture, result.stylized.texture)
-    assert torch.equal(again.stylized.mesh.vertices, result.stylized.mesh.vertices)
+def test_same_seed_same_head(quick_result, again):
+    assert torch.equal(again[0].stylized.texture, quick_result.stylized.texture)
+    assert torch.equal(again[0].content.texture, quick_result.content.texture)
 
 
-def test_given_landmarks_replace_detection(result, photo, art, models):
+def test_given_landmarks_replace_detection(quick_result, hopper, brush, models):
+    photo, art, result = hopper, brush, quick_result
     given = stylize(
-        photo, art, models, quick_config(texture=0.0),
+        photo, art, models, make_quick_config(texture=0.0),
         photo_landmarks=result.photo_landmarks.points, art_landmarks=result.art_landmarks.points,
     )  # fmt: skip
     moved = (given.stylized.mesh.vertices - result.stylized.mesh.vertices).norm(dim=1)
     assert given.photo_landmarks.dense is None
     assert moved[models.head.vertex_ids("nose", "lips", "eyelids")].median() < 0.006
     with pytest.raises(InputError, match="landmarks"):
-        stylize(photo, art, models, quick_config(texture=0.0), photo_landmarks=result.photo_landmarks.points + 5000)
+        stylize(photo, art, models, make_quick_config(), photo_landmarks=result.photo_landmarks.points + 5000)
 
 
-def test_a_blank_picture_has_no_face(photo, models):
+def test_a_blank_picture_has_no_face(hopper, models):
     with pytest.raises(NoFaceError, match="art"):
-        stylize(photo, torch.full((3, 200, 200), 0.5), models, quick_config())
+        stylize(hopper, torch.full((3, 200, 200), 0.5), models, make_quick_config())
 
 
-def test_progress_is_reported_and_can_cancel(photo, art, models):
+def test_progress_is_reported(again):
+    _, reports = again
+    stages = [progress.stage for progress in reports]
+    assert list(dict.fromkeys(stages)) == ["landmarks", "fit", "unwrap", "study", "geometry", "texture"]
+    assert [progress.step for progress in reports if progress.stage == "texture"] == list(range(15))
+    assert reports[-1].steps == reports[-1].step == 14
+
+
+@pytest.mark.parametrize(("stage", "step"), [("fit", 0), pytest.param("texture", 2, marks=pytest.mark.slow)])
+def test_progress_can_cancel(stage, step, hopper, brush, models):
     seen = []
 
     def watch(progress):
         seen.append(progress)
-        if progress.stage == "texture" and progress.step >= 2:
+        if progress.stage == stage and progress.step >= step:
             raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        stylize(photo, art, models, quick_config(), progress=watch)
-    stages = [progress.stage for progress in seen]
-    assert list(dict.fromkeys(stages)) == ["landmarks", "fit", "unwrap", "geometry", "texture"]
-    assert seen[-1].steps >= seen[-1].step == 2
+        stylize(hopper, brush, models, make_quick_config(), progress=watch)
+    assert (seen[-1].stage, seen[-1].step) == (stage, step)
 
 
 def test_an_unknown_device_is_refused():

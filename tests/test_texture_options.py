@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
-from portraitist import Config, Models, load_image, stylize
+from conftest import make_quick_config
+from portraitist import load_image, stylize
 from portraitist.assets import asset_path
-from portraitist.cli.main import make_demo_request
 from portraitist.errors import InputError
 from portraitist.segmentation.parts import HAIR, LIPS
 from portraitist.segmentation.texels import label_texels
-from portraitist.texture.optimization import TextureConfig
-from portraitist.texture.part_colors import PartStrengths
-
-TINY = TextureConfig(
-    texture_size=256,
-    view_px=64,
-    steps=10,
-    samples=192,
-    near_views=2,
-    stroke_px=64,
-    stroke_steps=4,
-)
+from portraitist.texture.labels import LabelStrengths
 
 
 @pytest.fixture(scope="module")
-def models():
-    return Models.load("cpu")
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    request = make_demo_request()
-    return load_image(request.photo), load_image(request.art)
+def pictures(hopper, brush):
+    return hopper, brush
 
 
 def make(pictures, models, given=None, **values):
-    config = dataclasses.replace(Config.draft(), texture=dataclasses.replace(TINY, **values))
-    return stylize(*pictures, models, config, **(given or {}))
+    return stylize(*pictures, models, make_quick_config(**values), **(given or {}))
 
 
-@pytest.fixture(scope="module")
-def plain(pictures, models):
-    return make(pictures, models)
+@pytest.fixture
+def plain(quick_result):
+    return quick_result
 
 
 def hue_change(result) -> float:
@@ -54,7 +34,7 @@ def hue_change(result) -> float:
 
 
 def test_part_strengths_leave_their_part_alone(plain, pictures, models):
-    result = make(pictures, models, parts=PartStrengths(hair=0.0))
+    result = make(pictures, models, regions=LabelStrengths(hair=0.0))
     labels = label_texels(result.content.mesh, result.content.texture)
     change = (result.stylized.texture - result.content.texture).abs().mean(0)
     inner = torch.nn.functional.avg_pool2d((labels == HAIR)[None, None].float(), 15, 1, 7)[0, 0] == 1
@@ -64,9 +44,10 @@ def test_part_strengths_leave_their_part_alone(plain, pictures, models):
 
 
 def test_kept_colors_change_less_hue(plain, pictures, models):
-    assert hue_change(make(pictures, models, keep_colors=True)) < 0.7 * hue_change(plain)
+    assert hue_change(make(pictures, models, preserve_color=True)) < 0.7 * hue_change(plain)
 
 
+@pytest.mark.slow
 def test_a_mixed_texture_lies_between(plain, pictures, models):
     other = load_image(asset_path("exemplars/ink.jpg"))
     mixed = make(pictures, models, {"mix": [(other, 1.0)]}).stylized.texture.mean((1, 2))

@@ -2,6 +2,9 @@
 
     from portraitist import Config, Models, load_image, stylize
 
+or stage by stage: ``reconstruct``, ``study_artwork``, ``transfer_geometry``, ``transfer_texture``, ``track``,
+``render``.
+
 Names are loaded on first use, so that importing the package (and ``portraitist --help``) does not wait for torch.
 """
 
@@ -11,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
         Cancelled,
@@ -24,43 +28,119 @@ if TYPE_CHECKING:
     from portraitist.export.obj import write_obj
     from portraitist.export.result_folder import write_result
     from portraitist.export.turntable import write_turntable
+    from portraitist.geometry.translation import GeometryConfig, RegionStrengths
     from portraitist.io.head_file import load_head, save_head
     from portraitist.io.images import load_image, save_image
     from portraitist.io.landmark_files import read_landmarks
     from portraitist.io.output_folder import check_output
+    from portraitist.landmarks.detection import detect_landmarks
     from portraitist.mesh.subdivision import subdivide_head
-    from portraitist.pipeline import Config, Models, stylize
+    from portraitist.models import Models
+    from portraitist.pipeline import (
+        Exemplar,
+        Sitter,
+        StylizedGeometry,
+        reconstruct,
+        study_artwork,
+        stylize,
+        transfer_geometry,
+        transfer_texture,
+    )
+    from portraitist.reconstruction.fitting import FitConfig
+    from portraitist.reconstruction.tracking import track
     from portraitist.rendering.cameras import view_camera
-    from portraitist.rendering.sampling import render_view
-    from portraitist.types import Camera, Head, Landmarks, Mesh, Progress, Result
+    from portraitist.rendering.rasterizer import rasterize
+    from portraitist.rendering.sampling import render, render_view, shade
+    from portraitist.rendering.seams import Seams, close_seams, find_seams
+    from portraitist.texture.color_transfer import transfer_colors
+    from portraitist.texture.exemplar import StyleExemplar, StyleSource, crop_exemplar, study_source
+    from portraitist.texture.labels import LabelRoles, LabelStrengths, TexelLabels
+    from portraitist.texture.objective import LossWeights
+    from portraitist.texture.optimization import TextureConfig, optimize_texture
+    from portraitist.texture.vgg import load_vgg
+    from portraitist.texture.views import CameraBank, place_cameras
+    from portraitist.types import (
+        EXPRESSION_NAMES,
+        REGIONS,
+        Camera,
+        Fragments,
+        Head,
+        HeadFit,
+        LandmarkEmbedding,
+        Landmarks,
+        Mesh,
+        Progress,
+        Result,
+        Tracked,
+    )
+    from portraitist.unwrapping.projection import UnwrapConfig
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EXPRESSION_NAMES",
+    "REGIONS",
     "AssetError",
     "Camera",
+    "CameraBank",
     "Cancelled",
     "Config",
+    "Exemplar",
+    "FitConfig",
     "FitError",
+    "Fragments",
+    "GeometryConfig",
     "Head",
+    "HeadFit",
     "InputError",
+    "LabelRoles",
+    "LabelStrengths",
+    "LandmarkEmbedding",
     "Landmarks",
+    "LossWeights",
     "Mesh",
     "Models",
     "NoFaceError",
     "OutputError",
     "PortraitistError",
     "Progress",
+    "RegionStrengths",
     "Result",
+    "Seams",
+    "Sitter",
+    "StyleExemplar",
+    "StyleSource",
+    "StylizedGeometry",
+    "TexelLabels",
+    "TextureConfig",
+    "Tracked",
+    "UnwrapConfig",
     "check_output",
+    "close_seams",
+    "crop_exemplar",
+    "detect_landmarks",
+    "find_seams",
     "load_head",
     "load_image",
+    "load_vgg",
+    "optimize_texture",
+    "place_cameras",
+    "rasterize",
     "read_landmarks",
+    "reconstruct",
+    "render",
     "render_view",
     "save_head",
     "save_image",
+    "shade",
+    "study_artwork",
+    "study_source",
     "stylize",
     "subdivide_head",
+    "track",
+    "transfer_colors",
+    "transfer_geometry",
+    "transfer_texture",
     "view_camera",
     "write_glb",
     "write_obj",
@@ -69,33 +149,106 @@ __all__ = [
 ]
 
 _HOMES = {
-    **dict.fromkeys(
-        ("AssetError", "Cancelled", "FitError", "InputError", "NoFaceError", "OutputError", "PortraitistError"),
-        "errors",
+    "config": ("Config",),
+    "errors": (
+        "AssetError",
+        "Cancelled",
+        "FitError",
+        "InputError",
+        "NoFaceError",
+        "OutputError",
+        "PortraitistError",
     ),
-    "Config": "pipeline",
-    "Models": "pipeline",
-    "check_output": "io.output_folder",
-    "load_head": "io.head_file",
-    "load_image": "io.images",
-    "read_landmarks": "io.landmark_files",
-    "render_view": "rendering.sampling",
-    "save_head": "io.head_file",
-    "save_image": "io.images",
-    "stylize": "pipeline",
-    "subdivide_head": "mesh.subdivision",
-    "view_camera": "rendering.cameras",
-    "write_glb": "export.glb",
-    "write_obj": "export.obj",
-    "write_result": "export.result_folder",
-    "write_turntable": "export.turntable",
+    "export.glb": ("write_glb",),
+    "export.obj": ("write_obj",),
+    "export.result_folder": ("write_result",),
+    "export.turntable": ("write_turntable",),
+    "geometry.translation": (
+        "GeometryConfig",
+        "RegionStrengths",
+    ),
+    "io.head_file": (
+        "load_head",
+        "save_head",
+    ),
+    "io.images": (
+        "load_image",
+        "save_image",
+    ),
+    "io.landmark_files": ("read_landmarks",),
+    "io.output_folder": ("check_output",),
+    "landmarks.detection": ("detect_landmarks",),
+    "mesh.subdivision": ("subdivide_head",),
+    "models": ("Models",),
+    "pipeline": (
+        "Exemplar",
+        "Sitter",
+        "StylizedGeometry",
+        "reconstruct",
+        "study_artwork",
+        "stylize",
+        "transfer_geometry",
+        "transfer_texture",
+    ),
+    "reconstruction.fitting": ("FitConfig",),
+    "reconstruction.tracking": ("track",),
+    "rendering.cameras": ("view_camera",),
+    "rendering.rasterizer": ("rasterize",),
+    "rendering.sampling": (
+        "render",
+        "render_view",
+        "shade",
+    ),
+    "rendering.seams": (
+        "Seams",
+        "close_seams",
+        "find_seams",
+    ),
+    "texture.color_transfer": ("transfer_colors",),
+    "texture.exemplar": (
+        "StyleExemplar",
+        "StyleSource",
+        "crop_exemplar",
+        "study_source",
+    ),
+    "texture.labels": (
+        "LabelRoles",
+        "LabelStrengths",
+        "TexelLabels",
+    ),
+    "texture.objective": ("LossWeights",),
+    "texture.optimization": (
+        "TextureConfig",
+        "optimize_texture",
+    ),
+    "texture.vgg": ("load_vgg",),
+    "texture.views": (
+        "CameraBank",
+        "place_cameras",
+    ),
+    "types": (
+        "Camera",
+        "EXPRESSION_NAMES",
+        "Fragments",
+        "Head",
+        "HeadFit",
+        "LandmarkEmbedding",
+        "Landmarks",
+        "Mesh",
+        "Progress",
+        "REGIONS",
+        "Result",
+        "Tracked",
+    ),
+    "unwrapping.projection": ("UnwrapConfig",),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'portraitist' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"portraitist.{_HOMES.get(name, 'types')}"), name)
+    value = getattr(importlib.import_module(f"portraitist.{_HOME_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -247,6 +247,11 @@ class Head:
     landmarks68: LandmarkEmbedding
     original: Float[Tensor, "n 3"]
 
+    def posed(self, weights: Float[Tensor, "52"]) -> Float[Tensor, "n 3"]:
+        """Vertices under ``weights`` 0..1 of the 52 ARKit blendshapes, in `EXPRESSION_NAMES` order; meters, head space.
+        All 0 is the neutral head, ``expression`` the head as it is."""
+        return self.neutral + torch.einsum("e,end->nd", weights.to(self.neutral), self.expression_deltas)
+
 
 @dataclass(frozen=True)
 class Progress:

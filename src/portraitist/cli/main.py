@@ -169,6 +169,7 @@ def make_config(request: Request) -> Config:
     config: Config = getattr(Config, request.preset)()
     return dataclasses.replace(
         config,
+        unwrap=dataclasses.replace(config.unwrap, **_given(texture_size=request.texture_size)),
         geometry=dataclasses.replace(
             config.geometry,
             regions=dataclasses.replace(config.geometry.regions, **(request.geometry_regions or {})),
@@ -177,9 +178,9 @@ def make_config(request: Request) -> Config:
         ),
         texture=dataclasses.replace(
             config.texture,
-            parts=dataclasses.replace(config.texture.parts, **(request.texture_regions or {})),
-            keep_colors=request.preserve_color,
-            **_given(strength=request.texture, texture_size=request.texture_size, delight=request.delight),
+            regions=dataclasses.replace(config.texture.regions, **(request.texture_regions or {})),
+            preserve_color=request.preserve_color,
+            **_given(strength=request.texture, delighting=request.delight),
         ),
         subdivide=request.subdivide,
         **_given(seed=request.seed),

@@ -123,7 +123,7 @@ def _clear_moving_lids(
 
 @functools.lru_cache(maxsize=2)
 def _factor_spreading(model: HeadModel) -> ScreenedPoisson:
-    """Averages a field on the connected surface over ``PUSH_REACH``."""
+    """Averages a field on the connected surface over ``PUSH_SMOOTHING_DM``."""
     ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_COMPONENTS)].numpy(), return_inverse=True)
     laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETER, faces.reshape(-1, 3))
     return ScreenedPoisson.factorize(PUSH_SMOOTHING_DM**2 * laplacian, areas)

@@ -221,3 +221,8 @@ def save_image(path: str | Path, image: Image) -> None:
         PIL.Image.fromarray(image_to_uint8(image)).save(path, format="PNG")
     except OSError as error:
         raise OutputError(f"{path} cannot be written ({error}). Choose a folder you may write to.") from error
+
+
+def round_to_bytes(texture: Image) -> Image:
+    """So that every file made of the head holds the very same pixels, in 8 bits."""
+    return (texture * 255).round() / 255

@@ -14,13 +14,11 @@ def solve_camera(
     targets: Float[np.ndarray, "k 2"],
     weights: Float[np.ndarray, "k"],
     steps: int = 6,
-    start: Float[np.ndarray, "3 3"] | None = None,
 ) -> tuple[Float[np.ndarray, "3 3"], float, Float[np.ndarray, "2"]]:
     """Scaled orthographic pose of 3D points seen at ``targets`` px (y down), weighted least squares.
 
-    Returns rotation, scale (px per meter) and the image of the origin. Starts from rotation ``start``, else from the
-    orthonormalized affine solution, and refines by Gauss-Newton on the rotation vector. Raises FitError for points on
-    a line.
+    Returns rotation, scale (px per meter) and the image of the origin. Starts from the orthonormalized
+    affine solution and refines by Gauss-Newton on the rotation vector. Raises FitError for points on a line.
     """
     flipped = targets * [1, -1]
     share = weights / weights.sum()
@@ -32,7 +30,7 @@ def solve_camera(
     if s[0] <= 0 or s[1] < 1e-3 * s[0]:
         raise FitError("The landmarks lie on a line, so no head pose explains them. Check the landmark file.")
     two_rows = u @ vt
-    rotation = np.stack([*two_rows, np.cross(*two_rows)]) if start is None else start
+    rotation = np.stack([*two_rows, np.cross(*two_rows)])
     scale = float(s.mean())
     for _ in range(steps):
         turned = arms3 @ rotation.T

@@ -158,14 +158,11 @@ def estimate_head(
     head: LandmarkModel,
     model: HeadModel,
     config: FitConfig,
-    start: Float[np.ndarray, "3 3"] | None = None,
 ) -> tuple[Float[Tensor, "c"], Camera]:
-    """Most probable coefficients and camera; ``start``: rotation to start from, if known.
-
-    The noise is known for upright heads, so the picture is turned upright meanwhile.
-    """
+    """Most probable coefficients and camera. The noise is known for upright heads, so the picture is turned upright
+    meanwhile."""
     points = head.place(head.prior_mean)[: len(observed.points_px)]
-    rotation, scale_px, _ = solve_camera(points, observed.points_px, observed.weights, start=start)
+    rotation, scale_px, _ = solve_camera(points, observed.points_px, observed.weights)
     roll = Rotation.from_euler("z", rotation_to_angles(rotation)[2]).as_matrix()
     flipped = observed.points_px * [1, -1]
     middle = flipped.mean(0)

@@ -25,7 +25,7 @@ SKIN_COMPONENTS = (*SURFACE_COMPONENTS, "mouth_cavity")
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
 CAVITY_NEIGHBORS = 64
 REACH = 0.8  # decimeters: beyond this distance a displacement levels off instead of growing
-ORBIT = 1.35  # skin this near to an eyeball's center, in radii, carries the ball: lids and what is around them
+BINDING_RADII = 1.35  # skin this near to an eyeball's center, in radii, carries the ball: lids and what is around them
 GUM_REACH = 0.12  # decimeters between teeth and the gums that carry them
 RIM_REACH = 0.05  # decimeters: how far into the socket the lids' own displacement is felt
 
@@ -45,8 +45,8 @@ def build_surface(model: HeadModel) -> DeformableSurface:
     for side in ("left", "right"):
         ball = model.vertex_ids(f"eyeball_{side}").numpy()
         center, radius = sphere_around(vertices[ball])
-        orbit = skin[np.linalg.norm(vertices[skin] - center, axis=1) < ORBIT * radius]
-        attached += [attach(ball, orbit), _hang_socket(vertices, model, side, orbit)]
+        binding = skin[np.linalg.norm(vertices[skin] - center, axis=1) < BINDING_RADII * radius]
+        attached += [attach(ball, binding), _hang_socket(vertices, model, side, binding)]
     inner, weights = _hang_cavity(vertices, ids, np.setdiff1d(model.vertex_ids("mouth_cavity").numpy(), ids))
     return DeformableSurface(len(vertices), ids, smoothness.tocsr(), inner, weights, tuple(attached))
 
@@ -67,7 +67,7 @@ def attach_to_gums(model: HeadModel) -> tuple[AttachedPart, ...]:
     )
 
 
-def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, orbit: np.ndarray) -> AttachedPart:
+def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, binding: np.ndarray) -> AttachedPart:
     """The socket without its rim: near the lids it moves with them, deeper inside with the ball.
 
     Solved with the skin it would keep its width behind eyes that are drawn close together, and come out beside them.
@@ -78,7 +78,7 @@ def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, orbit: np.nd
     distance = np.linalg.norm(vertices[inside, None] - vertices[rim], axis=2)
     weights = 1 / (distance**4 + 1e-8)
     weights *= (np.exp(-((distance.min(1) / RIM_REACH) ** 2)) / weights.sum(1))[:, None]
-    return AttachedPart(inside, orbit, rim, sp.csr_matrix(weights))
+    return AttachedPart(inside, binding, rim, sp.csr_matrix(weights))
 
 
 def _hang_cavity(

@@ -52,7 +52,7 @@ class HeadTexels:
     strand_noise: Float[np.ndarray, "k 2"]
     pore_noise: Float[np.ndarray, "k"]
 
-    def in_parts(self, *names: str) -> Bool[np.ndarray, "k"]:
+    def in_components(self, *names: str) -> Bool[np.ndarray, "k"]:
         """Texels of the named pieces of surface."""
         return np.isin(self.parts, [COMPONENTS.index(name) for name in names])
 

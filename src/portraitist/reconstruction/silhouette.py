@@ -20,10 +20,10 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from portraitist.mesh.handles import factor_handles
-from portraitist.reconstruction.fitting import SKIN_POINTS
+from portraitist.reconstruction.fitting import SKIN_POINTS, FitConfig, fit_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import build_surface
-from portraitist.types import Camera, HeadFit, LandmarkEmbedding
+from portraitist.types import Camera, HeadFit, LandmarkEmbedding, Landmarks
 
 FIT_ROUNDS = 3  # the nearest edge changes as the head moves
 STIFFNESS = 3e-4  # see handles.factor_handles; as smooth as the residual of a fit
@@ -54,6 +54,14 @@ class _Outside:
         rows = np.clip(seen_px[:, 1].astype(np.int64), 0, self.distance_px.shape[0] - 1)
         move_px = self.nearest_px[rows, columns] - seen_px
         return self.distance_px[rows, columns] / self.eye_distance_px, move_px / camera.scale_px * [1, -1]
+
+
+def fit_photo(
+    landmarks: Landmarks, person: Float[Tensor, "h w"], model: HeadModel, config: FitConfig | None = None
+) -> HeadFit:
+    """Head of a photo: from its landmarks, and no wider than the person mask. An artwork's head has only landmarks."""
+    eye_distance_px = float((landmarks.points[36] - landmarks.points[45]).norm())
+    return fit_silhouette(fit_head(landmarks, model, config), person, eye_distance_px, model)
 
 
 def fit_silhouette(fit: HeadFit, person: Float[Tensor, "h w"], eye_distance_px: float, model: HeadModel) -> HeadFit:

@@ -27,20 +27,18 @@ def track(
     fit: HeadFit,
     model: HeadModel,
     config: FitConfig | None = None,
-    previous: Tracked | None = None,
 ) -> Tracked:
     """Fit a sitter's head to one frame's landmarks (dense points if there, else the 68).
 
-    ``fit``: the sitter, from ``fit_head``; ``fit.neutral`` is held. ``previous``: the frame before, whose pose is the
-    start. Each frame is fitted by itself; nothing is smoothed over time. Raises FitError when no pose and expression
+    ``fit``: the sitter, from ``reconstruct`` or ``fit_head``; ``fit.neutral`` is held. Each frame is fitted by itself;
+    nothing is smoothed over time. Raises FitError when no pose and expression
     of the head explain the landmarks.
     """
     config = config or FitConfig()
     observed = observe_landmarks(landmarks, model, config)
     neutral, deltas = _embed_sitter(fit, model, observed.dense)
     head = place_prior(landmarks, neutral, deltas, 0, config)
-    start = None if previous is None else previous.camera.rotation.double().numpy()
-    expression, camera = estimate_head(observed, head, model, config, start)
+    expression, camera = estimate_head(observed, head, model, config)
     shown = fit.neutral + torch.einsum("e,end->nd", expression, fit.expression_deltas)
     displacement, residual_px = fit_residual(observed, shown, camera, model, config)
     return Tracked(

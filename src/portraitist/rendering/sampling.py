@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import Camera, Fragments, Image, Mesh
+from portraitist.types import Camera, Fragments, Head, Image, Mesh
 
 
 def shade(fragments: Fragments, texture: Float[Tensor, "3 t t"], background: Float[Tensor, "3"]) -> Image:
@@ -65,3 +65,9 @@ def render_view(
     fragments = rasterize(mesh, camera.resized(supersample))
     picture = shade(fragments, texture, background)
     return F.avg_pool2d(picture[None], supersample)[0].clamp(0, 1)
+
+
+def render(head: Head, camera: Camera, background: Float[Tensor, "3"] | None = None, supersample: int = 2) -> Image:
+    """Antialiased picture of a head, sRGB [3, h, w] in 0..1, on white or on another ``background``."""
+    ground = head.texture.new_ones(3) if background is None else background
+    return render_view(head.mesh, head.texture, camera, ground, supersample)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from portraitist.rendering.uv_layout import mark_texels
@@ -15,8 +15,14 @@ from portraitist.segmentation.appearance import (
     classify_hair,
     measure_appearance,
 )
-from portraitist.segmentation.parts import HAIR, NOSE, SKIN, UNLABELED, label_faces
+from portraitist.segmentation.parts import FACE_REGIONS, HAIR, NOSE, SKIN, UNLABELED, label_faces, select_faces
 from portraitist.types import REGIONS, Image, Mesh
+
+
+def mark_face_texels(mesh: Mesh, size: int) -> Bool[Tensor, "t t"]:
+    """Texels of the face, without ears and neck, in a head's texture of this side."""
+    face_ids = mark_texels(mesh, size)
+    return (face_ids >= 0) & select_faces(mesh, FACE_REGIONS)[face_ids.clamp(min=0)]
 
 
 def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:

@@ -25,28 +25,36 @@ from portraitist.segmentation.parts import (
     UNLABELED,
     is_one_of,
 )
+from portraitist.segmentation.texels import mark_face_texels
 from portraitist.texture.color_transfer import decorrelate, recorrelate
-from portraitist.texture.exemplar import StyleSource, face_size
-from portraitist.texture.part_colors import blur_mask
+from portraitist.texture.exemplar import StyleSource, measure_size
+from portraitist.texture.label_colors import blur_mask
+from portraitist.texture.labels import face_roles
 from portraitist.texture.patches import PatchPlaces
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
-from portraitist.texture.views import Subject, mark_face, measure_face, take_portrait
+from portraitist.texture.views import Subject, measure_footprint, render_front_view
 from portraitist.types import Image
 
-_CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
-_GRAINY_BANDS, _MOST_PAINTED = 2, 0.7  # the finest, and a painted one's contrast in parts of the next coarser one's
-_ROOM, _LEAST_SHARE = 0.87, 0.15  # of the artwork's contrast, the rest is left to the sitter's forms; of a change
-_LEAST_GAIN, _MOST_GAINS = 0.5, (2.0, 1.0)  # the last: of luminance and of hue
-_SKIN, _HAIR = (SKIN, NOSE), (HAIR,)
-_SOFT_BORDER = 48
-_VIEW_PX = 256
-_FEWEST_TEXELS = 30
-_USUAL_EYES_TO_LIPS = 0.46  # of the root of the face's area, in the mean head
+CONTRAST_BANDS = 6  # the finest, in a texture of 1,024 texels: up to the width of an eye
+GRAINY_BANDS = 2  # the finest, which canvas, paper or film may fill
+MOST_PAINTED = 0.7  # contrast of a painted band, in parts of the next coarser one's
+ROOM = 0.87  # share of the artwork's contrast that lines may have; the rest is left to the sitter's forms
+LEAST_SHARE = 0.15  # of a change, that is kept
+LEAST_GAIN = 0.5  # of contrast
+LARGEST_LUMINANCE_GAIN = 2.0  # of contrast
+LARGEST_CHROMA_GAIN = 1.0  # hues are not made stronger
+SKIN_LABELS = (SKIN, NOSE)
+HAIR_LABELS = (HAIR,)
+SOFT_BORDER = 48  # of the texture's side: width over which gains fade
+FOOTPRINT_VIEW_PX = 256  # side of the view that tells how large a texel is seen
+FEWEST_TEXELS = 30  # of a label, to measure its contrast
+USUAL_EYES_TO_LIPS = 0.46  # of the root of the face's area, in the mean head
+LEAST_CONTRAST = 1e-6  # below it a band is flat
 
 
 @dataclass(frozen=True)
 class _DrawnArtwork:
-    """An artwork or the head's portrait at the scale of the texture: fine bands, decorrelated, and parts at the size of
+    """An artwork or the head's front at the scale of the texture: fine bands, decorrelated, and parts at the size of
     the first. ``missing``: how many bands are finer than its pixels, and come before that one. ``weight``: share in a
     mix of artworks."""
 
@@ -56,7 +64,7 @@ class _DrawnArtwork:
     weight: float
 
 
-def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
+def suppress_noise(texture: Image, subject: Subject, sources: Sequence[StyleSource]) -> Image:
     """``texture`` without those lines on skin and hair for which a band has no room beside the artworks' contrast.
 
     Beyond the paper. A network is pleased by lines also where the artwork is smooth: there they are a crackle of worms
@@ -65,29 +73,32 @@ def temper_lines(texture: Image, subject: Subject, exemplars: Sequence[StyleSour
     there beneath. Bands finer than an artwork's pixels are left as they are.
     """
     starts, bands = (_decorrelate(build_pyramid(image)) for image in (subject.start, texture))
-    portrait, drawn = _draw_all(texture, subject, exemplars)
+    front, drawn = _draw_all(texture, subject, sources)
     count = _count_bands(texture)
-    starts, tempered = starts[:count], [band.clone() for band in bands[:count]]
-    on_face = mark_face(subject.mesh, texture.shape[-1])
-    for members, softened, place in ((_SKIN, (*_SKIN, EYELIDS), on_face), (_HAIR, _HAIR, torch.ones_like(on_face))):
-        measured = is_one_of(subject.labels, members) & place
+    starts, suppressed = starts[:count], [band.clone() for band in bands[:count]]
+    on_face = mark_face_texels(subject.mesh, texture.shape[-1])
+    for members, softened, place in (
+        (SKIN_LABELS, (*SKIN_LABELS, EYELIDS), on_face),
+        (HAIR_LABELS, HAIR_LABELS, torch.ones_like(on_face)),
+    ):
+        measured = subject.labels.is_one_of(members) & place
         if not measured.any():
             continue
         before, after = _measure_contrast(starts, measured), _measure_contrast(bands[:count], measured)
         # In the layout, forms are stretched and have less contrast; fine ones lose some in the rendering instead.
-        seen = torch.maximum(_measure_artwork(portrait, members, after), after).clamp(min=1e-6)
-        wanted = _ROOM * _measure_artworks(drawn, members, seen / _ROOM) * after / seen
+        seen = torch.maximum(_measure_artwork(front, members, after), after).clamp(min=LEAST_CONTRAST)
+        wanted = ROOM * _measure_artworks(drawn, members, seen / ROOM) * after / seen
         added = (after.square() - before.square()).clamp(min=1e-10)
-        shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(_LEAST_SHARE, 1)
+        shares = ((wanted.square() - before.square()).clamp(min=0) / added).sqrt().clamp(LEAST_SHARE, 1)
         shares = torch.where(after > before, shares, 1.0)
         soft = _mark_softly(subject, softened)
         for level, (start, share) in enumerate(zip(starts, shares, strict=True)):
             lost = (1 - _per_channel(share)) * (start - bands[level])
-            tempered[level] += lost * F.adaptive_avg_pool2d(soft, start.shape[-1])
-    return fold_pyramid(_recorrelate([*tempered, *bands[count:]])).clamp(0, 1)
+            suppressed[level] += lost * F.adaptive_avg_pool2d(soft, start.shape[-1])
+    return fold_pyramid(_recorrelate([*suppressed, *bands[count:]])).clamp(0, 1)
 
 
-def match_contrast(texture: Image, subject: Subject, exemplars: Sequence[StyleSource]) -> Image:
+def match_contrast(texture: Image, subject: Subject, sources: Sequence[StyleSource]) -> Image:
     """``texture`` as crisp or as soft as the artworks: their contrast, within limits, in every fine band of skin, of
     features and of hair, as one sees it.
 
@@ -96,13 +107,13 @@ def match_contrast(texture: Image, subject: Subject, exemplars: Sequence[StyleSo
     they are.
     """
     bands = _decorrelate(build_pyramid(texture))
-    portrait, drawn = _draw_all(texture, subject, exemplars)
+    front, drawn = _draw_all(texture, subject, sources)
     matched = [band.clone() for band in bands]
-    for members, least in ((_SKIN, _LEAST_GAIN), (FEATURES, 1.0), (_HAIR, _LEAST_GAIN)):
-        own = _measure_contrast(bands[: _count_bands(texture)], is_one_of(subject.labels, members))
-        seen = _measure_artwork(portrait, members, own).clamp(min=1e-6)
+    for members, least in ((SKIN_LABELS, LEAST_GAIN), (FEATURES, 1.0), (HAIR_LABELS, LEAST_GAIN)):
+        own = _measure_contrast(bands[: _count_bands(texture)], subject.labels.is_one_of(members))
+        seen = _measure_artwork(front, members, own).clamp(min=LEAST_CONTRAST)
         gains = (_measure_artworks(drawn, members, seen) / seen).clamp(min=least)
-        gains = torch.minimum(gains, gains.new_tensor(_MOST_GAINS))
+        gains = torch.minimum(gains, gains.new_tensor([LARGEST_LUMINANCE_GAIN, LARGEST_CHROMA_GAIN]))
         soft = _mark_softly(subject, members)
         for level, gain in enumerate(gains):
             change = (_per_channel(gain) - 1) * bands[level]
@@ -112,11 +123,11 @@ def match_contrast(texture: Image, subject: Subject, exemplars: Sequence[StyleSo
 
 def _count_bands(texture: Image) -> int:
     """How many bands have contrast in the sense of this module."""
-    return max(_CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1)
+    return max(CONTRAST_BANDS + round(math.log2(texture.shape[-1] / 1024)), 1)
 
 
 def _mark_softly(subject: Subject, members: tuple[int, ...]) -> Float[Tensor, "1 t t"]:
-    return blur_mask(is_one_of(subject.labels, members)[None].to(subject.start), _SOFT_BORDER)
+    return blur_mask(subject.labels.is_one_of(members)[None].to(subject.start), SOFT_BORDER)
 
 
 def _per_channel(values: Float[Tensor, "2"]) -> Float[Tensor, "3 1 1"]:
@@ -133,16 +144,16 @@ def _recorrelate(bands: Sequence[Image]) -> list[Image]:
 
 
 def _draw_all(
-    texture: Image, subject: Subject, exemplars: Sequence[StyleSource]
+    texture: Image, subject: Subject, sources: Sequence[StyleSource]
 ) -> tuple[_DrawnArtwork, list[_DrawnArtwork]]:
-    """The head's portrait and the artworks, all at the scale of the texture."""
-    count, portrait = _count_bands(texture), take_portrait(subject.mesh, texture, subject.labels)
-    # Framed as in the portrait. Footprints are in parts of the texture's side, which is the portrait's, too.
-    front = rasterize(subject.mesh, view_camera(subject.mesh.vertices, 0.0, 0.0, _VIEW_PX))
-    factor = measure_face(subject.mesh, front)[1] * _VIEW_PX
-    distance = _measure_eyes_to_lips(portrait.labels)
-    drawn = [_draw_artwork(e, factor * distance / _measure_eyes_to_lips(e.labels), count) for e in exemplars]
-    return _draw_artwork(portrait, factor, count), drawn
+    """The head from the front and the artworks, all at the scale of the texture."""
+    count, front = _count_bands(texture), render_front_view(subject.mesh, texture, subject.labels)
+    # Framed as the front view is. Footprints are in parts of the texture's side, which is the front view's, too.
+    fragments = rasterize(subject.mesh, view_camera(subject.mesh.vertices, 0.0, 0.0, FOOTPRINT_VIEW_PX))
+    factor = measure_footprint(subject.labels, fragments) * FOOTPRINT_VIEW_PX
+    distance = _measure_eyes_to_lips(front.labels)
+    drawn = [_draw_artwork(s, factor * distance / _measure_eyes_to_lips(s.labels), count) for s in sources]
+    return _draw_artwork(front, factor, count), drawn
 
 
 def _measure_eyes_to_lips(labels: Int[Tensor, "h w"]) -> float:
@@ -150,7 +161,7 @@ def _measure_eyes_to_lips(labels: Int[Tensor, "h w"]) -> float:
     only where there are no eyes or no lips."""
     eyes, lips = _find_eyes_and_lips(labels)
     distance = (eyes - lips).norm().item()
-    return distance if distance > 0 else max(_USUAL_EYES_TO_LIPS * face_size(labels), 1.0)
+    return distance if distance > 0 else max(USUAL_EYES_TO_LIPS * measure_size(labels, face_roles()), 1.0)
 
 
 def _find_eyes_and_lips(labels: Int[Tensor, "h w"]) -> Float[Tensor, "2 2"]:
@@ -168,7 +179,7 @@ def _keep_middle(labels: Int[Tensor, "h w"]) -> Int[Tensor, "h w"]:
     rows, columns = (torch.arange(side, device=labels.device) for side in labels.shape)
     middle = (eyes + lips) / 2
     far = torch.hypot(rows[:, None] - middle[0], columns - middle[1]) > distance
-    return torch.where(far & is_one_of(labels, _SKIN), UNLABELED, labels)
+    return torch.where(far & is_one_of(labels, SKIN_LABELS), UNLABELED, labels)
 
 
 def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b 2"]:
@@ -177,23 +188,23 @@ def _measure_contrast(bands: Sequence[Image], mask: Tensor) -> Float[Tensor, "_b
     for band in bands:
         share = F.adaptive_avg_pool2d(mask[None].to(band), band.shape[-1])[0]
         sizes = torch.stack([band[0].abs(), band[1:].norm(dim=0)])
-        contrasts.append((sizes * share).sum((1, 2)) / share.sum().clamp(min=1e-6))
+        contrasts.append((sizes * share).sum((1, 2)) / share.sum().clamp(min=LEAST_CONTRAST))
     return torch.stack(contrasts)
 
 
-def _draw_artwork(exemplar: StyleSource, factor: float, count: int) -> _DrawnArtwork:
+def _draw_artwork(source: StyleSource, factor: float, count: int) -> _DrawnArtwork:
     """``factor``: texels per pixel. ``count``: how many bands are of interest; those finer than its pixels are not
     drawn."""
     missing = max(math.ceil(math.log2(factor)) - 1, 0)  # enlarged twofold there is still something to see
-    size = [max(round(side * factor / 2**missing), 32) for side in exemplar.labels.shape]
-    image = PatchPlaces.make(exemplar.labels).extend(exemplar.image)
+    size = [max(round(side * factor / 2**missing), 32) for side in source.labels.shape]
+    image = PatchPlaces.make(source.labels, face_roles().count).extend(source.image)
     image = F.interpolate(image[None], size, mode="bicubic", antialias=True)
-    labels = F.interpolate(exemplar.labels[None, None].float(), size, mode="nearest-exact")
+    labels = F.interpolate(source.labels[None, None].float(), size, mode="nearest-exact")
     side = 2 ** math.ceil(math.log2(max(size)))
     padding = (0, side - size[1], 0, side - size[0])
     *bands, _ = build_pyramid(F.pad(image, padding, mode="replicate")[0])
     labels = _keep_middle(F.pad(labels, padding, value=UNLABELED)[0, 0].long())
-    return _DrawnArtwork(_decorrelate(bands[: max(count - missing, 0)]), labels, missing, exemplar.weight)
+    return _DrawnArtwork(_decorrelate(bands[: max(count - missing, 0)]), labels, missing, source.weight)
 
 
 def _measure_artworks(
@@ -205,15 +216,15 @@ def _measure_artworks(
     canvas, paper or film: raising the texture's fine lines to that contrast would give specks, not grain.
     """
     wanted = torch.stack([_measure_artwork(art, members, own) * art.weight for art in drawn]).sum(0)
-    for band in reversed(range(min(_GRAINY_BANDS, len(wanted) - 1))):
-        wanted[band] = torch.minimum(wanted[band], torch.maximum(own[band], _MOST_PAINTED * wanted[band + 1]))
+    for band in reversed(range(min(GRAINY_BANDS, len(wanted) - 1))):
+        wanted[band] = torch.minimum(wanted[band], torch.maximum(own[band], MOST_PAINTED * wanted[band + 1]))
     return wanted
 
 
 def _measure_artwork(drawn: _DrawnArtwork, members: tuple[int, ...], own: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:
-    """Contrasts of parts of the artwork; ``own`` in bands that it has not, or where it does not show them."""
+    """Contrasts of labels of the artwork; ``own`` in bands that it has not, or where it does not show them."""
     shown = is_one_of(drawn.labels, members)
-    if not drawn.bands or shown.sum() < _FEWEST_TEXELS:
+    if not drawn.bands or shown.sum() < FEWEST_TEXELS:
         return own
     contrasts = _measure_contrast(drawn.bands, shown)
     return torch.cat([own[: drawn.missing], contrasts, own[drawn.missing + len(contrasts) :]])

@@ -1,6 +1,6 @@
 """Losses of the texture stage (Sec. 5.2), after STROTSS (Kolkin, Salavon, Shakhnarovich, CVPR 2019).
 
-All work on rows of hypercolumns at sampled points, never on whole feature maps.
+All work on rows of hypercolumns at sampled points, never on whole feature maps. `objective.py` puts them together.
 """
 
 from __future__ import annotations

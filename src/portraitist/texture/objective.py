@@ -1,4 +1,4 @@
-"""What the texture is optimized for: Eq. 13 on one view, guided by the parts of the face."""
+"""What the texture is optimized for: Eq. 13 on one view, guided by labels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from portraitist.segmentation.parts import HAIR, SKIN
+from portraitist.segmentation.parts import is_one_of
 from portraitist.texture.exemplar import Style
+from portraitist.texture.labels import LabelRoles
 from portraitist.texture.losses import (
     color_distances,
     cosine_distances,
@@ -21,68 +22,85 @@ from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.texture.views import View
 from portraitist.types import Image
 
-_MOMENT_CHANNELS = 256
+MOMENT_CHANNELS = 256  # random channels whose covariances are compared in a step
 
 
 @dataclass(frozen=True)
-class Weights:
+class LossWeights:
     """Of the terms of the objective beside the relaxed earth mover's distance of hypercolumns (Eq. 11), whose is 1.
 
     ``content``: beta of Eq. 13, on self-similarity (Eq. 12). ``moments``: means and covariances, as STROTSS has them.
-    ``palette``: earth mover's distance of colors.
+    ``color_emd``: earth mover's distance of colors.
 
-    Beyond the paper: ``guidance``, cost of painting one part of the face as another. ``likeness``: cosine distance of
-    hypercolumns to the content's, point by point, on eyes, brows, nose and mouth: a person is known by them, and
-    self-similarity alone lets them drift. With guidance, ``moments`` are those of the skin: a view that shows fewer
-    eyes than the artwork would else get them painted on a cheek.
+    Beyond the paper: ``label_penalty``, cost of painting one label as another. ``perceptual_content``: cosine distance
+    of hypercolumns to the content's, point by point, on eyes, brows, nose and mouth: a person is known by them, and
+    self-similarity alone lets them drift. With label penalties, ``moments`` are those of the skin: a view that shows
+    fewer eyes than the artwork would else get them painted on a cheek.
     """
 
     content: float = 1.0
     moments: float = 1.0
-    palette: float = 1.0
-    guidance: float = 0.0
-    likeness: float = 0.0
+    color_emd: float = 1.0
+    label_penalty: float = 0.0
+    perceptual_content: float = 0.0
 
 
 def measure_loss(
-    image: Image, view: View, style: Style, vgg: VGG, weights: Weights, samples: int, generator: torch.Generator
+    image: Image,
+    view: View,
+    style: Style,
+    roles: LabelRoles,
+    vgg: VGG,
+    weights: LossWeights,
+    samples: int,
+    generator: torch.Generator,
 ) -> Float[Tensor, ""]:
     """Objective of ``image``, the view as it looks now, on ``samples`` random points."""
+    # 1. Draw points of the view and of the artworks.
     chosen = torch.randperm(len(view.points_px), generator=generator)[:samples]
     compared = torch.randperm(len(style.hypercolumns), generator=generator)[:samples]
-    points, parts, in_face = view.points_px[chosen], view.parts[chosen], view.in_face[chosen]
-    theirs, their_parts = style.hypercolumns[compared], style.parts[compared]
+    points, labels, shown = view.points_px[chosen], view.labels[chosen], view.shown[chosen]
+    theirs, their_labels = style.hypercolumns[compared], style.labels[compared]
     columns = sample_hypercolumns(vgg(image), points)
     units, content_units = unit_rows(columns), view.content_units[chosen]
-    # Who is nearest to whom may be found as roughly as the network computes; self-similarity may not: neighbors on
-    # smooth skin differ by less than bfloat16 can tell, and its rounding comes out as dots.
-    matches = cosine_distances(units.to(vgg.dtype), style.units[compared]).float()
 
-    shown = torch.isin(parts, their_parts) if weights.guidance else torch.ones_like(in_face)
-    costs = weights.guidance * style.mismatch[parts][:, their_parts]
-    answered = torch.isin(their_parts, parts) if weights.guidance else torch.ones_like(their_parts, dtype=torch.bool)
-    loss = _match(matches + costs, shown, answered)
+    # 2. Eq. 11 with label penalties. Who is nearest to whom may be found as roughly as the network computes;
+    # self-similarity may not: neighbors on smooth skin differ by less than bfloat16 can tell, and its rounding comes
+    # out as dots.
+    distances = cosine_distances(units.to(vgg.dtype), style.units[compared]).float()
+    guided = bool(weights.label_penalty)
+    penalties = weights.label_penalty * style.penalties[labels][:, their_labels]
+    known = torch.isin(labels, their_labels) if guided else torch.ones_like(shown)
+    answered = torch.isin(their_labels, labels) if guided else torch.ones_like(their_labels, dtype=torch.bool)
+    loss = _relaxed_emd_of_known(distances + penalties, known, answered)
+
+    # 3. Eq. 12, and colors.
     loss = loss + weights.content * self_similarity_loss(units, content_units)
-    if weights.palette:
-        colors = color_distances(columns[:, :3], theirs[:, :3]) + costs
-        loss = loss + weights.palette * _match(colors, shown, answered)
+    if weights.color_emd:
+        colors = color_distances(columns[:, :3], theirs[:, :3]) + penalties
+        loss = loss + weights.color_emd * _relaxed_emd_of_known(colors, known, answered)
 
-    if weights.guidance:
-        ours, of_face = columns[in_face & (parts == SKIN)], theirs[their_parts == SKIN]
-    else:
-        ours, of_face = columns[in_face], theirs[their_parts != HAIR]
-    if weights.moments and len(ours) and len(of_face):
-        channels = torch.randperm(columns.shape[1], generator=generator)[:_MOMENT_CHANNELS]
-        loss = loss + weights.moments * moment_distance(ours, of_face, channels)
-    if weights.likeness:
-        known_by = in_face & (parts != SKIN) & (parts != HAIR)
-        loss = loss + weights.likeness * ((1 - (units * content_units).sum(1)) * known_by).mean()
+    # 4. Moments and perceptual content.
+    ours = columns[shown & _have_moments(labels, roles, guided)]
+    of_art = theirs[_have_moments(their_labels, roles, guided)]
+    if weights.moments and len(ours) and len(of_art):
+        channels = torch.randperm(columns.shape[1], generator=generator)[:MOMENT_CHANNELS]
+        loss = loss + weights.moments * moment_distance(ours, of_art, channels)
+    if weights.perceptual_content:
+        held = shown & is_one_of(labels, roles.content)
+        loss = loss + weights.perceptual_content * ((1 - (units * content_units).sum(1)) * held).mean()
     return loss
 
 
-def _match(distances: Float[Tensor, "n m"], shown: Bool[Tensor, "n"], answered: Bool[Tensor, "m"]) -> Float[Tensor, ""]:
-    """`relaxed_emd` in which parts that the artwork or the view does not show need not be anything's nearest."""
-    forward = (distances.amin(1) * shown).mean()
-    if not (answered.any() and shown.any()):
+def _have_moments(labels: Tensor, roles: LabelRoles, guided: bool) -> Bool[Tensor, "n"]:
+    return is_one_of(labels, roles.moments) if guided else ~is_one_of(labels, roles.secondary)
+
+
+def _relaxed_emd_of_known(
+    distances: Float[Tensor, "n m"], known: Bool[Tensor, "n"], answered: Bool[Tensor, "m"]
+) -> Float[Tensor, ""]:
+    """`relaxed_emd` in which labels that the artwork or the view does not show need not be anything's nearest."""
+    forward = (distances.amin(1) * known).mean()
+    if not (answered.any() and known.any()):
         return forward
-    return torch.maximum(forward, distances[shown][:, answered].amin(0).mean())
+    return torch.maximum(forward, distances[known][:, answered].amin(0).mean())

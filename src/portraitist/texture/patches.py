@@ -1,8 +1,8 @@
-"""Matching the artwork's small patches themselves, without a network: colors, strokes and grain, part by part.
+"""Matching the artwork's small patches themselves, without a network: colors, strokes and grain, label by label.
 
 Hypercolumns say what kind of thing is where, and leave a faint dot pattern; the distribution of patches says what paint
 looks like close up. Sliced Wasserstein distance of patches, after Elnekave and Weiss, "Generating natural images with
-direct patch distribution matching" (ECCV 2022), here within each part of the face.
+direct patch distribution matching" (ECCV 2022), here within each label.
 """
 
 from __future__ import annotations
@@ -10,76 +10,80 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from portraitist.segmentation.parts import LABELS, UNLABELED
+from portraitist.rendering.uv_layout import find_nearest_inside
+from portraitist.segmentation.parts import UNLABELED
 from portraitist.types import Image
 
 PATCH = 7
 _REDUCTIONS = (1, 2, 4)  # of the picture: strokes from two pixels to a quarter of a face
-_DIRECTIONS, _LEARNT_FROM, _MOST_PIXELS, _FEWEST_PIXELS = 48, 8192, 1024, 16
-_FLATTENING = 0.25  # exponent on the spreads of the patches' axes: 0 leaves them as they are, 0.5 evens them out
-_FLOOR = 1e-4
+_DIRECTIONS = 48  # random filters per step
+_WHITENED_FROM = 8192  # patches whose principal axes are found
+_MOST_PIXELS = 1024  # compared per label and step
+_FEWEST_PIXELS = 16  # of a label, to be compared at all
+_WHITENING = 0.25  # exponent on the variances of the patches' axes: 0 leaves them as they are, 0.5 whitens fully
+_FLOOR = 1e-4  # of those variances, squared sRGB
 _FILTER_SCALE = 1 / 68  # makes strokes weigh about as much as colors
 
 
 @dataclass(frozen=True)
 class PatchPlaces:
-    """Where patches are taken in a picture. ``labels``: part of each pixel, `UNLABELED` where none are. ``pixels``: of
-    each part, in the flattened picture. ``nearest``: index of the head's pixel nearest to each."""
+    """Where patches are taken in a picture. ``labels``: of each pixel, `UNLABELED` where none are. ``pixels``: of each
+    label, in the flattened picture. ``nearest``: index of the object's pixel nearest to each."""
 
     labels: Int[Tensor, "h w"]
     pixels: list[Int[Tensor, "_k"]]
     nearest: Int[Tensor, "_n"]
 
     @classmethod
-    def make(cls, labels: Int[Tensor, "h w"], shown: Bool[Tensor, "h w"] | None = None) -> PatchPlaces:
-        """``shown``: the pixels that belong to the head, when some of them have no part; else those with a part."""
-        outside = ((labels == UNLABELED) if shown is None else ~shown).cpu().numpy()
-        rows, columns = np.asarray(distance_transform_edt(outside, return_distances=False, return_indices=True))
+    def make(
+        cls, labels: Int[Tensor, "h w"], label_count: int, shown: Bool[Tensor, "h w"] | None = None
+    ) -> PatchPlaces:
+        """``shown``: the pixels of the object, when some of them have no label; else those with one."""
+        inside = ((labels != UNLABELED) if shown is None else shown).cpu().numpy()
+        rows, columns = find_nearest_inside(inside)
         nearest = torch.from_numpy(rows * labels.shape[1] + columns).long().flatten().to(labels.device)
         flat = labels.flatten()
-        return cls(labels, [torch.nonzero(flat == part)[:, 0] for part in range(len(LABELS))], nearest)
+        return cls(labels, [torch.nonzero(flat == label)[:, 0] for label in range(label_count)], nearest)
 
     def extend(self, image: Image) -> Image:
-        """The picture with every pixel beside the head as the nearest of it, so that its outline is no stroke."""
+        """The picture with every pixel beside the object as the nearest of it, so that its outline is no stroke."""
         return _pick(image, self.nearest).view_as(image)
 
 
 @dataclass(frozen=True)
 class PatchSource:
-    """An artwork at the size of the views, extended beyond its head. ``shaping``: turns white noise into filters that
-    respond to fine and coarse strokes alike. ``weight``: share in a mix of artworks."""
+    """An artwork at the size of the views, extended beyond the object. ``whitening``: turns white noise into filters
+    that respond to fine and coarse strokes alike. ``weight``: share in a mix of artworks."""
 
     image: Image
     pixels: list[Int[Tensor, "_k"]]
-    shaping: Float[Tensor, "d d"]
+    whitening: Float[Tensor, "d d"]
     weight: float
 
 
 def make_patch_source(image: Image, places: PatchPlaces, weight: float, generator: torch.Generator) -> PatchSource:
     """Find the principal axes of the artwork's patches, each divided by a root of its spread."""
     image, inside = places.extend(image), torch.cat(places.pixels)
-    chosen = inside[torch.randperm(len(inside), generator=generator)[:_LEARNT_FROM].to(inside.device)]
+    chosen = inside[torch.randperm(len(inside), generator=generator)[:_WHITENED_FROM].to(inside.device)]
     patches = _cut_patches(image, *_find_rows_and_columns(image, chosen))
     patches = patches - patches.view(len(patches), 3, -1).mean(2).repeat_interleave(PATCH * PATCH, 1)
     sizes, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
-    return PatchSource(image, places.pixels, axes * (sizes.clamp(min=0) + _FLOOR).pow(-_FLATTENING), weight)
+    return PatchSource(image, places.pixels, axes * (sizes.clamp(min=0) + _FLOOR).pow(-_WHITENING), weight)
 
 
-def patch_distances(
+def sliced_wasserstein_distances(
     image: Image, places: PatchPlaces, sources: Sequence[PatchSource], generator: torch.Generator
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Sliced Wasserstein distances of colors and of patches between the parts of ``image`` and the same parts of the
-    artworks; mean over the parts, large ones counting more. Parts missing on either side are left out, and are not
+    """Sliced Wasserstein distances of colors and of patches between the labels of ``image`` and the same labels of the
+    artworks; mean over the labels, large ones counting more. Labels missing on either side are left out, and are not
     changed by what lies next to them."""
-    noise = torch.randn(len(sources[0].shaping), _DIRECTIONS, generator=generator).to(image)
-    filters = (_FILTER_SCALE * (sources[0].shaping @ noise).T).view(_DIRECTIONS, 3, PATCH * PATCH)
+    noise = torch.randn(len(sources[0].whitening), _DIRECTIONS, generator=generator).to(image)
+    filters = (_FILTER_SCALE * (sources[0].whitening @ noise).T).view(_DIRECTIONS, 3, PATCH * PATCH)
     filters = (filters - filters.mean(2, keepdim=True)).flatten(1)
     axes = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q.to(image)
     chosen, others = _pick_pixels(places.pixels, sources, generator)
@@ -94,9 +98,9 @@ def patch_distances(
             for i, source in enumerate(sources)
         ]
     apart, weights, starts = [], [], [0] * len(sources)
-    for (part, own), mine in zip(chosen.items(), ours.split([len(ids) for ids in chosen.values()], 1), strict=True):
+    for (label, own), mine in zip(chosen.items(), ours.split([len(ids) for ids in chosen.values()], 1), strict=True):
         wanted = []
-        for i, ids in enumerate(others[part]):
+        for i, ids in enumerate(others[label]):
             wanted.append(theirs[i][:, starts[i] : starts[i] + len(ids)])
             starts[i] += len(ids)
         apart.append((mine.sort(1).values - torch.cat(wanted, 1).sort(1).values).abs().mean(1))
@@ -109,22 +113,22 @@ def patch_distances(
 def _pick_pixels(
     pixels: list[Int[Tensor, "_k"]], sources: Sequence[PatchSource], generator: torch.Generator
 ) -> tuple[dict[int, Int[Tensor, "_n"]], dict[int, list[Int[Tensor, "_m"]]]]:
-    """Random pixels of every part that both sides show: of the picture, and as many of the artworks by weight."""
+    """Random pixels of every label that both sides show: of the picture, and as many of the artworks by weight."""
 
     def draw(ids: Int[Tensor, "_k"], count: int) -> Int[Tensor, "_n"]:
         return ids[torch.randint(len(ids), (count,), generator=generator).to(ids.device)]
 
     chosen, others = {}, {}
-    for part, own in enumerate(pixels):
+    for label, own in enumerate(pixels):
         count = min(len(own), _MOST_PIXELS)
-        weights = [s.weight if len(s.pixels[part]) >= _FEWEST_PIXELS else 0.0 for s in sources]
+        weights = [s.weight if len(s.pixels[label]) >= _FEWEST_PIXELS else 0.0 for s in sources]
         if count < _FEWEST_PIXELS or not sum(weights):
             continue
         ends = [round(count * sum(weights[: i + 1]) / sum(weights)) for i in range(len(sources))]
         counts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-        chosen[part] = draw(own, count)
-        others[part] = [
-            draw(s.pixels[part], n) if n else s.pixels[part][:0] for s, n in zip(sources, counts, strict=True)
+        chosen[label] = draw(own, count)
+        others[label] = [
+            draw(s.pixels[label], n) if n else s.pixels[label][:0] for s, n in zip(sources, counts, strict=True)
         ]
     return chosen, others
 

@@ -1,4 +1,4 @@
-"""Laplacian pyramid of a texture, and filling of what lies between its islands."""
+"""Laplacian pyramid of a texture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import torch.nn.functional as F
 
 from portraitist.types import Image
 
-_COARSEST = 8
+COARSEST_SIDE = 8  # texels: the low-pass rest
+TONE_SIDE = 32
+"""The finest level of a texture's pyramid that holds light and shade."""
 
 
 def build_pyramid(image: Image) -> list[Image]:
@@ -18,7 +20,7 @@ def build_pyramid(image: Image) -> list[Image]:
     a few steps that single texels would need hundreds for.
     """
     levels = []
-    while image.shape[-1] > _COARSEST:
+    while image.shape[-1] > COARSEST_SIDE:
         smaller = F.adaptive_avg_pool2d(image, image.shape[-1] // 2)
         levels.append(image - _enlarge(smaller, image.shape[-1]))
         image = smaller

@@ -10,20 +10,19 @@ import torch.nn.functional as F
 
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import shade
-from portraitist.segmentation.parts import BROWS, EYES, LIPS, MOUTH
-from portraitist.texture.exemplar import StyleSource, mix_backgrounds, resize_source
-from portraitist.texture.optimizer import PyramidDescent
-from portraitist.texture.patches import PatchPlaces, make_patch_source, patch_distances
+from portraitist.texture.exemplar import StyleExemplar, mix_backgrounds
+from portraitist.texture.optimizer import PyramidRMSprop
+from portraitist.texture.patches import PatchPlaces, sliced_wasserstein_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
-from portraitist.texture.views import Subject, find_places, measure_face, place_cameras
+from portraitist.texture.views import CameraBank, Subject, find_patch_places, measure_footprint
 from portraitist.types import Fragments, Image
 
-_NEAR_VIEWS, _WIDE_SHARE = 8, 0.2
-_BANDS = 3  # the finest of the pyramid: strokes, while light and shade stay as they are
-_LEARNING_RATE = 0.005
-_HOLD, _HELD_PX = 0.7, 8
-_LEFT_OUT = (EYES, BROWS, LIPS, MOUTH)
-"""Looks and smiles are drawn in a few pixels, which the distribution of patches does not put in their places."""
+NEAR_VIEWS = 8  # at most; few steps look through more
+WIDE_SHARE = 0.2  # of the steps that look from elsewhere
+BANDS = 3  # the finest of the pyramid: strokes, while light and shade stay as they are
+LEARNING_RATE = 0.005
+HELD_PX = 8  # width over which a view's means are held
+HOLD_WEIGHT = 0.7  # of that, against the distances of colors and patches
 
 Report = Callable[[float, Image], None]
 """Is told the loss and the texture after each step."""
@@ -32,8 +31,8 @@ Report = Callable[[float, Image], None]
 def paint_strokes(
     texture: Image,
     subject: Subject,
-    exemplars: Sequence[StyleSource],
-    view_px: int,
+    exemplars: Sequence[StyleExemplar],
+    cameras: CameraBank,
     steps: int,
     generator: torch.Generator,
     report: Report,
@@ -45,39 +44,40 @@ def paint_strokes(
     """
     if not steps:
         return texture
-    mesh, ground = subject.mesh, mix_backgrounds(exemplars)
-    near, wide = place_cameras(mesh, view_px, _NEAR_VIEWS, all_round=True, generator=generator)
-    face_px, uv_per_px = measure_face(mesh, rasterize(mesh, near[0]))
-    sources = []
-    for exemplar in exemplars:
-        image, labels = resize_source(exemplar, face_px)
-        sources.append(make_patch_source(image, PatchPlaces.make(labels), exemplar.weight, generator))
+    near, wide = cameras.near[:NEAR_VIEWS], cameras.wide
+    sources = [exemplar.patches for exemplar in exemplars]
+    background = mix_backgrounds([exemplar.source for exemplar in exemplars])
 
     def blur(picture: Image) -> Image:
-        return F.avg_pool2d(picture[None], _HELD_PX)[0]
+        return F.avg_pool2d(picture[None], HELD_PX)[0]
 
     @cache  # few steps: not every camera gets its turn
     def observe(is_wide: bool, index: int) -> tuple[Fragments, PatchPlaces, Image]:
-        seen = rasterize(mesh, (wide if is_wide else near)[index])
-        return seen, find_places(subject, seen, _LEFT_OUT, all_skin=is_wide), blur(shade(seen, texture, ground))
+        seen = rasterize(subject.mesh, (wide if is_wide else near)[index])
+        places = find_patch_places(subject.labels, seen, shown_only=not is_wide)
+        return seen, places, blur(shade(seen, texture, background))
 
+    # 1. The bands that the front view shows, finest first.
     bands = build_pyramid(texture)
     last = len(bands) - 1  # the low-pass rest
+    uv_per_px = measure_footprint(subject.labels, observe(False, 0)[0])
     first = min(find_finest(texture, uv_per_px), last)
-    end = min(first + _BANDS, last)
+    end = min(first + BANDS, last)
     finer, levels = bands[:first], [band.clone().requires_grad_() for band in bands[first:end]]
     if not levels:
         return texture
     rest = fold_pyramid(bands[end:])
-    descent = PyramidDescent(levels, _LEARNING_RATE, steps)
+
+    # 2. Their descent, one view a step.
+    optimizer = PyramidRMSprop(levels, LEARNING_RATE, steps)
     for _ in range(steps):
-        is_wide = bool(torch.rand((), generator=generator) < _WIDE_SHARE)
+        is_wide = bool(torch.rand((), generator=generator) < WIDE_SHARE) and len(wide) > 0
         index = int(torch.randint(len(wide if is_wide else near), (), generator=generator))
         seen, places, before = observe(is_wide, index)
         current = fold_pyramid([*finer, *levels, rest])
-        image = shade(seen, current, ground)
-        tone, strokes = patch_distances(image, places, sources, generator)
-        loss = tone + strokes + _HOLD * (blur(image) - before).abs().mean()
-        descent.step(torch.autograd.grad(loss, levels))
+        image = shade(seen, current, background)
+        colors, strokes = sliced_wasserstein_distances(image, places, sources, generator)
+        loss = colors + strokes + HOLD_WEIGHT * (blur(image) - before).abs().mean()
+        optimizer.step(torch.autograd.grad(loss, levels))
         report(loss.item(), current.detach())
     return fold_pyramid([*finer, *(level.detach() for level in levels), rest]).clamp(0, 1)

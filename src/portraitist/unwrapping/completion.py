@@ -49,7 +49,7 @@ def complete_surface(
     """Colors of all texels: the photo's where it is seen, mirrored or invented ones elsewhere."""
     poisson = build_head_poisson(model)
     mirror = model.mirror.numpy()
-    own_weights = seen.weights * texels.in_parts(*SURFACE_COMPONENTS)
+    own_weights = seen.weights * texels.in_components(*SURFACE_COMPONENTS)
     # 1. Low frequencies: the photo's, else the mirrored side's.
     means, weights = texels.vertex_means(seen.colors, own_weights**2)
     base = mirror_low_frequencies(*mirror_hidden_ears(means, weights, model), mirror, poisson)
@@ -73,7 +73,7 @@ def complete_surface(
     low = mix(texels.interpolation @ base, invented, replaced[:, None])
     # 3. Ambient occlusion on what is invented. Light that has gone through skin has its color twice.
     shade = shade_by_ambient_occlusion(texels, model)
-    shaded = np.maximum(replaced, ~texels.in_parts("outer_skin"))
+    shaded = np.maximum(replaced, ~texels.in_components("outer_skin"))
     tint = 2 - skin.median / max(float(skin.median.max()), DARKEST)
     low *= mix(1.0, texels.interpolation @ mix(shade, 1.0, known), shaded)[:, None] ** tint
     # 4. High frequencies: mirrored detail, else noise.

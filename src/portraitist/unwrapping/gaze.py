@@ -68,7 +68,7 @@ def locate_eyeballs(model: HeadModel, texels: HeadTexels) -> tuple[Eyeball, ...]
     for side, rows in SIDES.items():
         own = vertices[model.vertex_ids(f"eyeball_{side}").numpy()]
         center = (own.min(0) + own.max(0)) / 2
-        crop = TexelCrop.around(texels, texels.in_parts(f"eyeball_{side}"))
+        crop = TexelCrop.around(texels, texels.in_components(f"eyeball_{side}"))
         limbus = unit(iris_points[rows] - center)
         # The lids hide the limbus above and below in most photos, so that only the points to the sides are good.
         radius = np.arccos(limbus[1] @ limbus[3]) / 2

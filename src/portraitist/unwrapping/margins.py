@@ -76,7 +76,7 @@ def locate_margin(model: HeadModel, texels: HeadTexels, contours: tuple[tuple[in
     distance, nearest = KDTree(edge).query(vertices)
     behind = joint.query(vertices)[0] < joint.query(edge)[0][nearest]
     signed = np.where(behind, -distance, distance) * 1000
-    near = texels.in_parts("outer_skin") & (texels.interpolation @ distance < FAR_MM / 1000)
+    near = texels.in_components("outer_skin") & (texels.interpolation @ distance < FAR_MM / 1000)
     crop = TexelCrop.around(texels, near)
     return Margin(crop, (texels.interpolation[crop.ids] @ signed).astype(np.float32))
 

@@ -82,7 +82,7 @@ class ToothRow:
 @functools.lru_cache(maxsize=4)
 def locate_teeth(model: HeadModel, texels: HeadTexels, row: str) -> ToothRow:
     """Arch coordinates of a row of teeth: its outer contour seen from above, unrolled."""
-    inside = texels.in_parts(row)
+    inside = texels.in_components(row)
     x, y, z = (texels.interpolation[inside] @ model.mean.numpy()).T
     middle = z.max() - np.abs(x).max()  # the front of an arch is close to a half circle
     polar, radius = np.arctan2(np.abs(x), z - middle), np.hypot(x, z - middle)
@@ -125,7 +125,7 @@ def measure_texel_side(model: HeadModel, texels: HeadTexels, part: str) -> float
     """Mean side of a part's texels in meters."""
     corners = model.mean.numpy()[model.faces[model.face_mask(part)].numpy()]
     doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    return float(np.sqrt(doubled.sum() / 2 / texels.in_parts(part).sum()))
+    return float(np.sqrt(doubled.sum() / 2 / texels.in_components(part).sum()))
 
 
 def paint_teeth(
@@ -145,7 +145,7 @@ def paint_teeth(
 @functools.lru_cache(maxsize=2)
 def shade_tongue(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "t"]:
     """How much of the light at the lips reaches the tongue's texels: less at the back, the sides and in the furrow."""
-    own = texels.interpolation[texels.in_parts("tongue")]
+    own = texels.interpolation[texels.in_components("tongue")]
     x, _, z = (own @ model.mean.numpy()).T
     upward = (own @ vertex_normals(model.mean.numpy(), model.faces.numpy()))[:, 1]
     depth = (z.max() - z) / np.ptp(z)
@@ -162,7 +162,7 @@ def shade_cavity(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "c"]
     vertices = model.mean.numpy()
     lips = np.intersect1d(model.vertex_ids("mouth_cavity").numpy(), model.vertex_ids("outer_skin").numpy())
     distance, _ = KDTree(vertices[lips]).query(vertices)
-    depth = texels.interpolation[texels.in_parts("mouth_cavity")] @ distance
+    depth = texels.interpolation[texels.in_components("mouth_cavity")] @ distance
     return (THROAT_BRIGHTNESS + (1 - THROAT_BRIGHTNESS) * np.exp(-depth / CAVITY_DEPTH)).astype(np.float32)
 
 
@@ -178,8 +178,8 @@ def paint_mouth(
 ) -> None:
     """Paint teeth, tongue and cavity into ``colors``, and set their ``weights``, in place.
 
-    ``sclera``: color of the eyes' white. ``lips``: their median color. ``chroma``: 0 for a black-and-white photo, 1
-    for a colored one.
+    ``sclera``: color of the eyes' white. ``lips``: their median color. ``chroma``: 0 for a black-and-white photo, 1 for
+    a colored one.
     """
     crop = crop_mouth(texels)
     photo, own_weights = seen.colors[crop.ids], seen.weights[crop.ids]
@@ -202,7 +202,7 @@ def paint_mouth(
 
 @functools.lru_cache(maxsize=2)
 def crop_mouth(texels: HeadTexels) -> TexelCrop:
-    return TexelCrop.around(texels, texels.in_parts(*MOUTH_PARTS))
+    return TexelCrop.around(texels, texels.in_components(*MOUTH_PARTS))
 
 
 def tooth_likelihood(

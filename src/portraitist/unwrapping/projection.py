@@ -51,7 +51,7 @@ def project_photo(
     points, normals = interpolated[:, :3], interpolated[:, 3:]
     view_cosines = normals[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), 1e-6)
     # Mouth parts are thin sheets whose vertex normals mean nothing.
-    in_mouth = texels.in_parts(*MOUTH_PARTS)
+    in_mouth = texels.in_components(*MOUTH_PARTS)
     view_cosines = np.where(in_mouth, 1, view_cosines)
     # 2. Visibility: one ray for every texel that faces the camera.
     (candidates,) = np.nonzero(view_cosines > config.grazing[0])
@@ -60,7 +60,7 @@ def project_photo(
     # Close to a contour that hides something, the fit may be a pixel off: keep away from it, softly. Not in eyes and
     # mouth, of which there is little to see, behind contours that the landmarks pin down well.
     clear = (2 * texels.smooth(visible, config.visibility_margin) - 1).clip(0, 1)
-    clear[texels.in_parts("eyeball_left", "eyeball_right") | in_mouth] = 1
+    clear[texels.in_components("eyeball_left", "eyeball_right") | in_mouth] = 1
     weights = visible * clear * smoothstep(view_cosines, *config.grazing)
     # 3. Filtered look-up in photo and person mask.
     (used,) = np.nonzero(weights > 0)

@@ -13,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.errors import InputError
+from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import locate_head_texels
-from portraitist.types import HeadFit, Image
+from portraitist.types import Head, HeadFit, Image
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.completion import complete_surface
 from portraitist.unwrapping.delighting import delight_photo
@@ -74,4 +75,17 @@ def unwrap_photo(
     return Unwrapped(
         texture=torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).to(photo),
         seen=torch.from_numpy(texels.to_texture(weights)).to(photo),
+    )
+
+
+def make_content(fit: HeadFit, texture: Image, model: HeadModel) -> Head:
+    """The unstylized head of a fit and its unwrapped texture."""
+    return Head(
+        mesh=fit.mesh,
+        texture=round_to_bytes(texture),
+        neutral=fit.neutral,
+        expression=fit.expression,
+        expression_deltas=fit.expression_deltas,
+        landmarks68=model.landmarks68,
+        original=fit.mesh.vertices,
     )

@@ -1,0 +1,186 @@
+"""Color transfer label by label: the start of the optimization, and the colors that it may not leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import cv2
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraitist.segmentation.parts import (
+    BROWS,
+    EYELIDS,
+    EYES,
+    HAIR,
+    LIPS,
+    MOUTH,
+    NOSE,
+    SKIN,
+    is_one_of,
+)
+from portraitist.segmentation.texels import mark_face_texels
+from portraitist.texture.color_transfer import limit_chroma, transfer_colors
+from portraitist.texture.exemplar import StyleSource
+from portraitist.texture.labels import STRENGTH_OF_LABEL, LabelStrengths
+from portraitist.texture.pyramid import TONE_SIDE, build_pyramid, fold_pyramid
+from portraitist.types import Image, Mesh
+
+# The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may
+# show none, is dark.
+SKIN_PALETTE = (SKIN, NOSE, EYELIDS, MOUTH)
+HAIR_PALETTE = (HAIR,)
+PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), (EYES,), HAIR_PALETTE)
+COLOR_SAMPLES = 20_000  # colors of a palette that are looked at
+FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
+SOFT_BORDER = 64  # of the texture's side: width over which recoloring fades
+SOFT_FACE = 48  # the same at the border of the face
+OUTSIDE_HUE = 0.2  # share of a change of hue that is kept outside the face
+# Along the edge of the hair, hairs and skin mix in a texel.
+MIXED_BORDER = 24  # of the texture's side: width of that edge
+SOME_HAIR = 0.25  # of the way from skin's color to hair's, from where a texel holds any hair
+ALL_HAIR = 0.85  # the same, from where it holds nothing else
+TOLD_APART = 0.2  # sRGB: distance of the two, to tell
+
+_Shares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
+Recoloring = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Colors [n, 3] to recolor, those of the same label on the head, those of the same label in the artwork."""
+
+
+def match_colors(
+    texture: Image,
+    labels: Int[Tensor, "t t"],
+    front: StyleSource,
+    sources: Sequence[StyleSource],
+    generator: torch.Generator,
+) -> Image:
+    """The texture recolored, label by label, as it takes to give each the colors that it has in the artwork.
+
+    ``labels``: of every texel. ``front``: `views.render_front_view` of the texture. The inside of lips, the back of
+    eyeballs, neck and ears are recolored, but do not count: an artwork does not show them.
+    """
+    return _recolor_labels(texture, labels, front, sources, transfer_colors, generator)
+
+
+def match_tones(texture: Image, other: Image) -> Image:
+    """The lines of one texture in the broad light and shade of another."""
+    pairs = zip(build_pyramid(texture), build_pyramid(other), strict=True)
+    return fold_pyramid([new if new.shape[-1] <= TONE_SIDE else old for old, new in pairs]).clamp(0, 1)
+
+
+def preserve_colors(
+    sources: Sequence[StyleSource], front: StyleSource, generator: torch.Generator
+) -> list[StyleSource]:
+    """The sources in the colors of the sitter's front view, label by label: their strokes without their palette."""
+    recolored = []
+    for art in sources:
+        image = _recolor_labels(art.image, art.labels, art, [front], transfer_colors, generator)
+        background = image[:, art.labels >= 0].mean(1)
+        image = torch.where(art.labels >= 0, image, background[:, None, None])
+        recolored.append(replace(art, image=image, background=background, shading=None))
+    return recolored
+
+
+def spread_strengths(labels: Int[Tensor, "t t"], strengths: LabelStrengths) -> Float[Tensor, "t t"]:
+    """The strength of each texel's label, with soft borders; 1 between the islands."""
+    values = labels.new_tensor([getattr(strengths, name) for name in STRENGTH_OF_LABEL], dtype=torch.float)
+    return blur_mask(torch.where(labels >= 0, values[labels.clamp(min=0)], 1.0)[None], SOFT_BORDER)[0]
+
+
+def limit_label_chroma(
+    mesh: Mesh,
+    texture: Image,
+    start: Image,
+    labels: Int[Tensor, "t t"],
+    sources: Sequence[StyleSource],
+    generator: torch.Generator,
+) -> Image:
+    """Each label's hues brought back to those that it has in the artwork; outside the face, to those of ``start``.
+
+    There, fewer views and no features hold the colors, and what the losses make up is motley: the strokes' light and
+    dark are kept, but little of the change of hue.
+    """
+    share = blur_mask(mark_face_texels(mesh, texture.shape[-1])[None].to(texture), SOFT_FACE)
+    change = texture - start
+    luminance = change.mean(0, keepdim=True)
+    calmed = luminance + OUTSIDE_HUE * (change - luminance)
+    texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
+    return _recolor_labels(
+        texture, labels, None, sources, lambda given, _, target: limit_chroma(given, target), generator
+    )
+
+
+def _recolor_labels(
+    texture: Image,
+    labels: Int[Tensor, "h w"],
+    front: StyleSource | None,
+    sources: Sequence[StyleSource],
+    recolor: Recoloring,
+    generator: torch.Generator,
+) -> Image:
+    """Every palette recolored on its own, with soft borders; mean over the sources by their weights.
+
+    ``front``: where a palette's own colors are measured; None for a texture that has the artwork's colors already,
+    in which they tell nothing about what is hair. A palette that an artwork does not show is recolored as its skin is.
+    """
+    total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
+    shares = _share_by_color(texture, labels, front) if front else _share_softly(texture, labels)
+    measured, measured_labels = (front.image, front.labels) if front else (texture, labels)
+    for members, share in shares.items():
+        near = share[0] > 0
+        given = texture[:, near].T
+        recolored = torch.zeros_like(given)
+        for art in sources:
+            ours, theirs = (is_one_of(x, members) for x in (measured_labels, art.labels))
+            if theirs.sum() < FEWEST_COLORS:
+                ours, theirs = (is_one_of(x, SKIN_PALETTE) for x in (measured_labels, art.labels))
+            own = measured[:, ours] if ours.sum() >= FEWEST_COLORS else texture[:, is_one_of(labels, members)]
+            source, target = (
+                colors[torch.randperm(len(colors), generator=generator)[:COLOR_SAMPLES].to(colors.device)]
+                for colors in (own.T, art.image[:, theirs].T)
+            )
+            if members == HAIR_PALETTE and front:  # the hair in a mixed texel is no lighter than elsewhere
+                darkened = given * (source.mean(1).median() / given.mean(1, keepdim=True).clamp(min=1e-4)).clamp(max=1)
+                given = torch.where((share[0, near] < 1)[:, None], darkened, given)
+            recolored = recolored + art.weight * recolor(given, source, target)
+        total[:, near] += share[:, near] * recolored.T
+        weights += share
+    return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
+
+
+def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> _Shares:
+    """How much each palette has to say about each texel: soft borders."""
+    owned = {members: is_one_of(labels, members) for members in PALETTES}
+    return {members: blur_mask(own[None].to(texture), SOFT_BORDER) for members, own in owned.items() if own.any()}
+
+
+def _share_by_color(texture: Image, labels: Int[Tensor, "h w"], front: StyleSource) -> _Shares:
+    """`_share_softly`, but between hair and skin by what they look like."""
+    shares = _share_softly(texture, labels)
+    if not {HAIR_PALETTE, SKIN_PALETTE} <= shares.keys():
+        return shares
+    hair, skin = is_one_of(labels, HAIR_PALETTE), is_one_of(labels, SKIN_PALETTE)
+    density = blur_mask(hair[None].to(texture), MIXED_BORDER)[0]
+    inner, seen = hair & (density > 0.99), is_one_of(front.labels, SKIN_PALETTE)
+    if min(inner.sum(), seen.sum()) < FEWEST_COLORS:
+        return shares
+    mean_hair, mean_skin = texture[:, inner].mean(1)[:, None, None], front.image[:, seen].mean(1)[:, None, None]
+    apart = mean_hair - mean_skin
+    if apart.norm() < TOLD_APART:
+        return shares
+    hairiness = ((texture - mean_skin) * apart).sum(0, keepdim=True) / apart.square().sum()
+    hairiness = ((hairiness - SOME_HAIR) / (ALL_HAIR - SOME_HAIR)).clamp(0, 1)
+    mixed = blur_mask(((density > 0.01) & (density < 0.99) & (hair | skin))[None].to(texture), SOFT_BORDER)
+    share = torch.lerp(shares[HAIR_PALETTE], hairiness, mixed)
+    shares[SKIN_PALETTE] = (shares[SKIN_PALETTE] + shares[HAIR_PALETTE] - share).clamp(min=0)
+    return shares | {HAIR_PALETTE: share}
+
+
+def blur_mask(mask: Float[Tensor, "1 h w"], border: int) -> Float[Tensor, "1 h w"]:
+    """Box mean over the side divided by ``border``."""
+    width = mask.shape[-1] // border | 1
+    # Running sums: pooling would take a hundred times as long.
+    blurred = cv2.blur(mask[0].float().cpu().numpy(), (width, width), borderType=cv2.BORDER_REFLECT)
+    return torch.from_numpy(blurred)[None].to(mask)

@@ -1,0 +1,333 @@
+"""The command as a user meets it: each problem one clear sentence, its own exit code, nothing left behind."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.cbook import get_sample_data
+from PIL import Image as PillowImage
+
+from conftest import make_head
+from portraitist import save_head
+from portraitist.assets import asset_path
+from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
+from portraitist.cli.main import RUNS, main, make_config, make_demo_request
+
+PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
+ART = Path(__file__).parents[2] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
+OLD_NAMES = {
+    "--regions": ["--geometry-regions", "nose=0.5,eyes=2"],
+    "--exaggerate": ["--exaggeration", "1.5"],
+    "--parts": ["--texture-regions", "lips=0.5"],
+    "--keep-color": ["--preserve-color"],
+    "--save-all": ["--save-intermediates"],
+}
+COMMAND = [sys.executable, "-m", "portraitist.cli.main"]
+
+
+def portraitist(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280, check=False)
+
+
+@pytest.fixture
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """``portraitist`` in this process, for what ends before anything is computed."""
+
+    def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(folder)
+        terminate = signal.getsignal(signal.SIGTERM)
+        try:
+            with pytest.raises(SystemExit) as end:
+                main([str(argument) for argument in arguments])
+        finally:
+            signal.signal(signal.SIGTERM, terminate)
+        printed = capsys.readouterr()
+        assert isinstance(end.value.code, int)
+        return subprocess.CompletedProcess([], end.value.code, printed.out, printed.err)
+
+    return run
+
+
+def assert_refused(run: subprocess.CompletedProcess[str], exit_code: int, *words: str) -> None:
+    assert run.returncode == exit_code, run.stderr
+    assert "Traceback" not in run.stderr
+    message = run.stderr.splitlines()[-1]
+    assert message.startswith("portraitist: ")
+    for word in words:
+        assert word in message
+
+
+HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "rich"}
+"""What neither help nor an impossible argument may wait for."""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["stylize", "--help"], ["demo", "--help"], ["turntable", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):
+    program = f"""
+import atexit, sys
+atexit.register(lambda: print("loaded:", *sorted({HEAVY} & sys.modules.keys())))
+from portraitist.cli.main import main
+main({arguments})
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("usage: portraitist")
+    assert run.stdout.endswith("loaded:\n")
+
+
+def test_help_names_every_option(tmp_path: Path):
+    help_text = portraitist("stylize", "--help", folder=tmp_path).stdout
+    options = "preset geometry texture photo-landmarks art-landmarks texture-size device threads seed overwrite"
+    for option in [
+        *options.split(),
+        "save-intermediates",
+        "subdivide",
+        "turntable",
+        "json",
+        "geometry-regions",
+        "texture-regions",
+        "style-mask",
+        "preserve-color",
+        "delight",
+        "mix",
+        "translator",
+        "exaggeration",
+    ]:
+        assert f"--{option} " in help_text or f"--{option}]" in help_text, option
+    for option in OLD_NAMES:
+        assert not re.search(rf"{option}\b(?!-)", help_text), option
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("COMMAND",)),
+        (("stylize", PHOTO, PHOTO), ("-o",)),
+        (("stylize", "absent.jpg", PHOTO, "-o", "out"), ("PHOTO", "absent.jpg")),
+        (("stylize", PHOTO, ".", "-o", "out"), ("ART", "not a file")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--geometry", "2.1"), ("--geometry", "0 to 2", "2.1")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--texture", "nan"), ("--texture", "0 to 1", "nan")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-size", "x"), ("--texture-size", "128 to 4096")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast"), ("--preset", "draft", "standard", "best")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--art-landmarks", "absent.pts"), ("--art-landmarks", "absent.pts")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--threads", "0"), ("--threads", "1 to 1024")),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--geometry-regions", "nose=1,ear=2"),
+            ("--geometry-regions", "ear=2", "outline"),
+        ),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--regions", "nose=9"), ("--regions", "0 to 2", "9")),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--texture-regions", "nose=1"),
+            ("--texture-regions", "nose=1", "lips"),
+        ),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-regions", "lips=2"), ("--texture-regions", "0 to 1", "2")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--delight", "2"), ("--delight", "0 to 1", "2")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--style-mask", "absent.png"), ("--style-mask", "absent.png")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", f"{PHOTO}=0"), ("--mix", "0.01 to 100")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", "absent.jpg=1"), ("--mix", "absent.jpg")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--translator", "absent"), ("--translator", "absent")),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--random-style", "--translator", "direct"),
+            ("--random-style", "--translator direct"),
+        ),
+        (("demo", "--style", "oil"), ("--style", *STYLES)),
+        (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
+    ],
+)
+def test_impossible_arguments_are_named(
+    arguments: tuple, words: tuple[str, ...], run_here: Callable[..., Any], tmp_path: Path
+):
+    run = run_here(*arguments, folder=tmp_path)
+    assert_refused(run, 2, *words)
+    assert len(run.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_itself_refuses_in_one_line(tmp_path: Path):
+    run = portraitist("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast", folder=tmp_path)
+    assert_refused(run, 2, "--preset", "draft", "standard", "best")
+    assert len(run.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_as_json(tmp_path: Path):
+    run = portraitist("stylize", PHOTO, PHOTO, "-o", "out", "--seed", "-1", "--json", folder=tmp_path)
+    error = json.loads(run.stdout)["error"]
+    assert error["exit_code"] == run.returncode == 2
+    assert "--seed" in error["message"]
+
+
+def test_values_that_are_not_given_are_left_to_the_preset():
+    given = vars(build_parser(RUNS).parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
+    assert given.pop("run").args == (Request,)
+    assert given == {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
+    with pytest.raises(ArgumentError):
+        build_parser(RUNS).parse_args(["stylize", str(PHOTO)])
+
+
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_old_option_names_still_work_and_name_the_new_one(old: str, capsys: pytest.CaptureFixture[str]):
+    common, (new, *value) = ["stylize", str(PHOTO), str(PHOTO), "-o", "out"], OLD_NAMES[old]
+    expected = build_parser(RUNS).parse_args([*common, new, *value])
+    assert not capsys.readouterr().err
+    assert build_parser(RUNS).parse_args([*common, old, *value]) == expected
+    said = capsys.readouterr()
+    assert said.err == f"{old} is now called {new}; the old name goes in the next version.\n"
+    assert not said.out
+    assert build_parser(RUNS).parse_args(common) != expected
+
+
+def test_given_values_replace_those_of_the_preset():
+    from portraitist import Config
+
+    paths = {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
+    for preset in PRESETS:
+        assert make_config(Request(**paths, preset=preset)) == getattr(Config, preset)()
+    config = make_config(Request(**paths, geometry=0.25, texture=0.5, texture_size=512, seed=9))
+    assert (config.geometry.strength, config.texture.strength) == (0.25, 0.5)
+    assert (config.unwrap.texture_size, config.seed) == (512, 9)
+    config = make_config(Request(**paths, geometry_regions={"nose": 0.5}, exaggeration=1.5, random_style=True))
+    assert (config.geometry.regions.nose, config.geometry.regions.eyes) == (0.5, 1.0)
+    assert (config.geometry.exaggeration, config.geometry.random_style) == (1.5, True)
+    config = make_config(Request(**paths, texture_regions={"lips": 0.5}, preserve_color=True, delight=0.7))
+    assert (config.texture.regions.lips, config.texture.regions.skin) == (0.5, 1.0)
+    assert (config.texture.preserve_color, config.texture.delighting) == (True, 0.7)
+
+
+def test_mixed_artworks_may_have_weights_and_odd_names(tmp_path: Path):
+    odd = tmp_path / "a=2.jpg"
+    odd.write_bytes(PHOTO.read_bytes())
+    common = ["stylize", str(PHOTO), str(PHOTO), "-o", "out"]
+    given = build_parser(RUNS).parse_args([*common, "--mix", f"{PHOTO}=0.5", "--mix", str(odd)])
+    assert given.mix == [(PHOTO, 0.5), (odd, 1.0)]
+
+
+def test_demo_uses_the_embedded_pictures():
+    for style in STYLES:
+        request = make_demo_request(style=style)
+        assert request.photo == PHOTO
+        assert request.art == asset_path(f"exemplars/{style}.jpg")
+        assert request.output == DEMO_OUTPUT
+        assert request.overwrite
+    assert not make_demo_request(output=Path("mine")).overwrite
+
+
+def save_noise(path: Path) -> Path:
+    """A picture without a face."""
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    PillowImage.fromarray(noise).save(path)
+    return path
+
+
+def test_file_that_is_no_picture(tmp_path: Path):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    run = portraitist("stylize", PHOTO, "text.jpg", "-o", "out", folder=tmp_path)
+    assert_refused(run, 2, "text.jpg")
+    assert {path.name for path in tmp_path.iterdir()} == {"text.jpg"}
+
+
+def test_picture_without_a_face(tmp_path: Path):
+    save_noise(tmp_path / "noise.png")
+    run = portraitist("stylize", "noise.png", ART, "-o", "out", "--json", folder=tmp_path)
+    assert_refused(run, 3, "face")
+    assert json.loads(run.stdout)["error"]["type"] == "NoFaceError"
+    assert {path.name for path in tmp_path.iterdir()} == {"noise.png"}
+
+
+def test_wrong_landmark_file(run_here: Callable[..., Any], tmp_path: Path):
+    (tmp_path / "points.txt").write_text("1 2\n3 4\n")
+    run = run_here("stylize", PHOTO, ART, "-o", "out", "--photo-landmarks", "points.txt", folder=tmp_path)
+    assert_refused(run, 2, "points.txt", "68")
+    assert {path.name for path in tmp_path.iterdir()} == {"points.txt"}
+
+
+def test_folder_with_foreign_files_is_refused_before_the_work(run_here: Callable[..., Any], tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    for option in ([], ["--overwrite"]):
+        run = run_here("stylize", PHOTO, ART, "-o", "out", *option, folder=tmp_path)
+        assert_refused(run, 5, "out")
+        assert "landmarks" not in run.stderr  # the first stage
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine.txt"]
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert_refused(portraitist("stylize", PHOTO, ART, "-o", "file/out", folder=tmp_path), 5, "Cannot write")
+
+
+def save_odd_photos(folder: Path) -> dict[str, Path]:
+    """The same photo as phones and editors store it: turned with an EXIF note, with alpha, and gray."""
+    photo = PillowImage.open(PHOTO).convert("RGB")
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6  # stored turned; to be shown turned by 90 degrees clockwise
+    photo.transpose(PillowImage.Transpose.ROTATE_90).save(folder / "turned.jpg", exif=exif, quality=95)
+    translucent = photo.copy()
+    translucent.putalpha(255)
+    translucent.save(folder / "alpha.png")
+    photo.convert("L").save(folder / "gray.png")
+    return {name: next(folder.glob(f"{name}.*")) for name in ("turned", "alpha", "gray")}
+
+
+@pytest.mark.parametrize(
+    "kind", ["turned", pytest.param("alpha", marks=pytest.mark.slow), pytest.param("gray", marks=pytest.mark.slow)]
+)
+def test_odd_photos_are_read_as_people_see_them(kind: str, tmp_path: Path):
+    """Geometry and texture off: what is tested is that the face is found upright and the result is whole."""
+    photo = save_odd_photos(tmp_path)[kind]
+    options = ["--preset", "draft", "--geometry", 0, "--texture", 0, "--texture-size", 256, "--json"]
+    run = portraitist("stylize", photo, ART, "-o", "out", *options, folder=tmp_path)
+    assert run.returncode == 0, run.stderr
+    record = json.loads(run.stdout)
+    assert record == json.loads((tmp_path / "out" / "run.json").read_text())
+    assert record["inputs"]["photo"]["name"] == photo.name
+    front = np.asarray(PillowImage.open(tmp_path / "out" / "views" / "front.png"))
+    assert front.shape == (512, 512, 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
+def test_stopping_leaves_nothing(number: signal.Signals, exit_code: int, tmp_path: Path):
+    command = [*COMMAND, "stylize", str(PHOTO), str(ART), "-o", "deep/out", "--preset", "best"]
+    # A shell that runs the tests in the background has children ignore Ctrl-C; a user's terminal does not.
+    restore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=restore) as process:
+        assert process.stderr is not None
+        first_line = process.stderr.readline()
+        assert "loading" in first_line
+        process.stderr.readline()  # the next stage has begun
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == exit_code
+    assert "Traceback" not in rest
+    assert not list(tmp_path.iterdir())
+
+
+def test_turntable_refuses_before_it_renders(run_here: Callable[..., Any], tmp_path: Path):
+    save_head(tmp_path / "head.safetensors", make_head())
+    (tmp_path / "text.safetensors").write_text("no head")
+    (tmp_path / "there.mp4").write_text("mine")
+    for head, out, exit_code, word in (
+        ("head.safetensors", "turn.gif", 2, ".webp"),
+        ("head.safetensors", "there.mp4", 5, "--overwrite"),
+        ("head.safetensors", "absent/turn.mp4", 5, "Cannot write"),
+        ("text.safetensors", "turn.mp4", 2, "head.safetensors"),
+    ):
+        assert_refused(run_here("turntable", head, "-o", out, folder=tmp_path), exit_code, word)
+    assert {path.name for path in tmp_path.iterdir()} == {"head.safetensors", "text.safetensors", "there.mp4"}
+    assert (tmp_path / "there.mp4").read_text() == "mine"

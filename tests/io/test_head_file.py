@@ -1,0 +1,270 @@
+"""A saved head comes back bit for bit; whatever else is in a file gives one clear error."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import make_head
+from portraitist import InputError, OutputError, load_head, save_head
+from portraitist.io import head_file
+from portraitist.io.head_file import FORMAT_VERSION, METADATA_KEY
+from portraitist.reconstruction.head_model import load_head_model
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, LandmarkEmbedding, Mesh
+
+
+def list_tensors(head: Head) -> dict[str, torch.Tensor]:
+    tensors = {}
+    for field in dataclasses.fields(head):
+        value = getattr(head, field.name)
+        parts = {"": value} if isinstance(value, torch.Tensor) else vars(value)
+        tensors |= {f"{field.name}.{name}": tensor for name, tensor in parts.items()}
+    return tensors
+
+
+def assert_same_bits(got: Head, expected: Head) -> None:
+    for (name, tensor), other in zip(list_tensors(got).items(), list_tensors(expected).values(), strict=True):
+        assert tensor.dtype == other.dtype, name
+        assert tensor.contiguous().numpy().tobytes() == other.contiguous().numpy().tobytes(), name
+
+
+def make_whole_head(texture: torch.Tensor) -> Head:
+    """The real topology, smiling; ``original`` shares memory with the vertices, as on a content head."""
+    model = load_head_model()
+    expression = torch.zeros(52)
+    expression[EXPRESSION_NAMES.index("mouthSmileLeft")] = 0.7
+    vertices = model.mean + torch.einsum("e,env->nv", expression, model.expression_deltas)
+    mesh = model.template.with_vertices(vertices)
+    return Head(mesh, texture, model.mean, expression, model.expression_deltas, model.landmarks68, vertices)
+
+
+@functools.cache
+def valid_bytes() -> bytes:
+    tensors = head_file._head_to_tensors(make_head(texture_size=4))
+    return encode(tensors)
+
+
+def encode(tensors: dict[str, torch.Tensor], **changes: object) -> bytes:
+    about = {"version": FORMAT_VERSION, "portraitist": "0", "regions": REGIONS, "expressions": EXPRESSION_NAMES}
+    return safetensors.torch.save(tensors, {METADATA_KEY: json.dumps(about | changes)})
+
+
+def test_every_bit_comes_back(tmp_path: Path):
+    for name, texture in {"float": torch.rand(3, 64, 64), "8bit": torch.randint(0, 256, (3, 64, 64)) / 255}.items():
+        head = make_whole_head(texture)
+        save_head(tmp_path / name, head)
+        assert_same_bits(load_head(tmp_path / name), head)
+    stored = [safetensors.torch.load_file(tmp_path / name)["texture"].dtype for name in ("float", "8bit")]
+    assert stored == [torch.float32, torch.uint8]
+    assert {path.name for path in tmp_path.iterdir()} == {"float", "8bit"}
+
+
+def test_signs_of_zero_and_views_of_larger_tensors_come_back(head: Head, tmp_path: Path):
+    texture = torch.zeros(3, 4, 8).transpose(1, 2)[:, :4]
+    head = dataclasses.replace(head, texture=-texture)
+    save_head(tmp_path / "head", head)
+    assert load_head(tmp_path / "head").texture.signbit().all()
+
+
+def test_gradients_are_left_out(head: Head, tmp_path: Path):
+    save_head(tmp_path / "head", dataclasses.replace(head, texture=head.texture.clone().requires_grad_()))
+    assert not load_head(tmp_path / "head").texture.requires_grad
+
+
+def test_same_head_gives_the_same_bytes_in_every_process(head: Head, tmp_path: Path):
+    save_head(tmp_path / "a", head)
+    program = "import sys; from portraitist import *; save_head(sys.argv[2], load_head(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", program, tmp_path / "a", tmp_path / "b"], check=True)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_names_count_not_numbers(tmp_path: Path, head: Head):
+    """A file whose regions and expressions stand in another order means the same head."""
+    head = dataclasses.replace(
+        head, mesh=dataclasses.replace(head.mesh, regions=torch.arange(len(head.mesh.faces)) % len(REGIONS))
+    )
+    tensors = head_file._head_to_tensors(head)
+    for name in ("expression", "expression_deltas"):
+        tensors[name] = tensors[name].flip(0)
+    tensors["regions"] = len(REGIONS) - 1 - tensors["regions"]
+    (tmp_path / "head").write_bytes(encode(tensors, regions=REGIONS[::-1], expressions=EXPRESSION_NAMES[::-1]))
+    assert_same_bits(load_head(tmp_path / "head"), head)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": FORMAT_VERSION + 1, "portraitist": "9.1"}, r"version 2 .*9\.1.*[Ii]nstall a newer"),
+        ({"version": "1"}, "version '1'"),
+        ({"version": True}, "version True"),
+        ({"regions": ["hair"]}, "region 'hair'"),
+        ({"regions": []}, "regions"),
+        ({"regions": 7}, "usable"),
+        ({"expressions": EXPRESSION_NAMES[1:]}, "52"),
+        ({"expressions": [1, "x"]}, "usable"),
+    ],
+)
+def test_foreign_versions_and_names_are_refused(changes: dict, words: str, tmp_path: Path):
+    (tmp_path / "head").write_bytes(encode(head_file._head_to_tensors(make_head(4)), **changes))
+    with pytest.raises(InputError, match=words):
+        load_head(tmp_path / "head")
+
+
+DAMAGE = {
+    "faces": (lambda ids: ids + 10_000, "faces holds ids .* 0 to 143"),
+    "uv_faces": (lambda ids: ids - 1, "uv_faces holds ids from -1"),
+    "regions": (lambda ids: ids + len(REGIONS), "regions holds ids"),
+    "landmark_face_ids": (lambda ids: ids + 1000, "landmark_face_ids holds ids"),
+    "vertices": (lambda values: values[1:], "n|143 x 3"),
+    "neutral": (lambda values: values * torch.nan, "neutral holds numbers that are not finite"),
+    "uvs": (lambda values: values * 1e9, "uvs reaches"),
+    "texture": (lambda values: values + 1, "texture holds values outside"),
+    "original": (lambda values: values.double(), "original holds torch.float64, needed is torch.float32"),
+    "expression": (lambda values: values[:51], "expression has shape 51, needed is 52"),
+    "expression_deltas": (lambda values: values + 0.1, "away from vertices"),
+    "landmark_barycentrics": (lambda values: values[:, :2], "68 x 2, needed is 68 x 3"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_every_tensor_is_checked_when_read_and_when_written(name: str, tmp_path: Path):
+    change, words = DAMAGE[name]
+    tensors = head_file._head_to_tensors(make_head(4))
+    tensors[name] = change(tensors[name]).contiguous()
+    (tmp_path / "head").write_bytes(encode(tensors))
+    with pytest.raises(InputError, match=words):
+        load_head(tmp_path / "head")
+    del tensors[name]
+    (tmp_path / "head").write_bytes(encode(tensors))
+    with pytest.raises(InputError, match=f"'{name}' is missing"):
+        load_head(tmp_path / "head")
+
+
+def test_a_head_that_could_not_be_loaded_is_not_saved(head: Head, tmp_path: Path):
+    for broken in (
+        dataclasses.replace(head, texture=head.texture * 2),
+        dataclasses.replace(head, neutral=head.neutral + 1),
+        dataclasses.replace(head, landmarks68=LandmarkEmbedding(torch.full((68,), 999), torch.ones(68, 3))),
+        dataclasses.replace(head, mesh=Mesh(head.neutral, *[*vars(head.mesh).values()][1:])),
+    ):
+        with pytest.raises(InputError, match="cannot be saved"):
+            save_head(tmp_path / "head", broken)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_files_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    safetensors.torch.save_file({"weight": torch.ones(3)}, tmp_path / "weights")
+    bomb = b'{"__metadata__":' + b"[" * 50_000
+    (tmp_path / "nested").write_bytes(len(bomb).to_bytes(8, "little") + bomb)
+    (tmp_path / "long").write_bytes((1 << 40).to_bytes(8, "little") + b"{}")
+    (tmp_path / "empty").write_bytes(b"")
+    for name in ("weights", "nested", "long", "empty"):
+        with pytest.raises(InputError, match="not a head saved by Portraitist"):
+            load_head(tmp_path / name)
+    (tmp_path / "cut").write_bytes(valid_bytes()[:-1])
+    with pytest.raises(InputError, match="damaged or cut short"):
+        load_head(tmp_path / "cut")
+    with pytest.raises(InputError, match="does not exist"):
+        load_head(tmp_path / "absent")
+    with pytest.raises(InputError, match="not a file"):
+        load_head(tmp_path)
+    monkeypatch.setattr(head_file, "MAX_FILE_BYTES", 100)
+    with pytest.raises(InputError, match="larger"):
+        load_head(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("dtype", ["F8_E8M0", "F4", "C64", "BF16"])
+def test_number_formats_that_torch_or_heads_lack(dtype: str, tmp_path: Path):
+    bits = {"F8_E8M0": 8, "F4": 4, "C64": 64, "BF16": 16}[dtype]
+    length = 52 * bits // 8
+    tensors = {
+        name: tensor for name, tensor in head_file._head_to_tensors(make_head(4)).items() if name != "expression"
+    }
+    whole = encode(tensors)
+    end = 8 + int.from_bytes(whole[:8], "little")
+    offsets = [len(whole) - end, len(whole) - end + length]
+    header = json.loads(whole[8:end]) | {"expression": {"dtype": dtype, "shape": [52], "data_offsets": offsets}}
+    text = json.dumps(header).encode()
+    (tmp_path / "head").write_bytes(len(text).to_bytes(8, "little") + text + whole[end:] + bytes(length))
+    with pytest.raises(InputError, match=r"damaged|expression holds"):
+        load_head(tmp_path / "head")
+
+
+def test_failed_writing_keeps_the_former_file(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "head").write_text("former")
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_head(tmp_path / "absent" / "head", head)
+    with pytest.raises(OutputError, match="cannot be written"):
+        save_head(tmp_path / "head" / "below a file", head)
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        save_head(tmp_path / "head", head)
+    assert [path.name for path in tmp_path.iterdir()] == ["head"]
+    assert (tmp_path / "head").read_text() == "former"
+
+
+def assert_head_or_input_error(data: bytes, path: Path) -> None:
+    path.write_bytes(data)
+    try:
+        head = load_head(path)
+    except InputError:
+        return
+    save_head(path, head)  # checks everything a head must be
+
+
+FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.fuzz
+@FUZZ
+@given(st.binary(max_size=300), st.integers(0, 400))
+def test_any_bytes_give_an_input_error(tmp_path: Path, data: bytes, length: int):
+    assert_head_or_input_error(data, tmp_path / "head")
+    assert_head_or_input_error(length.to_bytes(8, "little") + data, tmp_path / "head")
+
+
+@pytest.mark.fuzz
+@FUZZ
+@given(st.data())
+def test_a_changed_file_gives_a_head_or_an_input_error(tmp_path: Path, data: st.DataObject):
+    """Changed bytes, mostly in the header, where they hurt, and pieces cut out."""
+    changed = bytearray(valid_bytes())
+    header = 8 + int.from_bytes(changed[:8], "little")
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, header - 1) | st.integers(0, len(changed) - 1))
+        changed[position : position + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
+    assert_head_or_input_error(bytes(changed), tmp_path / "head")
+
+
+SHAPES = st.lists(st.integers(-1, 200) | st.just(1 << 62), max_size=4)
+TENSOR = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from(["F32", "I64", "U8", "BF16", "F8_E8M0", "F4", "BOOL", "nonsense"]),
+        "shape": SHAPES,
+        "data_offsets": st.lists(st.integers(-1, 4000), min_size=1, max_size=3),
+    }
+)
+
+
+@pytest.mark.fuzz
+@FUZZ
+@given(st.dictionaries(st.sampled_from([*head_file.ENTRIES, "other"]), TENSOR | st.none()), st.binary(max_size=64))
+def test_a_changed_header_gives_an_input_error(tmp_path: Path, changes: dict, tail: bytes):
+    whole = valid_bytes()
+    end = 8 + int.from_bytes(whole[:8], "little")
+    header = json.dumps(json.loads(whole[8:end]) | changes).encode()
+    data = len(header).to_bytes(8, "little") + header + whole[end:] + tail
+    assert_head_or_input_error(data, tmp_path / "head")

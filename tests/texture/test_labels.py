@@ -1,0 +1,329 @@
+"""Parts of the face on heads and in artworks, colors and patches by part, and the closed seam."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from portraitist.errors import InputError
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.seams import close_seams, find_seams, measure_seams
+from portraitist.rendering.uv_layout import extend_islands, mark_texels
+from portraitist.segmentation.artwork import apply_style_mask, label_artwork
+from portraitist.segmentation.parts import EYES, HAIR, LABELS, LIPS, MOUTH, SKIN, UNLABELED, label_penalties
+from portraitist.segmentation.texels import label_texels
+from portraitist.texture.color_transfer import limit_chroma, transfer_colors
+from portraitist.texture.exemplar import StyleSource, crop_exemplar
+from portraitist.texture.label_colors import limit_label_chroma, match_colors, preserve_colors, spread_strengths
+from portraitist.texture.labels import LabelStrengths, face_roles
+from portraitist.texture.patches import PatchPlaces, make_patch_source, sliced_wasserstein_distances
+from portraitist.types import REGIONS
+from portraitist.unwrapping.delighting import delight_artwork
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def drawn(model):
+    """The mean head seen from the front: mesh, camera, its 68 points, and a picture with dark hair and light skin."""
+    mesh = model.template
+    camera = view_camera(mesh.vertices, 0.0, 0.0, 300)
+    points = camera.project(model.landmarks68.positions(mesh.vertices, mesh.faces))
+    labels = label_artwork(torch.full((3, 300, 300), 0.6), mesh, camera, points)
+    picture = torch.where(labels == HAIR, 0.1, 0.8).expand(3, -1, -1).clone()
+    return mesh, camera, points, picture
+
+
+def test_features_are_where_the_landmarks_are(drawn):
+    mesh, camera, points, picture = drawn
+    moved = points.clone()
+    moved[48:] += torch.tensor([0.0, 8.0])  # a mouth drawn lower than the fitted head has it
+    labels = label_artwork(picture, mesh, camera, moved)
+    lips = torch.nonzero(labels == LIPS)
+    assert abs(lips[:, 0].float().mean() - moved[48:60, 1].mean()) < 3
+    eye = points[36:42].mean(0)
+    assert labels[int(eye[1]), int(eye[0])] == EYES
+    assert not (labels == MOUTH).any()  # shut
+    assert labels[0, 0] == UNLABELED
+
+
+def test_an_open_mouth_has_an_inside(drawn):
+    mesh, camera, points, picture = drawn
+    opened = points.clone()
+    opened[[65, 66, 67, 55, 56, 57, 58, 59], 1] += 15
+    assert (label_artwork(picture, mesh, camera, opened) == MOUTH).sum() > 50
+
+
+def test_a_fringe_is_hair(drawn):
+    mesh, camera, points, picture = drawn
+    before = label_artwork(picture, mesh, camera, points)
+    brows, nose = int(points[17:27, 1].min()), int(points[27, 0])
+    covered = picture.clone()
+    covered[:, : brows - 10, nose:] = 0.1
+    after = label_artwork(covered, mesh, camera, points)
+    changed = (after == HAIR) & (before != HAIR)
+    assert changed.sum() > 100
+    assert changed[:, nose - 8 :].sum() > 0.95 * changed.sum()  # the window blurs the border
+
+
+def test_hair_beside_the_cheek_is_no_skin(drawn):
+    mesh, camera, points, picture = drawn
+    edge, rows = int(points[16, 0]), slice(int(points[27, 1]), int(points[48, 1]))
+    covered = picture.clone()
+    covered[:, :, edge - 18 :] = 0.1
+    before, after = (label_artwork(x, mesh, camera, points)[rows, : edge + 1] for x in (picture, covered))
+    assert (before[:, edge - 12 :] == SKIN).sum() > 50
+    assert (after[:, edge - 12 :] == SKIN).sum() == 0
+    assert (after[:, edge - 12 :] == HAIR).sum() > 50
+    assert torch.equal(after[:, : edge - 30], before[:, : edge - 30])
+
+
+def test_a_dark_spot_on_the_forehead_is_no_hair(drawn):
+    mesh, camera, points, picture = drawn
+    row, column = int(points[17:27, 1].min()) - 22, int(points[27, 0])
+    spotted = picture.clone()
+    spotted[:, row - 6 : row + 6, column - 8 : column + 8] = 0.1
+    assert label_artwork(spotted, mesh, camera, points)[row, column] == SKIN
+
+
+def test_ground_above_a_low_skull_is_no_hair(drawn):
+    """A caricature's skull: the fitted one is higher, and what it covers there is paper."""
+    mesh, camera, points, picture = drawn
+    hair = torch.nonzero(label_artwork(picture, mesh, camera, points) == HAIR)[:, 0]
+    top = int(hair.min() + 0.6 * (hair.max() - hair.min()))
+    picture = picture.clone()
+    picture[:, :top] = torch.tensor([0.2, 0.5, 0.9])[:, None, None]
+    person = (torch.arange(300) >= top).float()[:, None].expand(300, 300)
+    labels = label_artwork(picture, mesh, camera, points, person)
+    assert (label_artwork(picture, mesh, camera, points)[:top] == HAIR).sum() > 500
+    assert (labels[:top] == UNLABELED).all()
+    assert (labels[top:] == HAIR).sum() > 500
+
+
+def test_hair_that_stands_out_from_the_fitted_head_is_found(drawn):
+    mesh, camera, points, picture = drawn
+    before = label_artwork(picture, mesh, camera, points)
+    person = torch.zeros(300, 300)
+    person[20:280, 40:260] = 1
+    bushy = torch.where((before == UNLABELED) & (person > 0), 0.1, picture)
+    after = label_artwork(bushy, mesh, camera, points, person)
+    brows = int(points[17:27, 1].mean())
+    ours = (slice(30, brows), slice(50, 250))
+    assert (after[ours] == HAIR)[before[ours] == UNLABELED].float().mean() > 0.85
+    assert (after[person == 0] == UNLABELED).all()
+    assert not (after[int(points[8, 1]) :] == HAIR).any()  # below the chin it would be clothes
+
+
+def test_a_person_mask_without_the_face_is_not_believed(drawn):
+    mesh, camera, points, picture = drawn
+    person = torch.zeros(300, 300)
+    person[200:] = 1
+    assert torch.equal(
+        label_artwork(picture, mesh, camera, points, person), label_artwork(picture, mesh, camera, points)
+    )
+
+
+def test_lips_lighter_than_skin_are_teeth(drawn):
+    mesh, camera, points, picture = drawn
+    shown = label_artwork(picture, mesh, camera, points) == LIPS
+    grinning = torch.where(shown, 1.0, 0.6 * picture)
+    labels = label_artwork(grinning, mesh, camera, points)
+    assert not (labels == LIPS).any()
+    assert (labels == MOUTH).sum() == shown.sum()
+    rows = torch.arange(300)[:, None].expand(300, 300)
+    assert set(labels[rows > rows[shown].min() + 3].unique().tolist()) == {
+        MOUTH,
+        UNLABELED,
+    }  # nor is skin beside a grin
+
+
+def test_skin_between_hairs_is_no_light_hair():
+    """Dark hair on light skin becomes brown hair with golden ornaments: where the hair ends there is no gold."""
+    size = 256
+    labels = torch.full((size, size), SKIN)
+    labels[: size // 2] = HAIR
+    cover = ((size // 2 - 4 - torch.arange(size).float()) / 4).clamp(0, 1)[:, None]  # labels reach further than hair
+    texture = torch.lerp(torch.tensor(0.8), torch.tensor(0.1), cover).expand(3, size, size).clone()
+    texture = (texture + 0.02 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
+    brown, gold = torch.tensor([0.3, 0.15, 0.1]), torch.tensor([1.0, 0.8, 0.1])
+    ornaments = torch.rand(size, size, generator=seeded(1)) < 0.1
+    hair = torch.where(ornaments, gold[:, None, None], brown[:, None, None])
+    art = torch.where(labels == HAIR, hair, 0.6)
+    exemplars = [crop_exemplar((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
+    recolored = match_colors(texture, labels, crop_exemplar(texture, labels), exemplars, seeded())
+    bare = recolored[:, size // 2 - 3 : size // 2]
+    assert (bare - 0.6).abs().mean() < 0.1
+    assert (recolored[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
+
+
+def test_calmed_hairlines_keep_their_light_and_dark(drawn):
+    mesh, size = drawn[0], 256
+    scalp, face_ids = mesh.regions == REGIONS.index("scalp"), mark_texels(mesh, size)
+    hairy = (face_ids >= 0) & scalp[face_ids.clamp(min=0)]
+    streaks = 0.3 * torch.rand(size, size, generator=seeded())
+    texture = torch.where(hairy, 0.05 + streaks, 0.8).expand(3, size, size)
+    labels = torch.where(face_ids >= 0, torch.where(hairy, HAIR, SKIN), UNLABELED)
+    exemplar = StyleSource(texture, labels, torch.zeros(3), 1.0)
+    calmed = limit_label_chroma(mesh, texture, texture, labels, [exemplar], seeded())
+    assert (calmed - texture)[:, face_ids >= 0].abs().max() < 0.02
+
+
+def test_what_cannot_be_seen_does_not_count():
+    size = 64
+    labels = torch.full((size, size), LIPS)
+    texture = torch.where(torch.arange(size) < size // 2, 0.7, 0.1).expand(3, size, size)
+    texture = (texture + 0.05 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
+    art = torch.tensor([0.8, 0.2, 0.3])[:, None, None] + 0.2 * torch.rand(size, size, generator=seeded(1))
+    portrait = crop_exemplar(texture[:, :, : size // 2], labels[:, : size // 2])
+    recolored = match_colors(texture, labels, portrait, [crop_exemplar(art.clamp(0, 1), labels)], seeded())
+    assert (recolored[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
+
+
+def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
+    mesh = drawn[0]
+    size = 256
+    bare = label_texels(mesh, torch.full((3, size, size), 0.7))
+    assert not (bare == HAIR).any()  # a scalp that looks like the face is bald
+    scalp = mesh.regions == REGIONS.index("scalp")
+    face_ids = mark_texels(mesh, size)
+    hairy = torch.where((face_ids >= 0) & scalp[face_ids.clamp(min=0)], 0.1, 0.7).expand(3, -1, -1)
+    hairy = hairy + 0.02 * torch.rand(3, size, size, generator=seeded())
+    labels = label_texels(mesh, hairy)
+    assert (labels == HAIR).sum() > 0.9 * ((face_ids >= 0) & scalp[face_ids.clamp(min=0)]).sum()
+
+
+def test_a_style_mask_says_where_style_is(drawn):
+    labels = torch.full((10, 10), UNLABELED)
+    labels[:5] = LIPS
+    mask = torch.zeros(10, 10)
+    mask[3:8] = 1.0
+    masked = apply_style_mask(labels, mask)
+    assert (masked[3:5] == LIPS).all()
+    assert (masked[5:8] == SKIN).all()
+    assert (masked[:3] == UNLABELED).all()
+    with pytest.raises(InputError, match="5 x 4 pixels, the artwork 10 x 10"):
+        apply_style_mask(labels, torch.ones(4, 5))
+    with pytest.raises(InputError, match="black all over"):
+        apply_style_mask(labels, torch.zeros(10, 10))
+
+
+def test_only_like_parts_are_free():
+    costs = label_penalties()
+    assert (costs.diagonal() == 0).all()
+    assert torch.equal(costs, costs.T)
+    assert costs[LIPS, SKIN] == 1
+    assert 0 < costs[LABELS.index("nose"), SKIN] < 0.5
+
+
+def test_hues_of_a_gray_drawing_stay_gray():
+    gray = torch.rand(500, 1, generator=seeded()).expand(500, 3)
+    specks = (gray + 0.2 * torch.randn(500, 3, generator=seeded(1))).clamp(0, 1)
+    kept = limit_chroma(specks, gray)
+    assert (kept - kept.mean(1, keepdim=True)).abs().max() < 0.02
+    colorful = torch.rand(500, 3, generator=seeded(2))
+    torch.testing.assert_close(limit_chroma(colorful * 0.5 + 0.25, colorful), colorful * 0.5 + 0.25, atol=0.1, rtol=0)
+
+
+def test_uniform_hair_is_not_torn_apart():
+    hair = 0.1 + 0.01 * torch.rand(1000, 1, generator=seeded()).expand(1000, 3)
+    scribbles = (torch.rand(1000, 1, generator=seeded(1)) > 0.5).float().expand(1000, 3)
+    assert transfer_colors(hair, hair, scribbles).std() < 0.1
+
+
+def striped(width: int) -> torch.Tensor:
+    return ((torch.arange(64) // width) % 2).float().expand(3, 64, 64).clone()
+
+
+def test_patches_tell_stripes_apart_that_have_the_same_colors():
+    labels = torch.full((64, 64), SKIN)
+    places = PatchPlaces.make(labels, face_roles().count)
+    source = make_patch_source(striped(2), places, 1.0, seeded())
+    same = sliced_wasserstein_distances(striped(2), places, [source], seeded(1))
+    other = sliced_wasserstein_distances(striped(8), places, [source], seeded(1))
+    assert other[0] < 0.02  # the same colors, equally often
+    assert other[1] > 3 * same[1]
+    hidden = PatchPlaces.make(torch.full_like(labels, HAIR), face_roles().count)
+    assert sliced_wasserstein_distances(striped(8), hidden, [source], seeded(1))[1] == 0
+
+
+def test_the_outline_of_a_head_is_no_stroke():
+    labels = torch.full((64, 64), UNLABELED)
+    labels[16:48, 16:48] = SKIN
+    places = PatchPlaces.make(labels, face_roles().count)
+    plain = torch.full((3, 64, 64), 0.5)
+    source = make_patch_source(plain, places, 1.0, seeded())
+    for ground in (0.0, 1.0):
+        picture = torch.where(labels == SKIN, plain, ground)
+        assert sliced_wasserstein_distances(picture, places, [source], seeded(1))[1] < 1e-6
+
+
+def test_a_part_that_the_artwork_does_not_show_is_left_alone():
+    labels = torch.full((64, 64), SKIN)
+    labels[24:40, 24:40] = MOUTH
+    picture = torch.rand(3, 64, 64, generator=seeded()).requires_grad_()
+    source = make_patch_source(
+        striped(4), PatchPlaces.make(torch.full_like(labels, SKIN), face_roles().count), 1.0, seeded()
+    )
+    tone, strokes = sliced_wasserstein_distances(
+        picture, PatchPlaces.make(labels, face_roles().count), [source], seeded(1)
+    )
+    (tone + strokes).backward()
+    assert picture.grad is not None
+    assert picture.grad[:, labels == MOUTH].abs().max() == 0
+    assert picture.grad[:, labels == SKIN].abs().max() > 0
+
+
+def test_patches_are_compared_within_their_part():
+    labels = torch.full((64, 64), SKIN)
+    labels[32:] = HAIR
+    places = PatchPlaces.make(labels, face_roles().count)
+    light_skin = torch.where(labels == SKIN, 0.9, 0.1).expand(3, -1, -1)
+    source = make_patch_source(light_skin, places, 1.0, seeded())
+    swapped = sliced_wasserstein_distances(1 - light_skin, places, [source], seeded(1))
+    assert swapped[0] > 10 * sliced_wasserstein_distances(light_skin, places, [source], seeded(1))[0]
+
+
+def test_the_seam_of_the_skin_is_closed(drawn):
+    mesh = drawn[0]
+    size = 256
+    texture = 0.3 + 0.2 * torch.rand(3, size, size, generator=seeded())
+    texture[:, :, size // 2 :] += 0.3
+    seams = find_seams(mesh, size, largest_island_only=True)
+    gap = measure_seams(texture, seams)
+    texture[:, mark_texels(mesh, size) < 0] = 0.0  # what lies beyond the seam does not count
+    texture[:, :, size // 2 :][:, mark_texels(mesh, size)[:, size // 2 :] < 0] = 1.0
+    closed = close_seams(texture, seams)
+    assert measure_seams(closed, seams) < 0.3 * gap
+    untouched = (closed - extend_islands(mesh, texture)).abs().amax(0) == 0
+    assert untouched.float().mean() > 0.5
+
+
+def test_part_strengths_are_soft_and_local():
+    labels = torch.full((256, 256), SKIN)
+    labels[:128] = HAIR
+    strengths = spread_strengths(labels, LabelStrengths(hair=0.0))
+    assert strengths[:100].max() == 0
+    assert strengths[150:].min() == 1
+    assert 0.2 < strengths[128].mean() < 0.8
+
+
+def test_kept_colors_are_the_sitters():
+    red = torch.tensor([0.8, 0.1, 0.1])[:, None, None] * torch.rand(1, 40, 40, generator=seeded())
+    blue = torch.tensor([0.1, 0.1, 0.8])[:, None, None] * torch.rand(1, 40, 40, generator=seeded(1))
+    labels = torch.full((40, 40), SKIN)
+    (kept,) = preserve_colors([crop_exemplar(red, labels)], crop_exemplar(blue, labels), seeded())
+    assert isinstance(kept, StyleSource)
+    assert kept.image[2].mean() > 3 * kept.image[0].mean()
+
+
+def test_painted_shade_is_evened_out(drawn):
+    mesh, camera, points, _ = drawn
+    side = torch.linspace(0.2, 1.0, 300).expand(3, 300, 300)
+    labels = label_artwork(side, mesh, camera, points)
+    evened = delight_artwork(side, labels, mesh, camera, 1.0)
+    skin = labels == SKIN
+    assert evened[0, skin].std() < 0.6 * side[0, skin].std()
+    assert torch.equal(evened[:, labels == UNLABELED][:, :100], side[:, labels == UNLABELED][:, :100])
+    assert torch.equal(delight_artwork(side, labels, mesh, camera, 0.0), side)

@@ -1,0 +1,415 @@
+"""Unwrapping: seen texels are the photo's, hidden ones plausible, nothing shows the seam."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+from portraitist.errors import InputError
+from portraitist.hair.strands import estimate_orientation_field
+from portraitist.io.images import load_image
+from portraitist.landmarks.detection import detect_landmarks
+from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_poisson import build_head_poisson
+from portraitist.reconstruction.head_texels import HeadTexels, TexelColors, locate_head_texels
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import render_view, shade
+from portraitist.segmentation.person import PersonSegmenter, segment_person
+from portraitist.types import Camera, HeadFit, Landmarks, Mesh
+from portraitist.unwrapping.appearance_models import HairColors, SkinColors
+from portraitist.unwrapping.occlusion import learn_hair, measure_local_contrast
+from portraitist.unwrapping.projection import UnwrapConfig, find_visible, project_photo
+from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
+
+SIZE = 512
+SKIN, HAIR, BACKGROUND = (0.80, 0.60, 0.50), (0.25, 0.16, 0.10), (0.1, 0.8, 0.2)
+BLOND = (0.75, 0.565, 0.47)
+
+
+@pytest.fixture(scope="module")
+def texels(model: HeadModel) -> HeadTexels:
+    return locate_head_texels(model, SIZE)
+
+
+@pytest.fixture(scope="module")
+def true_texture(model: HeadModel, texels: HeadTexels) -> torch.Tensor:
+    """Skin with a slow pattern, mirror-symmetric; brown hair; white eyeballs with dark irises."""
+    rows, columns = np.mgrid[:SIZE, :SIZE] / SIZE
+    pattern = 0.06 * np.sin(14 * rows) * np.cos(14 * (columns - 0.5))
+    texture = np.array(SKIN)[:, None, None] + pattern
+    texture[:, texels.to_texture(texels.in_regions("scalp").astype(np.float32)) > 0] = np.array(HAIR)[:, None]
+    eyes = texels.in_components("eyeball_left", "eyeball_right")
+    depth = texels.interpolation @ model.mean.numpy()[:, 2]
+    texture[:, texels.to_texture(eyes.astype(np.float32)) > 0] = 0.9
+    texture[:, texels.to_texture((eyes & (depth > 0.0145)).astype(np.float32)) > 0] = 0.2
+    return torch.from_numpy(texture).float()
+
+
+def render(
+    mesh: Mesh, texture: torch.Tensor, camera: Camera, background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> torch.Tensor:
+    """One ray per pixel."""
+    return shade(rasterize(mesh, camera), texture, torch.tensor(background))
+
+
+def photograph(model: HeadModel, texture: torch.Tensor, yaw_deg: float) -> tuple[torch.Tensor, HeadFit, torch.Tensor]:
+    """Picture, perfect fit and perfect mask of the mean head with a given texture."""
+    mesh = model.template
+    camera = view_camera(mesh.vertices, yaw_deg, 0.0, 640)
+    fit = HeadFit(
+        identity=torch.zeros(len(model.identity_basis)),
+        expression=torch.zeros(52),
+        mesh=mesh,
+        neutral=mesh.vertices,
+        expression_deltas=model.expression_deltas,
+        camera=camera,
+        residual_px=0.0,
+        residual_relative=0.0,
+    )
+    photo = render(mesh, texture, camera, BACKGROUND)
+    mask = render(mesh, torch.ones(3, 8, 8), camera)[0]
+    return photo, fit, mask
+
+
+def unwrap(model: HeadModel, texture: torch.Tensor, yaw_deg: float) -> Unwrapped:
+    """With the photo's own light."""
+    photo, fit, mask = photograph(model, texture, yaw_deg)
+    return unwrap_photo(photo, fit, mask, model, UnwrapConfig(texture_size=SIZE, delighting=0.0))
+
+
+@pytest.fixture(scope="module")
+def frontal(model: HeadModel, true_texture: torch.Tensor) -> Unwrapped:
+    return unwrap(model, true_texture, 0.0)
+
+
+@pytest.fixture(scope="module")
+def turned(model: HeadModel, true_texture: torch.Tensor) -> Unwrapped:
+    return unwrap(model, true_texture, 35.0)
+
+
+def island_colors(texture: torch.Tensor, texels: HeadTexels) -> np.ndarray:
+    """Colors [k, 3] of the texels inside the islands."""
+    return texture.flatten(1).T.numpy()[texels.texel_ids]
+
+
+def test_what_lies_behind_is_not_visible() -> None:
+    near, far = (np.array([[0, 0, z], [4, 0, z], [0, 4, z]], np.float32) for z in (5.0, 1.0))
+    points = np.array([[1, 1, 5], [1, 1, 1], [3.9, 3.9, 1]], np.float32)
+    assert find_visible(points, np.stack([near, far]), offset=0.01).tolist() == [1, 0, 1]
+
+
+def test_every_texel_has_a_valid_color(frontal: Unwrapped, turned: Unwrapped) -> None:
+    for result in (frontal, turned):
+        assert result.texture.shape == (3, SIZE, SIZE)
+        assert result.texture.dtype == torch.float32
+        assert torch.isfinite(result.texture).all()
+        assert result.texture.min() >= 0
+        assert result.texture.max() <= 1
+        assert 0.15 < (result.seen > 0.5).float().mean() < 0.6
+
+
+def test_seen_texels_are_the_photos(frontal: Unwrapped, true_texture: torch.Tensor, texels: HeadTexels) -> None:
+    error = np.abs(island_colors(frontal.texture, texels) - island_colors(true_texture, texels)).max(1)
+    surely_seen = (island_colors(frontal.seen[None].expand(3, -1, -1), texels)[:, 0] > 0.95) & texels.in_regions(
+        "skin", "nose"
+    )
+    assert surely_seen.sum() > 20_000
+    assert np.median(error[surely_seen]) < 0.01
+    assert np.quantile(error[surely_seen], 0.99) < 0.08
+
+
+def test_rendering_the_texture_returns_the_photo(
+    model: HeadModel, true_texture: torch.Tensor, turned: Unwrapped
+) -> None:
+    photo, fit, _ = photograph(model, true_texture, 35.0)
+    again = render(model.template, turned.texture, fit.camera)
+    seen = render(model.template, turned.seen.expand(3, -1, -1), fit.camera)[0] > 0.5
+    assert psnr(again[:, seen], photo[:, seen]) > 30
+
+
+def test_hidden_cheek_comes_from_the_other_side(
+    turned: Unwrapped, true_texture: torch.Tensor, texels: HeadTexels
+) -> None:
+    seen = turned.seen.flatten().numpy()[texels.texel_ids]
+    hidden = (seen < 0.05) & (seen[texels.mirror_ids] > 0.9) & texels.in_regions("skin")
+    assert hidden.sum() > 3_000
+    error = np.abs(island_colors(turned.texture, texels) - island_colors(true_texture, texels))[hidden]
+    assert error.mean() < 0.03
+
+
+def test_background_never_gets_in(frontal: Unwrapped, turned: Unwrapped) -> None:
+    for result in (frontal, turned):
+        red, green, _ = result.texture
+        assert (green - red).max() < 0.1
+
+
+def test_hair_goes_on_to_the_back_and_skin_down_the_neck(
+    frontal: Unwrapped, model: HeadModel, texels: HeadTexels
+) -> None:
+    z = texels.interpolation @ model.mean.numpy()[:, 2]
+    colors = island_colors(frontal.texture, texels)
+    back = colors[texels.in_regions("scalp") & (z < -0.12)]
+    neck = colors[texels.in_regions("neck") & (z < -0.05)]
+    assert np.abs(np.median(back, axis=0) - HAIR).max() < 0.08
+    assert np.abs(np.median(neck, axis=0) - SKIN).max() < 0.12
+
+
+def test_bald_head_stays_bald(model: HeadModel, texels: HeadTexels) -> None:
+    skin = torch.tensor(SKIN)[:, None, None].expand(3, SIZE, SIZE).contiguous()
+    result = unwrap(model, skin, 0.0)
+    scalp = island_colors(result.texture, texels)[texels.in_regions("scalp")]
+    assert np.abs(np.median(scalp, axis=0) - SKIN).max() < 0.05
+
+
+def test_a_bald_head_with_gleam_and_pores_stays_bald(model: HeadModel, texels: HeadTexels) -> None:
+    place = texels.interpolation @ model.mean.numpy()
+    gleam = 0.15 * np.exp(-(((place - [0.02, 0.1, 0.03]) / 0.03) ** 2).sum(1)) - 0.6 * (place[:, 2] < -0.03) * 0.3
+    head = np.array(SKIN) * (1 + gleam[:, None]) + 0.012 * texels.pore_noise[:, None]
+    texture = torch.from_numpy(head.clip(0, 1)[texels.nearest_ids].transpose(2, 0, 1)).float()
+    photo, fit, mask = photograph(model, texture, 0.0)
+    seen = project_photo(photo, fit, mask, texels, UnwrapConfig(texture_size=SIZE))
+    skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions("skin", "nose"))
+    assert learn_hair(seen, skin, measure_local_contrast(seen, texels), texels) is None
+
+
+def test_blond_hair_of_the_skins_color_is_told_from_a_bald_head_by_its_strands(texels: HeadTexels) -> None:
+    everywhere = np.ones(len(texels.texel_ids), np.float32)
+    scalp = texels.in_regions("scalp")[:, None]
+    for strands, grows in ((0.0, False), (0.09, True)):
+        colors = np.where(scalp, np.array(BLOND) * (1 + strands * texels.strand_noise[:, :1]), np.array(SKIN))
+        seen = TexelColors(colors.astype(np.float32), everywhere, everywhere)
+        skin = SkinColors.learn(seen.colors, texels.in_regions("skin").astype(np.float32))
+        hair = learn_hair(seen, skin, measure_local_contrast(seen, texels), texels)
+        assert (hair is not None) == grows
+        if hair is not None:
+            assert np.abs(hair.median - BLOND).max() < 0.06
+
+
+def test_hair_goes_on_in_the_direction_it_is_seen_in(model: HeadModel, texels: HeadTexels) -> None:
+    """Stripes around the head, then stripes along it: the invented hair behind them follows each."""
+    place = texels.interpolation @ model.mean.numpy()
+    scalp = texels.in_regions("scalp")
+    poisson, everywhere = build_head_poisson(model), np.ones(len(place), np.float32)
+    behind = np.isin(np.arange(len(model.mean)), model.vertex_ids("scalp")) & (model.mean.numpy()[:, 2] < -0.005)
+    behind &= (model.mean.numpy()[:, 2] > -0.03) & (model.mean.numpy()[:, 1] > 0.08)
+    for across, along in ((0, 2), (2, 0)):
+        stripes = 0.5 + 0.2 * np.sin(place.T[across] * 2 * np.pi / 0.008)
+        colors = np.column_stack([stripes] * 3)
+        weights = (scalp & (place[:, 2] > 0)).astype(np.float32)
+        seen = TexelColors(colors.astype(np.float32), weights, everywhere)
+        lines = np.abs(estimate_orientation_field(seen, weights, texels, model, poisson)[behind]).mean(0)
+        assert lines[along] > lines[across] + 0.2
+
+
+def test_beard_is_not_continued_as_hair(model: HeadModel, true_texture: torch.Tensor, texels: HeadTexels) -> None:
+    height = texels.interpolation @ model.mean.numpy()[:, 1]
+    bearded = true_texture.clone()
+    beard = texels.to_texture((texels.in_regions("skin") & (height < -0.06)).astype(np.float32)) > 0
+    bearded[:, torch.from_numpy(beard)] = torch.tensor(HAIR)[:, None]
+    result = unwrap(model, bearded, 0.0)
+    hidden = result.seen.flatten().numpy()[texels.texel_ids] < 0.05
+    below = island_colors(result.texture, texels)[hidden & texels.in_regions("skin") & (height < -0.04)]
+    assert np.quantile(below[:, 0], 0.05) > 0.5
+
+
+def test_cable_on_the_neck_is_left_out(model: HeadModel, true_texture: torch.Tensor, texels: HeadTexels) -> None:
+    place = texels.interpolation @ model.mean.numpy()
+    wired = true_texture.clone()
+    cable = texels.in_regions("neck") & (np.abs(place[:, 0] - 0.03) < 0.0015) & (place[:, 2] > -0.06)
+    wired[:, torch.from_numpy(texels.to_texture(cable.astype(np.float32)) > 0)] = 0.97
+    painted = island_colors(unwrap(model, wired, 0.0).texture, texels)[cable]
+    assert len(painted) > 50
+    assert np.quantile(painted.min(1), 0.95) < 0.7
+
+
+def test_shirt_does_not_climb_onto_the_neck(model: HeadModel, true_texture: torch.Tensor, texels: HeadTexels) -> None:
+    y = texels.interpolation @ model.mean.numpy()[:, 1]
+    dressed = true_texture.clone()
+    shirt = texels.to_texture((texels.in_regions("neck") & (y < -0.14)).astype(np.float32)) > 0
+    dressed[:, torch.from_numpy(shirt)] = torch.tensor([0.2, 0.3, 0.9])[:, None]
+    result = unwrap(model, dressed, 0.0)
+    red, _, blue = island_colors(result.texture, texels)[texels.in_regions("neck")].T
+    assert np.quantile(blue - red, 0.99) < 0
+
+
+def test_both_sides_of_the_cut_agree(model: HeadModel, frontal: Unwrapped, turned: Unwrapped) -> None:
+    first, second = seam_points(model)
+    assert len(first) > 10
+    for result in (frontal, turned):
+        colors = [sample(result.texture, points) for points in (first, second)]
+        assert np.abs(colors[0] - colors[1]).max() < 0.06
+
+
+def test_both_sides_of_the_cut_agree_on_a_real_head(model: HeadModel, hopper: Unwrapped) -> None:
+    colors = [sample(hopper.texture, points) for points in seam_points(model)]
+    difference = np.abs(colors[0] - colors[1])
+    assert difference.max() < 0.03
+    assert difference.mean() < 0.01
+
+
+def test_magenta_ground_and_shirt_stay_off_the_skin(model: HeadModel, texels: HeadTexels) -> None:
+    """The mask is a few pixels too wide, as a network's is, and ends nowhere near the collar."""
+    magenta = torch.tensor([0.9, 0.1, 0.9])[:, None]
+    height = texels.interpolation @ model.mean.numpy()[:, 1]
+    dressed = torch.tensor(SKIN)[:, None, None].repeat(1, SIZE, SIZE)
+    hair = texels.to_texture(texels.in_regions("scalp").astype(np.float32)) > 0
+    shirt = texels.to_texture((texels.in_regions("neck") & (height < -0.13)).astype(np.float32)) > 0
+    dressed[:, torch.from_numpy(hair)] = torch.tensor(HAIR)[:, None]
+    dressed[:, torch.from_numpy(shirt)] = magenta
+    photo, fit, mask = photograph(model, dressed, 10.0)
+    photo[:, mask < 0.5] = magenta
+    wide = torch.from_numpy(cv2.dilate(mask.numpy(), np.ones((5, 5), np.uint8)))
+    result = unwrap_photo(photo, fit, wide, model, UnwrapConfig(texture_size=SIZE))
+    red, green, blue = island_colors(result.texture, texels)[texels.in_regions("skin", "nose", "ears", "neck")].T
+    magenta_share = ((red + blue) / 2 - green).clip(0.0) / 0.8
+    assert magenta_share.max() < 0.2  # this skin's own: 0.06
+    assert np.quantile(magenta_share, 0.999) < 0.12
+
+
+def test_black_and_white_stays_gray(model: HeadModel, true_texture: torch.Tensor, texels: HeadTexels) -> None:
+    photo, fit, mask = photograph(model, true_texture, 20.0)
+    gray = photo.mean(0, keepdim=True).expand(3, -1, -1).contiguous()
+    texture = unwrap_photo(gray, fit, mask, model, UnwrapConfig(texture_size=SIZE)).texture
+    surface = island_colors(texture, texels)[texels.in_components("outer_skin")]
+    assert np.ptp(surface, axis=1).max() < 1e-4
+
+
+def test_hair_over_an_ear_does_not_become_the_ear(
+    model: HeadModel, true_texture: torch.Tensor, texels: HeadTexels
+) -> None:
+    """Both ears hidden by hair, then one of them; each time they come out as skin."""
+    columns = texels.texel_ids % SIZE
+    for hidden in (columns >= 0, columns < SIZE / 2):
+        covered = true_texture.clone()
+        ears = texels.to_texture((texels.in_regions("ears") & hidden).astype(np.float32)) > 0
+        covered[:, torch.from_numpy(ears)] = torch.tensor(HAIR)[:, None]
+        painted = island_colors(unwrap(model, covered, 0.0).texture, texels)[texels.in_regions("ears")]
+        assert np.quantile(painted[:, 0], 0.1) > 0.4
+        assert (
+            np.abs(np.median(painted, axis=0) / np.median(painted, axis=0)[0] - np.array(SKIN) / SKIN[0]).max() < 0.05
+        )
+
+
+def test_tinted_rim_light_stays(model: HeadModel, true_texture: torch.Tensor, texels: HeadTexels) -> None:
+    """Blue light on one cheek's edge is neither hair nor ground."""
+    place = texels.interpolation @ model.mean.numpy()
+    rim = texels.in_regions("skin") & (place[:, 0] > 0.045) & (place[:, 1] < 0.0) & (place[:, 2] > -0.02)
+    lit = true_texture.clone()
+    blue = torch.tensor([0.70, 0.75, 1.0])[:, None]
+    lit[:, torch.from_numpy(texels.to_texture(rim.astype(np.float32)) > 0)] = blue
+    shares = [
+        unwrap(model, texture, 10.0).seen.flatten().numpy()[texels.texel_ids][rim] for texture in (true_texture, lit)
+    ]
+    assert (shares[0] > 0.5).sum() > 500
+    assert (shares[1] > 0.5).sum() > 0.9 * (shares[0] > 0.5).sum()
+
+
+def seam_points(model: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+    """UVs of both copies of the vertices along the cut down the back."""
+    skin = model.face_mask("scalp", "neck")
+    pairs = torch.stack([model.faces[skin].flatten(), model.template.uv_faces[skin].flatten()], dim=1).unique(dim=0)
+    vertex_ids, counts = pairs[:, 0].unique(return_counts=True)
+    twice = vertex_ids[counts == 2]
+    uvs = [model.template.uvs[pairs[pairs[:, 0] == vertex, 1]] for vertex in twice]
+    return torch.stack([uv[0] for uv in uvs]).numpy(), torch.stack([uv[1] for uv in uvs]).numpy()
+
+
+def sample(texture: torch.Tensor, uvs: np.ndarray) -> np.ndarray:
+    grid = torch.from_numpy(uvs)[None, None] * 2 - 1
+    return torch.nn.functional.grid_sample(texture[None], grid, align_corners=False)[0, :, 0].T.numpy()
+
+
+def test_eyeball_is_completed_around_its_iris(frontal: Unwrapped, model: HeadModel, texels: HeadTexels) -> None:
+    eye = texels.in_components("eyeball_left")
+    depth = (texels.interpolation @ model.mean.numpy()[:, 2])[eye]
+    gray = island_colors(frontal.texture, texels)[eye].mean(1)
+    assert np.median(gray[depth > 0.0155]) < 0.35
+    assert np.quantile(gray[(depth < 0.012) & (depth > 0.0)], 0.1) > 0.5
+
+
+def test_islands_are_dilated(frontal: Unwrapped, texels: HeadTexels) -> None:
+    inside = texels.to_texture(np.ones(len(texels.texel_ids), np.float32)) > 0
+    ring = cv2.dilate(inside.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool) & ~inside
+    nearest = island_colors(frontal.texture, texels)[texels.nearest_ids[ring]]
+    assert np.array_equal(frontal.texture.permute(1, 2, 0).numpy()[ring], nearest)
+
+
+def test_texel_interpolates_positions_exactly(model: HeadModel, texels: HeadTexels) -> None:
+    rows, columns = np.divmod(texels.texel_ids, SIZE)
+    corners = model.template.uvs[model.template.uv_faces].numpy()[texels.face_ids]
+    weights = texels.interpolation.data.reshape(-1, 3)
+    uv = (corners * weights[..., None]).sum(1) * SIZE
+    assert np.abs(uv - np.stack([columns + 0.5, rows + 0.5], axis=1)).max() < 0.02
+    mirrored = columns[texels.mirror_ids]
+    assert np.mean(np.abs(columns + mirrored - (SIZE - 1)) <= 1) > 0.999
+
+
+def test_skin_and_hair_colors_tell_apart() -> None:
+    generator = np.random.default_rng(0)
+    skin_samples = (np.array(SKIN) + 0.02 * generator.standard_normal((500, 3))).astype(np.float32)
+    hair_samples = (np.array(HAIR) + 0.02 * generator.standard_normal((500, 3))).clip(0, 1).astype(np.float32)
+    ones = np.ones(500, np.float32)
+    skin = SkinColors.learn(skin_samples, ones)
+    assert skin.likelihood(skin_samples).mean() > 0.95
+    assert skin.likelihood(skin_samples * 0.6).mean() > 0.9  # shadow
+    assert skin.likelihood(np.full((1, 3), 0.95, np.float32))[0] < 0.1  # white collar
+    hair = HairColors.learn(hair_samples, ones, skin)
+    assert hair is not None
+    assert hair.likelihood(hair_samples).min() > 0.9
+    assert hair.likelihood(skin_samples).max() < 0.1
+    assert HairColors.learn(skin_samples, ones, skin) is None
+
+
+def test_sizes_must_agree(model: HeadModel, true_texture: torch.Tensor) -> None:
+    photo, fit, mask = photograph(model, true_texture, 0.0)
+    with pytest.raises(InputError, match="different sizes"):
+        unwrap_photo(photo, fit, mask[:-1], model)
+    smaller = dataclasses.replace(fit, camera=fit.camera.resized(0.5))
+    with pytest.raises(InputError, match="different sizes"):
+        unwrap_photo(photo, smaller, mask, model)
+
+
+def test_same_input_same_bytes(model: HeadModel, true_texture: torch.Tensor, frontal: Unwrapped) -> None:
+    assert torch.equal(unwrap(model, true_texture, 0.0).texture, frontal.texture)
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(-10 * torch.log10((a - b).square().mean()))
+
+
+@dataclasses.dataclass(frozen=True)
+class RealPhoto:
+    photo: torch.Tensor
+    landmarks: Landmarks
+    fit: HeadFit
+
+
+@pytest.fixture(scope="module")
+def real(model: HeadModel) -> RealPhoto:
+    photo = load_image(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    landmarks, _ = detect_landmarks(photo, LandmarkDetector())
+    return RealPhoto(photo, landmarks, fit_head(landmarks, model))
+
+
+@pytest.fixture(scope="module")
+def hopper(model: HeadModel, real: RealPhoto) -> Unwrapped:
+    person = segment_person(real.photo, real.landmarks, PersonSegmenter())
+    return unwrap_photo(real.photo, real.fit, person, model)
+
+
+def test_round_trip_on_a_real_photo(model: HeadModel, real: RealPhoto) -> None:
+    everything = torch.ones(real.photo.shape[1:])
+    result = unwrap_photo(real.photo, real.fit, everything, model, UnwrapConfig(delighting=0.0))
+    again = render_view(real.fit.mesh, result.texture, real.fit.camera, torch.zeros(3))
+    features = cv2.convexHull(real.landmarks.points[17:].numpy().astype(np.float32)).astype(np.int32)
+    inside = torch.from_numpy(cv2.fillConvexPoly(np.zeros(real.photo.shape[1:], np.uint8), features, 1)) > 0
+    assert psnr(again[:, inside], real.photo[:, inside]) > 30
