@@ -28,7 +28,6 @@ from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, Landmarks
 
-TRANSLATORS = ("network", "direct")
 REGION_POINTS = {
     "outline": range(0, 17),
     "brows": range(17, 27),
