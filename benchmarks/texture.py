@@ -35,6 +35,7 @@ from portraitist import Config, Models, Result, load_image, stylize
 from portraitist.cli.main import make_demo_request
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import image_to_uint8, save_image
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.uv_layout import mark_texels
 from portraitist.segmentation.artwork import label_artwork
 from portraitist.segmentation.parts import SKIN
@@ -123,9 +124,10 @@ def prepare(case: Case, models: Models) -> PreparedHead:
     config = dataclasses.replace(config, texture=dataclasses.replace(config.texture, strength=0.0))
     result = stylize(case.photo, case.art, models, config)
     person = segment_person(case.art, result.art_landmarks, models.segmenter)
-    mesh, camera = result.art_fit.mesh, result.art_fit.camera
-    labels = label_artwork(case.art, mesh, camera, result.art_landmarks.points, person)
-    sources = [crop_exemplar(case.art, labels, shading=unwrap_shading(case.art, labels, mesh, camera))]
+    mesh = result.art_fit.mesh
+    seen = rasterize(mesh, result.art_fit.camera)
+    labels = label_artwork(case.art, mesh, seen, result.art_landmarks.points, person)
+    sources = [crop_exemplar(case.art, labels, shading=unwrap_shading(case.art, labels, mesh, seen))]
     points = result.art_landmarks.points if case.points is None else case.points
     return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
 

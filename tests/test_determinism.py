@@ -72,14 +72,6 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path):
     assert (record["threads"], record["seed"]) == (2, 3)
 
 
-def test_threads_are_set_and_left_alone(monkeypatch: pytest.MonkeyPatch):
-    asked = []
-    monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    Models.load("cpu", threads=3)
-    Models.load("cpu")
-    assert asked == [3]
-
-
 def test_another_seed_gives_another_texture_on_the_same_shape(
     quick_result: Result, hopper: Image, brush: Image, models: Models
 ):

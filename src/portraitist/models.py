@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from portraitist.errors import InputError
+from portraitist.devices import choose_device, move
 from portraitist.geometry.translation import Translator, make_translator
 from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
@@ -26,23 +26,16 @@ class Models:
     device: torch.device
 
     @classmethod
-    def load(cls, device: str = "auto", threads: int | None = None, translator: str = "network") -> Models:
-        """``device``: auto (CUDA when there is one), cpu or cuda. Raises InputError for a device that is not there.
+    def load(cls, device: str = "auto", translator: str = "network") -> Models:
+        """``device``: auto (CUDA when there is one, else the CPU), cpu, cuda, cuda:1 or mps; every stage computes there
+        and returns its results there. Raises InputError for a device that is not there.
 
         ``translator``: network (that of the package), direct, or the path of a translator file; InputError if damaged.
 
-        ``threads``: CPU threads of torch, for the whole process, since sums in another order differ in the last digit.
-        None leaves it at what torch found: every CPU this process may use, or OMP_NUM_THREADS.
+        Threads are PyTorch's: every CPU this process may use, OMP_NUM_THREADS, or ``torch.set_num_threads``. Sums in
+        another order differ in the last digit, so that results are the same for the same number of threads.
         """
-        chosen = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
-        if chosen.startswith("cuda") and not torch.cuda.is_available():
-            raise InputError("Device cuda was asked for, but this PyTorch sees no CUDA GPU. Use --device auto or cpu.")
-        if chosen.split(":")[0] not in {"cpu", "cuda"}:
-            raise InputError(f"Unknown device {device!r}: use auto, cpu or cuda.")
-        if threads is not None:
-            torch.set_num_threads(threads)
-        head = load_head_model()
-        translating = make_translator(translator, head)
-        return cls(
-            head, LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), translating, torch.device(chosen)
-        )  # fmt: skip
+        chosen = choose_device(device)
+        head = move(load_head_model(), chosen)
+        translating = move(make_translator(translator, head), chosen)
+        return cls(head, LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), translating, chosen)

@@ -7,7 +7,6 @@ page or a slider reuses both.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from portraitist.config import Config
+from portraitist.devices import move
 from portraitist.geometry.deformation import deform_to_landmarks
 from portraitist.geometry.transfer import GeometryTransfer, precompute_transfer
 from portraitist.geometry.translation import RegionStrengths, ShapeExemplar, measure_displacement, measure_shape
@@ -27,6 +27,7 @@ from portraitist.models import Models
 from portraitist.progress import StageClock
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.silhouette import fit_photo
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
 from portraitist.segmentation.person import segment_person
 from portraitist.texture.exemplar import StyleExemplar, crop_exemplar
@@ -36,6 +37,10 @@ from portraitist.types import Head, HeadFit, Image, Landmarks, Progress, Progres
 from portraitist.unwrapping.delighting import delight_artwork
 from portraitist.unwrapping.gaze import pick_irises
 from portraitist.unwrapping.unwrap import make_content, unwrap_photo
+
+# NumPy's and SciPy's threads, which torch does not set: they change the last digits too, and only cost time on matrices
+# as small as ours.
+_with_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 NEAR_NORMAL = 0.02  # outer eye distances, root mean square over the landmarks
 NEAR_NORMAL_WARNING = (
@@ -91,6 +96,7 @@ class StylizedGeometry:
         return self.transfer.displace(strength, regions, exaggeration)
 
 
+@_with_one_blas_thread
 def reconstruct(
     photo: Image,
     models: Models,
@@ -106,19 +112,19 @@ def reconstruct(
     the picture.
     """
     config = config or Config.standard()
-    report = _report_to(progress)
+    photo, report = move(photo, models.device), _report_to(progress)
     report("landmarks")
     seen, warnings = _find_landmarks(photo, landmarks, models, "photo")
-    with _one_blas_thread():
-        report("fit")
-        person = segment_person(photo, seen, models.segmenter)
-        fit = fit_photo(seen, person, models.head, config.fit)
-        report("unwrap")
-        unwrapped = unwrap_photo(photo, fit, person, models.head, config.unwrap, irises=pick_irises(seen))
+    report("fit")
+    person = segment_person(photo, seen, models.segmenter)
+    fit = fit_photo(seen, person, models.head, config.fit)
+    report("unwrap")
+    unwrapped = unwrap_photo(photo, fit, person, models.head, config.unwrap, irises=pick_irises(seen))
     content = make_content(fit, unwrapped.texture, models.head)
     return Sitter(photo, seen, person, fit, content, float((unwrapped.seen > 0.5).float().mean()), tuple(warnings))
 
 
+@_with_one_blas_thread
 def study_artwork(
     art: Image,
     models: Models,
@@ -137,21 +143,21 @@ def study_artwork(
     ``weight``: share in a mix. ``what``: names the picture in messages. Raises NoFaceError, FitError, and InputError
     for a mask of another size or without anything in it.
     """
-    config = config or Config.standard()
+    config, art = config or Config.standard(), move(art, models.device)
     seen, warnings = _find_landmarks(art, landmarks, models, what)
-    with _one_blas_thread():
-        fit = fit_head(seen, models.head, config.fit)
-        shape = measure_shape(seen, fit, models.head, models.translator)
-    person = segment_person(art, seen, models.segmenter)
-    labels = label_artwork(art, fit.mesh, fit.camera, seen.points, person)
-    image = delight_artwork(art, labels, fit.mesh, fit.camera, config.texture.delighting)
+    fit = fit_head(seen, models.head, config.fit)
+    shape = measure_shape(seen, fit, models.head, models.translator)
+    person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)
+    labels = label_artwork(art, fit.mesh, fragments, seen.points, person)
+    image = delight_artwork(art, labels, fit.mesh, fit.camera, fragments, config.texture.delighting)
     if style_mask is not None:
-        labels = apply_style_mask(labels, style_mask)
-    source = crop_exemplar(image, labels, shading=unwrap_shading(image, labels, fit.mesh, fit.camera))
+        labels = apply_style_mask(labels, move(style_mask, models.device))
+    source = crop_exemplar(image, labels, shading=unwrap_shading(image, labels, fit.mesh, fragments))
     style = study_artwork_style(source, models.head, models.vgg, config.texture, _make_generator(config))
     return Exemplar(art, seen, fit, shape, style, weight, tuple(warnings))
 
 
+@_with_one_blas_thread
 def transfer_geometry(
     sitter: Sitter, exemplars: Sequence[Exemplar], models: Models, config: Config | None = None
 ) -> StylizedGeometry:
@@ -163,14 +169,13 @@ def transfer_geometry(
     config = config or Config.standard()
     shapes = [replace(exemplar.shape, weight=exemplar.weight) for exemplar in exemplars]
     asked, fit, model = config.geometry, sitter.fit, models.head
-    with _one_blas_thread():
-        transfer = precompute_transfer(fit, shapes, model, models.translator, asked, _make_generator(config))
-        moved = transfer.translation.displace(asked.strength, asked.regions, asked.exaggeration)
-        targets = transfer.translation.sitter.posed + moved
-        head = deform_to_landmarks(sitter.content, targets, transfer.deformer)
+    transfer = precompute_transfer(fit, shapes, model, models.translator, asked, _make_generator(config))
+    targets = transfer.translation.find_targets(asked.strength, asked.regions, asked.exaggeration)
+    head = deform_to_landmarks(sitter.content, targets, transfer.deformer)
     return StylizedGeometry(head, targets, measure_displacement(fit, targets, model), transfer)
 
 
+@_with_one_blas_thread
 def transfer_texture(
     head: Head,
     sitter: Sitter,
@@ -232,8 +237,8 @@ def stylize(
     if config.subdivide:
         content, stylized = subdivide_head(content), subdivide_head(stylized)
     return Result(
-        photo=photo,
-        art=art,
+        photo=sitter.photo,
+        art=exemplars[0].art,
         photo_landmarks=sitter.landmarks,
         art_landmarks=exemplars[0].landmarks,
         photo_fit=sitter.fit,
@@ -252,7 +257,7 @@ def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: st
     if given is None:
         return detect_landmarks(image, models.detector, what=what)
     check_landmarks(given, (image.shape[1], image.shape[2]))
-    return Landmarks(points=given.float(), size=(image.shape[1], image.shape[2])), []
+    return Landmarks(points=move(given.float(), image.device), size=(image.shape[1], image.shape[2])), []
 
 
 def _measure_quality(sitter: Sitter, exemplar: Exemplar, geometry: StylizedGeometry) -> dict[str, float]:
@@ -265,20 +270,18 @@ def _measure_quality(sitter: Sitter, exemplar: Exemplar, geometry: StylizedGeome
 
 
 def _doubt_shape(geometry: StylizedGeometry, config: Config) -> list[str]:
-    """Said aloud when the artwork has little shape to give."""
-    little = geometry.movement < NEAR_NORMAL and config.geometry.strength >= 1
-    return [NEAR_NORMAL_WARNING.format(100 * geometry.movement)] if little else []
+    """Said aloud when the artwork has little shape to give, to those who asked for nothing but its shape."""
+    asked = config.geometry
+    if asked.random_style or asked.exaggeration or not asked.strength or not any(vars(asked.regions).values()):
+        return []
+    translation = geometry.transfer.translation  # of the whole style, whatever strengths were asked for
+    given = measure_displacement(translation.fit, translation.find_targets(), translation.model)
+    return [NEAR_NORMAL_WARNING.format(100 * given)] if given < NEAR_NORMAL else []
 
 
 def _make_generator(config: Config) -> torch.Generator:
     """Every stage has its own, so that its result depends on what it is given alone."""
     return torch.Generator().manual_seed(config.seed)
-
-
-def _one_blas_thread() -> AbstractContextManager[object]:
-    """For NumPy and SciPy, whose threads torch does not set: theirs change the last digits too, and only cost time on
-    matrices as small as ours."""
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _report_to(progress: ProgressCallback | None) -> Callable[[str], None]:

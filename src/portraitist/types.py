@@ -100,7 +100,7 @@ class Landmarks:
     """Facial landmarks of one picture, in its pixels (x right, y down).
 
     ``points``: 68 points in iBUG order. ``dense``: the detector's 478 points, or None when the 68 came from a file.
-    ``expressions``: scores 0..1 of the 52 ARKit actions in ``head_model.EXPRESSION_NAMES`` order, or None.
+    ``expressions``: scores 0..1 of the 52 ARKit actions in `EXPRESSION_NAMES` order, or None.
     ``size``: (height, width) of the picture.
     """
 

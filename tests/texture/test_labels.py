@@ -7,6 +7,7 @@ import torch
 
 from portraitist.errors import InputError
 from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.seams import close_seams, find_seams, measure_seams
 from portraitist.rendering.uv_layout import extend_islands, mark_texels
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
@@ -14,7 +15,13 @@ from portraitist.segmentation.parts import EYES, HAIR, LABELS, LIPS, MOUTH, SKIN
 from portraitist.segmentation.texels import label_texels
 from portraitist.texture.color_transfer import limit_chroma, transfer_colors
 from portraitist.texture.exemplar import StyleSource, crop_exemplar
-from portraitist.texture.label_colors import limit_label_chroma, match_colors, preserve_colors, spread_strengths
+from portraitist.texture.label_colors import (
+    limit_label_chroma,
+    match_colors,
+    preserve_colors,
+    share_palettes,
+    spread_strengths,
+)
 from portraitist.texture.labels import LabelStrengths, face_roles
 from portraitist.texture.patches import PatchPlaces, make_patch_source, sliced_wasserstein_distances
 from portraitist.types import REGIONS
@@ -25,22 +32,27 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def match_own_colors(texture, labels, front, exemplars):
+    return match_colors(texture, labels, share_palettes(texture, labels, front), front, exemplars, seeded())
+
+
 @pytest.fixture(scope="module")
 def drawn(model):
-    """The mean head seen from the front: mesh, camera, its 68 points, and a picture with dark hair and light skin."""
+    """The mean head from the front: mesh, what is seen of it, its 68 points, a picture with dark hair on light skin."""
     mesh = model.template
     camera = view_camera(mesh.vertices, 0.0, 0.0, 300)
     points = camera.project(model.landmarks68.positions(mesh.vertices, mesh.faces))
-    labels = label_artwork(torch.full((3, 300, 300), 0.6), mesh, camera, points)
+    seen = rasterize(mesh, camera)
+    labels = label_artwork(torch.full((3, 300, 300), 0.6), mesh, seen, points)
     picture = torch.where(labels == HAIR, 0.1, 0.8).expand(3, -1, -1).clone()
-    return mesh, camera, points, picture
+    return mesh, seen, points, picture
 
 
 def test_features_are_where_the_landmarks_are(drawn):
-    mesh, camera, points, picture = drawn
+    mesh, seen, points, picture = drawn
     moved = points.clone()
     moved[48:] += torch.tensor([0.0, 8.0])  # a mouth drawn lower than the fitted head has it
-    labels = label_artwork(picture, mesh, camera, moved)
+    labels = label_artwork(picture, mesh, seen, moved)
     lips = torch.nonzero(labels == LIPS)
     assert abs(lips[:, 0].float().mean() - moved[48:60, 1].mean()) < 3
     eye = points[36:42].mean(0)
@@ -50,30 +62,30 @@ def test_features_are_where_the_landmarks_are(drawn):
 
 
 def test_an_open_mouth_has_an_inside(drawn):
-    mesh, camera, points, picture = drawn
+    mesh, seen, points, picture = drawn
     opened = points.clone()
     opened[[65, 66, 67, 55, 56, 57, 58, 59], 1] += 15
-    assert (label_artwork(picture, mesh, camera, opened) == MOUTH).sum() > 50
+    assert (label_artwork(picture, mesh, seen, opened) == MOUTH).sum() > 50
 
 
 def test_a_fringe_is_hair(drawn):
-    mesh, camera, points, picture = drawn
-    before = label_artwork(picture, mesh, camera, points)
+    mesh, seen, points, picture = drawn
+    before = label_artwork(picture, mesh, seen, points)
     brows, nose = int(points[17:27, 1].min()), int(points[27, 0])
     covered = picture.clone()
     covered[:, : brows - 10, nose:] = 0.1
-    after = label_artwork(covered, mesh, camera, points)
+    after = label_artwork(covered, mesh, seen, points)
     changed = (after == HAIR) & (before != HAIR)
     assert changed.sum() > 100
     assert changed[:, nose - 8 :].sum() > 0.95 * changed.sum()  # the window blurs the border
 
 
 def test_hair_beside_the_cheek_is_no_skin(drawn):
-    mesh, camera, points, picture = drawn
+    mesh, seen, points, picture = drawn
     edge, rows = int(points[16, 0]), slice(int(points[27, 1]), int(points[48, 1]))
     covered = picture.clone()
     covered[:, :, edge - 18 :] = 0.1
-    before, after = (label_artwork(x, mesh, camera, points)[rows, : edge + 1] for x in (picture, covered))
+    before, after = (label_artwork(x, mesh, seen, points)[rows, : edge + 1] for x in (picture, covered))
     assert (before[:, edge - 12 :] == SKIN).sum() > 50
     assert (after[:, edge - 12 :] == SKIN).sum() == 0
     assert (after[:, edge - 12 :] == HAIR).sum() > 50
@@ -81,34 +93,34 @@ def test_hair_beside_the_cheek_is_no_skin(drawn):
 
 
 def test_a_dark_spot_on_the_forehead_is_no_hair(drawn):
-    mesh, camera, points, picture = drawn
+    mesh, seen, points, picture = drawn
     row, column = int(points[17:27, 1].min()) - 22, int(points[27, 0])
     spotted = picture.clone()
     spotted[:, row - 6 : row + 6, column - 8 : column + 8] = 0.1
-    assert label_artwork(spotted, mesh, camera, points)[row, column] == SKIN
+    assert label_artwork(spotted, mesh, seen, points)[row, column] == SKIN
 
 
 def test_ground_above_a_low_skull_is_no_hair(drawn):
     """A caricature's skull: the fitted one is higher, and what it covers there is paper."""
-    mesh, camera, points, picture = drawn
-    hair = torch.nonzero(label_artwork(picture, mesh, camera, points) == HAIR)[:, 0]
+    mesh, seen, points, picture = drawn
+    hair = torch.nonzero(label_artwork(picture, mesh, seen, points) == HAIR)[:, 0]
     top = int(hair.min() + 0.6 * (hair.max() - hair.min()))
     picture = picture.clone()
     picture[:, :top] = torch.tensor([0.2, 0.5, 0.9])[:, None, None]
     person = (torch.arange(300) >= top).float()[:, None].expand(300, 300)
-    labels = label_artwork(picture, mesh, camera, points, person)
-    assert (label_artwork(picture, mesh, camera, points)[:top] == HAIR).sum() > 500
+    labels = label_artwork(picture, mesh, seen, points, person)
+    assert (label_artwork(picture, mesh, seen, points)[:top] == HAIR).sum() > 500
     assert (labels[:top] == UNLABELED).all()
     assert (labels[top:] == HAIR).sum() > 500
 
 
 def test_hair_that_stands_out_from_the_fitted_head_is_found(drawn):
-    mesh, camera, points, picture = drawn
-    before = label_artwork(picture, mesh, camera, points)
+    mesh, seen, points, picture = drawn
+    before = label_artwork(picture, mesh, seen, points)
     person = torch.zeros(300, 300)
     person[20:280, 40:260] = 1
     bushy = torch.where((before == UNLABELED) & (person > 0), 0.1, picture)
-    after = label_artwork(bushy, mesh, camera, points, person)
+    after = label_artwork(bushy, mesh, seen, points, person)
     brows = int(points[17:27, 1].mean())
     ours = (slice(30, brows), slice(50, 250))
     assert (after[ours] == HAIR)[before[ours] == UNLABELED].float().mean() > 0.85
@@ -117,19 +129,17 @@ def test_hair_that_stands_out_from_the_fitted_head_is_found(drawn):
 
 
 def test_a_person_mask_without_the_face_is_not_believed(drawn):
-    mesh, camera, points, picture = drawn
+    mesh, seen, points, picture = drawn
     person = torch.zeros(300, 300)
     person[200:] = 1
-    assert torch.equal(
-        label_artwork(picture, mesh, camera, points, person), label_artwork(picture, mesh, camera, points)
-    )
+    assert torch.equal(label_artwork(picture, mesh, seen, points, person), label_artwork(picture, mesh, seen, points))
 
 
 def test_lips_lighter_than_skin_are_teeth(drawn):
-    mesh, camera, points, picture = drawn
-    shown = label_artwork(picture, mesh, camera, points) == LIPS
+    mesh, seen, points, picture = drawn
+    shown = label_artwork(picture, mesh, seen, points) == LIPS
     grinning = torch.where(shown, 1.0, 0.6 * picture)
-    labels = label_artwork(grinning, mesh, camera, points)
+    labels = label_artwork(grinning, mesh, seen, points)
     assert not (labels == LIPS).any()
     assert (labels == MOUTH).sum() == shown.sum()
     rows = torch.arange(300)[:, None].expand(300, 300)
@@ -152,10 +162,29 @@ def test_skin_between_hairs_is_no_light_hair():
     hair = torch.where(ornaments, gold[:, None, None], brown[:, None, None])
     art = torch.where(labels == HAIR, hair, 0.6)
     exemplars = [crop_exemplar((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
-    recolored = match_colors(texture, labels, crop_exemplar(texture, labels), exemplars, seeded())
+    recolored = match_own_colors(texture, labels, crop_exemplar(texture, labels), exemplars)
     bare = recolored[:, size // 2 - 3 : size // 2]
     assert (bare - 0.6).abs().mean() < 0.1
     assert (recolored[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
+
+
+def test_what_is_hair_is_told_by_the_photo_not_by_the_paint():
+    """In the paint, a light strand along the hairline has the color of skin; it is recolored as hair all the same."""
+    size = 256
+    labels = torch.full((size, size), SKIN)
+    labels[: size // 2] = HAIR
+    noise = 0.02 * torch.rand(size, size, generator=seeded())
+    photo = torch.where(labels == HAIR, 0.1, 0.8).expand(3, size, size) + noise
+    paint = torch.where(labels == HAIR, 0.3, 0.7).expand(3, size, size) + noise
+    art = torch.where(labels == HAIR, torch.tensor([0.1, 0.2, 0.6])[:, None, None], 0.7).clamp(0, 1) + noise
+    strand = slice(size // 2 - 3, size // 2)
+    paint[:, strand, :64] = 0.7
+    shares = share_palettes(photo, labels, crop_exemplar(photo, labels))
+    front, exemplars = crop_exemplar(paint, labels), [crop_exemplar(art, labels)]
+    recolored = match_colors(paint, labels, shares, front, exemplars, seeded())[:, strand, :64].mean((1, 2))
+    by_the_paint = match_own_colors(paint, labels, front, exemplars)[:, strand, :64].mean((1, 2))
+    assert recolored[2] > recolored[0] + 0.3
+    assert by_the_paint[2] < by_the_paint[0] + 0.1
 
 
 def test_calmed_hairlines_keep_their_light_and_dark(drawn):
@@ -177,7 +206,7 @@ def test_what_cannot_be_seen_does_not_count():
     texture = (texture + 0.05 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
     art = torch.tensor([0.8, 0.2, 0.3])[:, None, None] + 0.2 * torch.rand(size, size, generator=seeded(1))
     portrait = crop_exemplar(texture[:, :, : size // 2], labels[:, : size // 2])
-    recolored = match_colors(texture, labels, portrait, [crop_exemplar(art.clamp(0, 1), labels)], seeded())
+    recolored = match_own_colors(texture, labels, portrait, [crop_exemplar(art.clamp(0, 1), labels)])
     assert (recolored[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
 
 
@@ -319,11 +348,12 @@ def test_kept_colors_are_the_sitters():
 
 
 def test_painted_shade_is_evened_out(drawn):
-    mesh, camera, points, _ = drawn
+    mesh, seen, points, _ = drawn
+    camera = view_camera(mesh.vertices, 0.0, 0.0, 300)
     side = torch.linspace(0.2, 1.0, 300).expand(3, 300, 300)
-    labels = label_artwork(side, mesh, camera, points)
-    evened = delight_artwork(side, labels, mesh, camera, 1.0)
+    labels = label_artwork(side, mesh, seen, points)
+    evened = delight_artwork(side, labels, mesh, camera, seen, 1.0)
     skin = labels == SKIN
     assert evened[0, skin].std() < 0.6 * side[0, skin].std()
     assert torch.equal(evened[:, labels == UNLABELED][:, :100], side[:, labels == UNLABELED][:, :100])
-    assert torch.equal(delight_artwork(side, labels, mesh, camera, 0.0), side)
+    assert torch.equal(delight_artwork(side, labels, mesh, camera, seen, 0.0), side)

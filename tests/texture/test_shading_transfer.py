@@ -16,7 +16,7 @@ from portraitist.segmentation.artwork import label_artwork
 from portraitist.segmentation.parts import EYES, HAIR, SKIN, UNLABELED, label_faces
 from portraitist.segmentation.texels import mark_face_texels
 from portraitist.texture.exemplar import crop_exemplar
-from portraitist.texture.label_colors import match_colors, match_tones, preserve_colors
+from portraitist.texture.label_colors import match_colors, match_tones, preserve_colors, share_palettes
 from portraitist.texture.labels import TexelLabels, face_roles
 from portraitist.texture.shading_transfer import transfer_shading, unwrap_shading
 from portraitist.texture.views import Subject, render_front_view
@@ -40,9 +40,9 @@ def paint_side(subject, model, yaw_deg: float = 0.0):
     camera = view_camera(subject.mesh.vertices, yaw_deg, 0.0, 300)
     seen = rasterize(subject.mesh, camera)
     points = camera.project(model.landmarks68.positions(subject.mesh.vertices, subject.mesh.faces))
-    labels = label_artwork(shade(seen, subject.content, torch.ones(3)), subject.mesh, camera, points)
+    labels = label_artwork(shade(seen, subject.content, torch.ones(3)), subject.mesh, seen, points)
     art = shade(seen, torch.where(find_across(subject) < 0, 0.4, 1.0) * subject.content, torch.ones(3))
-    return crop_exemplar(art, labels, shading=unwrap_shading(art, labels, subject.mesh, camera))
+    return crop_exemplar(art, labels, shading=unwrap_shading(art, labels, subject.mesh, seen))
 
 
 def find_across(subject):
@@ -100,8 +100,9 @@ def test_light_is_mixed_by_weight(subject, model):
 def read_own_light(subject, model):
     camera = view_camera(subject.mesh.vertices, 0.0, 0.0, 300)
     points = camera.project(model.landmarks68.positions(subject.mesh.vertices, subject.mesh.faces))
-    art = shade(rasterize(subject.mesh, camera), subject.content, torch.ones(3))
-    return unwrap_shading(art, label_artwork(art, subject.mesh, camera, points), subject.mesh, camera)
+    seen = rasterize(subject.mesh, camera)
+    art = shade(seen, subject.content, torch.ones(3))
+    return unwrap_shading(art, label_artwork(art, subject.mesh, seen, points), subject.mesh, seen)
 
 
 def test_tones_are_matched_and_lines_stay(subject):
@@ -112,7 +113,8 @@ def test_tones_are_matched_and_lines_stay(subject):
     labels = torch.full((64, 64), SKIN)
     labels[:8] = HAIR
     front = render_front_view(subject.mesh, texture, subject.labels)
-    recolored = match_colors(texture, subject.labels.map, front, [crop_exemplar(art, labels)], generator)
+    shares = share_palettes(texture, subject.labels.map, front)
+    recolored = match_colors(texture, subject.labels.map, shares, front, [crop_exemplar(art, labels)], generator)
     matched = match_tones(texture, recolored)
     face = mark_face_texels(subject.mesh, SIZE) & (subject.labels.map == SKIN)
     assert (matched[:, face].mean(1) - art.mean((1, 2))).abs().max() < 0.05

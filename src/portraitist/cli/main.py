@@ -101,6 +101,8 @@ RUNS = {
 
 def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
     """Read, stylize, write; return what ``run.json`` says. Problems with OUT and the files are found first."""
+    import torch
+
     from portraitist.cli.terminal import collect_warnings
     from portraitist.export.result_folder import write_result
     from portraitist.io.images import load_image
@@ -117,7 +119,9 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         "art_landmarks": _read_points(request.art_landmarks, request.art, art),
     }
     config = make_config(request)
-    models = Models.load(request.device, request.threads, request.translator)
+    if request.threads:
+        torch.set_num_threads(request.threads)
+    models = Models.load(request.device, request.translator)
     result = stylize(
         photo,
         art,

@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from portraitist import __version__
+from portraitist.devices import to_numpy
 from portraitist.io.output_file import new_file
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image
@@ -39,9 +40,7 @@ def write_glb(path: str | Path, head: Head) -> None:
 
     attributes = gl.Attributes(
         POSITION=_add_vectors(file, blob, _float32(head.neutral)[vertex_ids], bounds=True),
-        NORMAL=_add_vectors(
-            file, blob, vertex_normals(_float32(head.neutral), head.mesh.faces.numpy(force=True))[vertex_ids]
-        ),
+        NORMAL=_add_vectors(file, blob, vertex_normals(_float32(head.neutral), to_numpy(head.mesh.faces))[vertex_ids]),
         TEXCOORD_0=_add_vectors(file, blob, _float32(head.mesh.uvs)[uv_ids]),
     )
     offsets = [*_float32(head.expression_deltas), _float32(head.original - head.mesh.vertices)]
@@ -71,7 +70,7 @@ def write_glb(path: str | Path, head: Head) -> None:
 
 def _split_at_uv_seams(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """glTF has one index per corner, so each different (vertex, uv) pair becomes one vertex."""
-    faces, uv_faces = head.mesh.faces.numpy(force=True), head.mesh.uv_faces.numpy(force=True)
+    faces, uv_faces = to_numpy(head.mesh.faces), to_numpy(head.mesh.uv_faces)
     pairs = np.stack([faces.reshape(-1), uv_faces.reshape(-1)], axis=1)
     unique_pairs, corners = np.unique(pairs, axis=0, return_inverse=True)
     return unique_pairs[:, 0], unique_pairs[:, 1], corners.reshape(-1)
@@ -153,7 +152,7 @@ def _add_unlit_material(file: gl.GLTF2, blob: bytearray, texture: Image) -> None
 
 
 def _encode_texture(texture: Image) -> tuple[bytes, str]:
-    pixels = (texture.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    pixels = to_numpy((texture.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0))
     picture = PillowImage.fromarray(pixels)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
@@ -170,4 +169,4 @@ def _index_type(vertex_count: int) -> tuple[int, str]:
 
 
 def _float32(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy().astype(np.float32)
+    return to_numpy(values).astype(np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from portraitist.devices import to_numpy
 from portraitist.io.images import save_image
 from portraitist.io.output_file import new_file
 from portraitist.types import Head
@@ -35,10 +36,10 @@ def _material_text(texture_name: str) -> str:
 
 
 def _mesh_text(head: Head, material_name: str) -> str:
-    vertices = head.mesh.vertices.numpy(force=True)
-    uvs = head.mesh.uvs.numpy(force=True)
-    faces = head.mesh.faces.numpy(force=True) + 1
-    uv_faces = head.mesh.uv_faces.numpy(force=True) + 1
+    vertices = to_numpy(head.mesh.vertices)
+    uvs = to_numpy(head.mesh.uvs)
+    faces = to_numpy(head.mesh.faces) + 1
+    uv_faces = to_numpy(head.mesh.uv_faces) + 1
     corners = np.stack([faces, uv_faces], axis=2).reshape(-1, 6)
     lines = [f"mtllib {material_name}", "o head"]
     lines += [f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in vertices]

@@ -13,12 +13,12 @@ import functools
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian, difference_matrix
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import DECIMETER, SKIN_COMPONENTS, attach_to_gums
@@ -43,7 +43,7 @@ def find_lid_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
         blink = _blendshape_of(model, f"eyeBlink{side.capitalize()}")
         rim = _rim_of(model, f"eye_socket_{side}")
         falls = -blink[rim, 1] > LID_TRAVEL_DM
-        pairs.append(_pair_nearest(model.mean.double().numpy() / DECIMETER + blink, rim[falls], rim[~falls]))
+        pairs.append(_pair_nearest(to_numpy(model.mean, np.float64) / DECIMETER + blink, rim[falls], rim[~falls]))
     return np.concatenate(pairs)
 
 
@@ -52,15 +52,15 @@ def find_lip_contacts(model: HeadModel) -> Int[np.ndarray, "p 2"]:
     """Vertices of upper and lower lip that meet in the neutral face."""
     rim = _rim_of(model, "mouth_cavity")
     falls = -_blendshape_of(model, "jawOpen")[rim, 1] > JAW_TRAVEL_DM
-    return _pair_nearest(model.mean.double().numpy() / DECIMETER, rim[~falls], rim[falls])
+    return _pair_nearest(to_numpy(model.mean, np.float64) / DECIMETER, rim[~falls], rim[falls])
 
 
 def _blendshape_of(model: HeadModel, name: str) -> np.ndarray:
-    return model.expression_deltas[EXPRESSION_NAMES.index(name)].double().numpy() / DECIMETER
+    return to_numpy(model.expression_deltas[EXPRESSION_NAMES.index(name)], np.float64) / DECIMETER
 
 
 def _rim_of(model: HeadModel, part: str) -> np.ndarray:
-    return np.intersect1d(model.vertex_ids("outer_skin").numpy(), model.vertex_ids(part).numpy())
+    return np.intersect1d(to_numpy(model.vertex_ids("outer_skin")), to_numpy(model.vertex_ids(part)))
 
 
 def _pair_nearest(closed: np.ndarray, above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -78,10 +78,10 @@ def transfer_blendshapes(
 
     A similarity between the two heads scales and turns the displacements exactly.
     """
-    ids, faces = np.unique(model.faces[model.face_mask(*SKIN_COMPONENTS)].numpy(), return_inverse=True)
+    ids, faces = np.unique(to_numpy(model.faces[model.face_mask(*SKIN_COMPONENTS)]), return_inverse=True)
     faces = faces.reshape(-1, 3)
-    rest, shape = (vertices.double().numpy() / DECIMETER for vertices in (before, after))
-    moves = deltas.double().numpy() / DECIMETER
+    rest, shape = (to_numpy(vertices, np.float64) / DECIMETER for vertices in (before, after))
+    moves = to_numpy(deltas, np.float64) / DECIMETER
     frames = local_frames(rest[ids], shape[ids], faces)
     transferred = np.zeros_like(moves)
     local = np.full(len(before), -1)
@@ -89,7 +89,7 @@ def transfer_blendshapes(
     contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
     transferred[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
     _transfer_attached_parts(rest, shape, moves, transferred, model)
-    return torch.from_numpy(transferred * DECIMETER).to(deltas)
+    return from_numpy(transferred * DECIMETER, deltas)
 
 
 def local_frames(
@@ -186,7 +186,7 @@ def _transfer_attached_parts(
 ) -> None:
     """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue, which go with their gums."""
     for side in ("left", "right"):
-        ball = model.vertex_ids(f"eyeball_{side}").numpy()
+        ball = to_numpy(model.vertex_ids(f"eyeball_{side}"))
         transferred[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
     for piece in attach_to_gums(model):
         ids, gums = piece.vertex_ids, piece.anchor_ids

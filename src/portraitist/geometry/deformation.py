@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.geometry.blendshape_transfer import find_lip_contacts, transfer_blendshapes
 from portraitist.mesh.handles import DeformableSurface, factor_handles
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
@@ -44,8 +45,8 @@ class Deformer:
     def displace(self, vertices: Float[Tensor, "n 3"], moved: Float[Tensor, "68 3"]) -> Float[Tensor, "n 3"]:
         """Displacement of all vertices (meters) for landmark displacements on the given head, linear in ``moved``."""
         displacement = np.zeros((len(vertices), 3))
-        displacement[self.surface.vertex_ids] = self.response @ moved.double().numpy()
-        return torch.from_numpy(self.surface.complete(vertices.double().numpy(), displacement)).to(vertices)
+        displacement[self.surface.vertex_ids] = self.response @ to_numpy(moved, np.float64)
+        return from_numpy(self.surface.complete(to_numpy(vertices, np.float64), displacement), vertices)
 
 
 @functools.lru_cache(maxsize=4)
@@ -100,8 +101,8 @@ def _clear_eyeballs(
             least = (arms_before.norm(dim=1) / radius_before).clamp(max=BALL_CLEARANCE) * radius
             length = arms.norm(dim=1).clamp(min=1e-9)
             push[skin] += arms * (torch.maximum(length, least) / length - 1)[:, None]
-        surface_ids = build_surface(model).vertex_ids
-        shape[surface_ids] += torch.from_numpy(spread.solve(push[surface_ids].double().numpy())).to(shape)
+        surface_ids = from_numpy(build_surface(model).vertex_ids, model.faces)
+        shape[surface_ids] += from_numpy(spread.solve(to_numpy(push[surface_ids], np.float64)), shape)
     return shape
 
 
@@ -124,8 +125,8 @@ def _clear_moving_lids(
 @functools.lru_cache(maxsize=2)
 def _factor_spreading(model: HeadModel) -> ScreenedPoisson:
     """Averages a field on the connected surface over ``PUSH_SMOOTHING_DM``."""
-    ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_COMPONENTS)].numpy(), return_inverse=True)
-    laplacian, areas = cotangent_laplacian(model.mean.double().numpy()[ids] / DECIMETER, faces.reshape(-1, 3))
+    ids, faces = np.unique(to_numpy(model.faces[model.face_mask(*SURFACE_COMPONENTS)]), return_inverse=True)
+    laplacian, areas = cotangent_laplacian(to_numpy(model.mean, np.float64)[ids] / DECIMETER, faces.reshape(-1, 3))
     return ScreenedPoisson.factorize(PUSH_SMOOTHING_DM**2 * laplacian, areas)
 
 
@@ -143,14 +144,14 @@ def _keep_teeth_inside(
     """Make teeth and tongue smaller where the jaw has become too narrow for them, in any position of the jaw."""
     neutral, deltas = neutral.clone(), deltas.clone()
     moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_BLENDSHAPES)]
-    skins = [(neutral + move)[model.faces[model.face_mask("outer_skin")]].numpy() for move in moves]
+    skins = [to_numpy((neutral + move)[model.faces[model.face_mask("outer_skin")]]) for move in moves]
     for piece in attach_to_gums(model):
-        ids, gums = torch.from_numpy(piece.vertex_ids), torch.from_numpy(piece.anchor_ids)
+        ids, gums = (from_numpy(x, model.faces) for x in (piece.vertex_ids, piece.anchor_ids))
         center, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
         arms, beyond_gums = neutral[ids] - center, deltas[:, ids] - with_gums
         for size in TEETH_SCALES:
             neutral[ids], deltas[:, ids] = center + size * arms, with_gums + size * beyond_gums
-            posed = [(neutral + move)[ids].numpy() for move in moves]  # sees what was just written
+            posed = [to_numpy((neutral + move)[ids]) for move in moves]  # sees what was just written
             if all(_have_cheeks_beside(points, skin) for points, skin in zip(posed, skins, strict=True)):
                 break
     return neutral, deltas

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import CPU, move
 from portraitist.geometry.shape_space import align_to, close_lips, outer_eye_distance
 from portraitist.reconstruction.head_model import HeadModel
 
@@ -41,6 +42,7 @@ def predict_depth(moved: Float[Tensor, "68 2"], model: HeadModel) -> Float[Tenso
 @functools.lru_cache(maxsize=2)
 def _regression(model: HeadModel) -> Float[Tensor, "68 136"]:
     """Cov(depth, frontal) (Cov(frontal) + noise)^-1 over heads of the model's prior."""
+    device, model = model.mean.device, move(model, CPU)  # once, and in double precision, which not every GPU has
     mean = model.landmarks68.positions(model.mean, model.faces).double()
     unit = outer_eye_distance(mean[:, :2])
     corners = model.faces[model.landmarks68.face_ids]
@@ -51,7 +53,7 @@ def _regression(model: HeadModel) -> Float[Tensor, "68 136"]:
     depth = linear.det().sqrt()[:, None] * (heads[..., 2] - heads[..., 2].mean(1, keepdim=True))
     depth = (depth - (mean[:, 2] - mean[:, 2].mean())) / DIFFERENCE_STEP / unit
     covariance = frontal.T @ frontal + LANDMARK_NOISE**2 * torch.eye(136, dtype=torch.float64)
-    return torch.linalg.solve(covariance, frontal.T @ depth).T.float()
+    return move(torch.linalg.solve(covariance, frontal.T @ depth).T.float(), device)
 
 
 def _diagonal(points: Float[Tensor, "k 2"]) -> Float[Tensor, ""]:

@@ -7,10 +7,10 @@ curvature: nose, chin and brows grow, flat cheeks do not. Here the weight goes t
 from __future__ import annotations
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
 
@@ -21,12 +21,12 @@ WEIGHT_RANGE = (0.5, 2.0)  # so that one sharp edge does not take all
 
 def weigh_by_curvature(vertices: Float[Tensor, "n 3"], model: HeadModel) -> Float[Tensor, "68 1"]:
     """Power of the mean curvature around each landmark of a head, over its mean over all landmarks, within bounds."""
-    ids, faces = np.unique(model.faces[model.face_mask("outer_skin")].numpy(), return_inverse=True)
-    places = vertices.double().numpy()[ids]
+    ids, faces = np.unique(to_numpy(model.faces[model.face_mask("outer_skin")]), return_inverse=True)
+    places = to_numpy(vertices, np.float64)[ids]
     laplacian, areas = cotangent_laplacian(places, faces.reshape(-1, 3))
     curvature = np.linalg.norm(laplacian @ places, axis=1) / (2 * areas)
-    landmarks = model.landmarks68.positions(vertices, model.faces).double().numpy()
+    landmarks = to_numpy(model.landmarks68.positions(vertices, model.faces), np.float64)
     apart = np.linalg.norm(landmarks[:, None] - places[None], axis=2)
     near = np.exp(-0.5 * (apart / SMOOTHING_RADIUS_M) ** 2) * areas
     weights = ((near @ curvature) / near.sum(1)) ** CURVATURE_POWER
-    return torch.from_numpy((weights / weights.mean()).clip(*WEIGHT_RANGE)[:, None]).float()
+    return from_numpy((weights / weights.mean()).clip(*WEIGHT_RANGE)[:, None], vertices)

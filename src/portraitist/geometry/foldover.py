@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from scipy.spatial import Delaunay
 from torch import Tensor
+
+from portraitist.devices import from_numpy, to_numpy
 
 INNER_LIPS = range(60, 68)
 OUTER_OF_INNER = (48, 50, 51, 52, 54, 56, 57, 58)  # of points 60..67
@@ -26,7 +27,7 @@ def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]
 
     Unchanged when none falls below. The inner lips, which have no area of their own, follow the outer ones.
     """
-    before, wanted = points.double().numpy(), moved.double().numpy()
+    before, wanted = to_numpy(points, np.float64), to_numpy(moved, np.float64)
     triangles = _triangulate(before.tobytes())
     areas = _signed_areas(before[triangles])
     kept = wanted.copy()
@@ -40,7 +41,7 @@ def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]
         np.add.at(counts, corners, 1)
         kept += RELAXATION * sums / np.maximum(counts, 1)
     kept[INNER_LIPS] = wanted[INNER_LIPS] + (kept - wanted)[list(OUTER_OF_INNER)]
-    return torch.from_numpy(kept).to(moved)
+    return from_numpy(kept, moved)
 
 
 @functools.lru_cache(maxsize=8)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.assets import asset_path
+from portraitist.devices import random_normal
 from portraitist.errors import InputError
 from portraitist.geometry.depth import predict_depth, scale_depth
 from portraitist.geometry.exaggeration import weigh_by_curvature
@@ -116,7 +117,7 @@ class NetworkTranslator:
         return self._move_by(content, _shares(exemplars) @ self.trained.network.style_code(art))
 
     def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]:
-        return self._move_by(content, torch.randn(self.trained.network.size.style, generator=generator))
+        return self._move_by(content, random_normal([self.trained.network.size.style], generator, content.device))
 
     def _move_by(self, content: Float[Tensor, "68 2"], style: Float[Tensor, "s"]) -> Float[Tensor, "68 2"]:
         space = self.trained.space
@@ -124,7 +125,7 @@ class NetworkTranslator:
 
 
 def _shares(exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "k"]:
-    weights = torch.tensor([exemplar.weight for exemplar in exemplars])
+    weights = exemplars[0].deviation.new_tensor([exemplar.weight for exemplar in exemplars])
     return weights / weights.sum()
 
 
@@ -151,7 +152,7 @@ def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> F
     faces = fit.mesh.faces
     if landmarks.dense is None:
         seen = find_contour_landmarks(fit.mesh.vertices, fit.camera.rotation, model)
-        along = seen.tangents * torch.tensor([1.0, -1.0])
+        along = seen.tangents * seen.tangents.new_tensor([1.0, -1.0])
         missing = landmarks.points - fit.camera.project(seen.embedding.positions(fit.mesh.vertices, faces))
         missing = missing - along * (along * missing).sum(1, keepdim=True)
     else:
@@ -212,9 +213,18 @@ class LandmarkTranslation:
         moved = strength * self.style
         if exaggeration:
             moved = moved + exaggeration * self.own_features
-        moved = _weigh_regions(regions or RegionStrengths()) * moved
+        moved = _weigh_regions(regions or RegionStrengths(), moved) * moved
         moved = prevent_foldover(self.sitter.mean + self.sitter.deviation, moved)
         return add_depth(moved, self.sitter, self.model, self.depth)
+
+    def find_targets(
+        self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
+    ) -> Float[Tensor, "68 3"]:
+        """Target landmarks on the sitter's head with its expression, head space (meters); l_z in the paper.
+
+        At strength 0 without exaggeration they are the sitter's own, exactly.
+        """
+        return self.sitter.posed + self.displace(strength, regions, exaggeration)
 
 
 def measure_sitter(fit: HeadFit, model: HeadModel) -> SitterShape:
@@ -255,13 +265,10 @@ def translate_landmarks(
     config: GeometryConfig | None = None,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "68 3"]:
-    """Target landmarks on the sitter's head with its expression, head space (meters); l_z in the paper.
-
-    At strength 0 without exaggeration they are the sitter's own, exactly. ``generator`` draws a random style.
-    """
+    """`precompute_translation` and ``LandmarkTranslation.find_targets`` at the strengths of ``config``, in one."""
     config = config or GeometryConfig()
     translation = precompute_translation(fit, exemplars, model, translator, config, generator)
-    return translation.sitter.posed + translation.displace(config.strength, config.regions, config.exaggeration)
+    return translation.find_targets(config.strength, config.regions, config.exaggeration)
 
 
 def add_depth(
@@ -284,8 +291,8 @@ def measure_displacement(fit: HeadFit, targets: Float[Tensor, "68 3"], model: He
     return float(moved.square().sum(1).mean().sqrt() / outer_eye_distance(own))
 
 
-def _weigh_regions(regions: RegionStrengths) -> Float[Tensor, "68 1"]:
-    weights = torch.ones(68, 1)
+def _weigh_regions(regions: RegionStrengths, moved: Float[Tensor, "68 2"]) -> Float[Tensor, "68 1"]:
+    weights = moved.new_ones(68, 1)
     for name, points in REGION_POINTS.items():
         weights[list(points)] = getattr(regions, name)
     return weights

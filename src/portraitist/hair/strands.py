@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from portraitist.devices import to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_poisson import HeadPoisson
@@ -77,9 +78,9 @@ def estimate_orientation_field(
 @functools.lru_cache(maxsize=2)
 def make_whorl_field(model: HeadModel) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
     """Vertex normals, and unit tangents that leave the crown in a spiral and run down the head."""
-    vertices = model.mean.double().numpy()
-    normals = vertex_normals(vertices, model.faces.numpy()).astype(np.float64)
-    center = vertices[model.vertex_ids("scalp").numpy()].mean(0) * np.array([0, 1, 1])
+    vertices = to_numpy(model.mean, np.float64)
+    normals = vertex_normals(vertices, to_numpy(model.faces)).astype(np.float64)
+    center = vertices[to_numpy(model.vertex_ids("scalp"))].mean(0) * np.array([0, 1, 1])
     arms = vertices - center
     pole = WHORL_DIRECTION / np.linalg.norm(WHORL_DIRECTION)
     outward = np.cross(normals, np.cross(arms, pole))
@@ -128,6 +129,6 @@ def line_integral_convolution(
 
 def close_seam(noise: Float[np.ndarray, "k"], texels: HeadTexels, model: HeadModel) -> Float[np.ndarray, "k"]:
     """Make both sides of the cut, which lies in the middle plane, agree to the last texel: strands are hardly wider."""
-    sideways = texels.interpolation @ model.mean.numpy()[:, 0]
+    sideways = texels.interpolation @ to_numpy(model.mean)[:, 0]
     share = np.exp(-((sideways / SEAM_WIDTH) ** 2)) / 2
     return (noise + (noise[texels.mirror_ids] - noise) * share).astype(np.float32)

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from portraitist import __version__
+from portraitist.devices import CPU, move
 from portraitist.errors import InputError
 from portraitist.io.output_file import new_file
 from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, LandmarkEmbedding, Mesh
@@ -124,7 +125,8 @@ def _head_to_tensors(head: Head) -> dict[str, Tensor]:
     }
     # Cloned because safetensors refuses tensors that share memory, as those of a content head do.
     return {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+        name: move(tensor.detach(), CPU).clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
     }
 
 

@@ -17,6 +17,7 @@ import PIL.Image
 import torch
 from PIL import ExifTags, ImageCms
 
+from portraitist.devices import to_numpy
 from portraitist.errors import InputError, OutputError
 from portraitist.types import Image
 
@@ -212,7 +213,7 @@ def image_from_pil(picture: PIL.Image.Image) -> Image:
 
 def image_to_uint8(image: Image) -> np.ndarray:
     """``[3, h, w]`` 0..1 to an ``[h, w, 3]`` uint8 array, rounded and clipped."""
-    return (image.detach().cpu().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    return to_numpy((image.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous())
 
 
 def save_image(path: str | Path, image: Image) -> None:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import to_numpy
 from portraitist.errors import InputError
 from portraitist.io.images import read_picture_size
 
@@ -85,7 +86,7 @@ def write_landmarks(path: str | Path, points: Float[Tensor, "68 2"]) -> None:
     Raises InputError for another suffix.
     """
     path = Path(path)
-    values = points.detach().cpu().double().numpy()
+    values = to_numpy(points, np.float64)
     lines = "".join(f"{x:.3f} {y:.3f}\n" for x, y in values)
     if path.suffix == ".npy":
         np.save(path, values.astype(np.float32))
@@ -137,8 +138,8 @@ def check_landmarks(points: Float[Tensor, "68 2"], size: tuple[int, int]) -> Non
 
 def outline_area(points: Float[Tensor, "68 2"]) -> float:
     """Area within jaw and brows in square pixels; negative when they run clockwise as the viewer sees it."""
-    x, y = points[[*range(17), *range(26, 16, -1)]].double().T
-    return float((y * x.roll(-1) - x * y.roll(-1)).sum()) / 2
+    x, y = to_numpy(points, np.float64)[[*range(17), *range(26, 16, -1)]].T
+    return float((y * np.roll(x, -1) - x * np.roll(y, -1)).sum()) / 2
 
 
 def check_file(path: Path) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-import torch
 
+from portraitist.devices import from_numpy
 from portraitist.errors import NoFaceError
 from portraitist.io.images import image_to_uint8
 from portraitist.landmarks.detector import LandmarkDetector
@@ -76,12 +76,12 @@ def detect_landmarks(image: Image, detector: LandmarkDetector, *, what: str = "p
         raise NoFaceError(f"No face was found in the {what} ({image.shape[2]} x {image.shape[1]} pixels). {ADVICE}")
     face = faces[0]
     warnings += [*describe_choice(faces, renderer.size), *describe_doubts(face, renderer.size)]
-    dense = torch.from_numpy(face.points).float()
+    dense = from_numpy(face.points, image)
     landmarks = Landmarks(
         points=dense_to_ibug68(dense),
         size=(image.shape[1], image.shape[2]),
         dense=dense,
-        expressions=torch.from_numpy(face.scores).float().clamp(0, 1),
+        expressions=from_numpy(face.scores, image).clamp(0, 1),
     )
     return landmarks, [warning.format(what=what) for warning in warnings]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from jaxtyping import Float, Int
 from scipy.sparse.linalg import SuperLU
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.attachments import AttachedPart
 from portraitist.mesh.laplacian import difference_matrix, factor_symmetric
 from portraitist.types import LandmarkEmbedding
@@ -62,8 +62,8 @@ class HandleSystem:
     def displace(self, vertices: Float[Tensor, "n 3"], targets: Float[Tensor, "k 3"]) -> Float[Tensor, "n 3"]:
         """Displacement of every vertex for handle displacements, hung vertices and attached parts included."""
         displacement = np.zeros((self.surface.vertex_count, 3))
-        displacement[self.surface.vertex_ids] = self.solve(targets.double().numpy())
-        return torch.from_numpy(self.surface.complete(vertices.double().numpy(), displacement)).to(vertices)
+        displacement[self.surface.vertex_ids] = self.solve(to_numpy(targets, np.float64))
+        return from_numpy(self.surface.complete(to_numpy(vertices, np.float64), displacement), vertices)
 
 
 def factor_handles(
@@ -81,10 +81,10 @@ def factor_handles(
     count, size = len(handles.face_ids), len(surface.vertex_ids)
     local = np.full(surface.vertex_count, -1)
     local[surface.vertex_ids] = np.arange(size)
-    corners = local[faces[handles.face_ids].numpy()]
-    barycentrics = handles.barycentrics.double().numpy().ravel()
+    corners = local[to_numpy(faces[handles.face_ids])]
+    barycentrics = to_numpy(handles.barycentrics, np.float64).ravel()
     handle_matrix = sp.csr_matrix((barycentrics, (np.repeat(np.arange(count), 3), corners.ravel())), (count, size))
-    weighted = handle_matrix.T @ sp.diags(weights.double().numpy())
+    weighted = handle_matrix.T @ sp.diags(to_numpy(weights, np.float64))
     system = weighted @ handle_matrix + stiffness * surface.smoothness
     if soft_constraints is not None:
         differences = difference_matrix(local[soft_constraints], size)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.types import REGIONS, Head, LandmarkEmbedding, Mesh
 
 HARD_REGIONS = ("teeth",)
@@ -26,15 +27,15 @@ def subdivide_head(head: Head) -> Head:
     Texture and UV layout are kept: UV islands are cut finer without smoothing, or the picture would slide. Landmarks
     stay on the triangles they were on. ``neutral + expression @ expression_deltas == mesh.vertices`` still holds.
     """
-    faces = head.mesh.faces.cpu().numpy()
+    faces = to_numpy(head.mesh.faces)
     edges, edge_of = _number_edges(faces)
-    hard = np.isin(head.mesh.regions.cpu().numpy(), [REGIONS.index(name) for name in HARD_REGIONS])
+    hard = np.isin(to_numpy(head.mesh.regions), [REGIONS.index(name) for name in HARD_REGIONS])
     matrix = _loop_matrix(faces, edges, edge_of, len(head.neutral), np.unique(faces[hard]))
 
-    uv_faces = head.mesh.uv_faces.cpu().numpy()
+    uv_faces = to_numpy(head.mesh.uv_faces)
     uv_edges, uv_edge_of = _number_edges(uv_faces)
     uvs = head.mesh.uvs
-    ends = torch.from_numpy(uv_edges).to(uvs.device)
+    ends = from_numpy(uv_edges, head.mesh.uv_faces)
     mesh = Mesh(
         vertices=_apply(matrix, head.mesh.vertices),
         faces=_quarter(faces, edge_of + len(head.neutral), head.mesh.faces),
@@ -98,14 +99,14 @@ def _loop_matrix(
 
 
 def _apply(matrix: sp.csr_matrix, values: Float[Tensor, "n 3"]) -> Float[Tensor, "k 3"]:
-    return torch.from_numpy(matrix @ values.detach().cpu().double().numpy()).to(values)
+    return from_numpy(matrix @ to_numpy(values, np.float64), values)
 
 
 def _quarter(faces: np.ndarray, middles: np.ndarray, like: Int[Tensor, "f 3"]) -> Int[Tensor, "g 3"]:
     """Three triangles at the corners, in their order, then the one in the middle."""
     (a, b, c), (ab, bc, ca) = faces.T, middles.T
     children = np.stack([[a, ab, ca], [ab, b, bc], [ca, bc, c], [ab, bc, ca]])  # 4 3 f
-    return torch.from_numpy(children.transpose(2, 0, 1).reshape(-1, 3)).to(like)
+    return from_numpy(children.transpose(2, 0, 1).reshape(-1, 3), like)
 
 
 def _subdivide_landmarks(points: LandmarkEmbedding) -> LandmarkEmbedding:

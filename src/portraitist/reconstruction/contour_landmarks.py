@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import LandmarkEmbedding
 
@@ -58,21 +59,22 @@ def find_contour_landmarks(
 ) -> ContourLandmarks:
     """The places of a head that its 68 annotated points show in a view: on the jaw, those on the contour."""
     candidates = find_contour_candidates(model)
-    places = candidates.places.positions(vertices, model.faces).view(JAW_POINTS, -1, 3).double().numpy()
-    selected, tangents = candidates.select(places, rotation.double().numpy())
-    selected += np.arange(JAW_POINTS) * places.shape[1]
+    places = to_numpy(candidates.places.positions(vertices, model.faces).view(JAW_POINTS, -1, 3), np.float64)
+    selected, tangents = candidates.select(places, to_numpy(rotation, np.float64))
     fixed = model.landmarks68
+    slid = from_numpy(selected + np.arange(JAW_POINTS) * places.shape[1], fixed.face_ids)
     embedding = LandmarkEmbedding(
-        torch.cat([candidates.places.face_ids[selected], fixed.face_ids[JAW_POINTS:]]),
-        torch.cat([candidates.places.barycentrics[selected], fixed.barycentrics[JAW_POINTS:]]),
+        torch.cat([candidates.places.face_ids[slid], fixed.face_ids[JAW_POINTS:]]),
+        torch.cat([candidates.places.barycentrics[slid], fixed.barycentrics[JAW_POINTS:]]),
     )
-    return ContourLandmarks(embedding, torch.cat([torch.from_numpy(tangents).float(), torch.zeros(68 - JAW_POINTS, 2)]))
+    still = np.zeros((68 - JAW_POINTS, 2))
+    return ContourLandmarks(embedding, from_numpy(np.concatenate([tangents, still]), vertices))
 
 
 @functools.lru_cache(maxsize=2)
 def find_contour_candidates(model: HeadModel) -> ContourCandidates:
     """Sections of the mean head from each jaw point forward over cheek or chin, at right angles to the contour."""
-    jaw = model.landmarks68.positions(model.mean, model.faces)[:JAW_POINTS].double().numpy()
+    jaw = to_numpy(model.landmarks68.positions(model.mean, model.faces)[:JAW_POINTS], np.float64)
     tangents = np.gradient(jaw, axis=0) * [1, 1, 0]
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     outward = np.stack([tangents[:, 1], -tangents[:, 0], np.zeros(JAW_POINTS)], axis=1)
@@ -81,8 +83,8 @@ def find_contour_candidates(model: HeadModel) -> ContourCandidates:
     face_ids = model.landmarks68.face_ids[:JAW_POINTS, None].repeat(1, longest)
     barycentrics = model.landmarks68.barycentrics[:JAW_POINTS, None].repeat(1, longest, 1)
     for row, (ids, weights) in enumerate(sections):
-        face_ids[row, 1 : 1 + len(ids)] = torch.from_numpy(ids)
-        barycentrics[row, 1 : 1 + len(ids)] = torch.from_numpy(weights).float()
+        face_ids[row, 1 : 1 + len(ids)] = from_numpy(ids, face_ids)
+        barycentrics[row, 1 : 1 + len(ids)] = from_numpy(weights, barycentrics)
     return ContourCandidates(LandmarkEmbedding(face_ids.flatten(), barycentrics.flatten(0, 1)), outward)
 
 
@@ -90,8 +92,8 @@ def _cut_skin(
     model: HeadModel, start: Float[np.ndarray, "3"], normal: Float[np.ndarray, "3"]
 ) -> tuple[Int[np.ndarray, "e"], Float[np.ndarray, "e 3"]]:
     """Where a plane through ``start`` cuts the edges of the skin in front of it: triangles and barycentrics."""
-    (skin,) = np.nonzero(model.face_mask("skin").numpy())
-    corners = model.mean.double().numpy()[model.faces.numpy()[skin]]
+    (skin,) = np.nonzero(to_numpy(model.face_mask("skin")))
+    corners = to_numpy(model.mean, np.float64)[to_numpy(model.faces)[skin]]
     height = (corners - start) @ normal
     face_ids, weights, places = [], [], []
     for first, second in ((0, 1), (1, 2), (2, 0)):

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import FitError
 from portraitist.mesh.handles import HandleSystem, factor_handles
 from portraitist.reconstruction.camera_pose import solve_camera
@@ -95,20 +96,20 @@ def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = 
 
 def observe_landmarks(landmarks: Landmarks, model: HeadModel, config: FitConfig) -> ObservedLandmarks:
     """The points to fit, with their weights and noise. Raises FitError for a face of no size."""
-    corners = landmarks.points[list(OUTER_EYE_CORNERS)].double()
-    eye_distance_px = float((corners[1] - corners[0]).norm())
+    corners_px = to_numpy(landmarks.points, np.float64)[list(OUTER_EYE_CORNERS)]
+    eye_distance_px = float(np.linalg.norm(corners_px[1] - corners_px[0]))
     if not np.isfinite(eye_distance_px) or eye_distance_px < LEAST_EYE_DISTANCE_PX:
         raise FitError(
             f"The outer eye corners are {eye_distance_px:.1f} px apart; a face needs at least "
             f"{LEAST_EYE_DISTANCE_PX} px. Check the landmark file (68 points in iBUG order) or use a larger picture."
         )
     if landmarks.dense is None:
-        points_px, weights = landmarks.points.double().numpy(), np.ones(68)
+        points_px, weights = to_numpy(landmarks.points, np.float64), np.ones(68)
         weights[:JAW_POINTS] = config.oval_weight
         corners = model.landmarks68.positions(model.mean, model.faces)[list(OUTER_EYE_CORNERS)]
         noise = independent_noise(config.noise * float((corners[1] - corners[0]).norm()) / np.sqrt(weights))
     else:
-        points_px, weights = landmarks.dense[:SKIN_POINTS].double().numpy(), np.ones(SKIN_POINTS)
+        points_px, weights = to_numpy(landmarks.dense[:SKIN_POINTS], np.float64), np.ones(SKIN_POINTS)
         weights[list(FACE_OVAL)] = config.oval_weight
         noise = load_detector_noise()
     return ObservedLandmarks(points_px, weights, noise, landmarks.dense is not None, eye_distance_px, landmarks.size)
@@ -125,7 +126,7 @@ def place_prior(
     prior_mean, deviation = np.zeros(len(basis)), np.ones(len(basis))
     deviation[identities:] = config.expression_spread_68
     if landmarks.expressions is not None:
-        prior_mean[identities:] = landmarks.expressions.double().numpy()
+        prior_mean[identities:] = to_numpy(landmarks.expressions, np.float64)
         deviation[identities:] = config.expression_spread
     return LandmarkModel(mean, basis, prior_mean, deviation, identities)
 
@@ -143,7 +144,7 @@ def embed_landmarks(vectors: Float[Tensor, "*c n 3"], model: HeadModel, dense: b
         (vectors[..., model.faces[embedding.face_ids], :] * embedding.barycentrics[..., None]).sum(-2)
         for embedding in embeddings
     ]
-    return torch.cat(at_points, dim=-2).double().numpy()
+    return to_numpy(torch.cat(at_points, dim=-2), np.float64)
 
 
 @functools.lru_cache(maxsize=4)
@@ -170,9 +171,9 @@ def estimate_head(
     select = None if observed.dense else functools.partial(_select_contour, model)
     found = estimate_map(targets, roll.T @ rotation, head, observed.noise, config.rounds, select)
     center = (middle + scale_px * roll[:2, :2] @ found.center) * [1, -1]
-    turned = torch.from_numpy(roll @ found.rotation).float()
+    turned = from_numpy(roll @ found.rotation, model.mean)
     camera = Camera(turned, float(scale_px * found.scale), (float(center[0]), float(center[1])), observed.size)
-    return torch.from_numpy(found.coefficients).float(), camera
+    return from_numpy(found.coefficients, model.mean), camera
 
 
 def _select_contour(model: HeadModel, points: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -195,11 +196,11 @@ def fit_residual(
     the landmarks are far from the head.
     """
     if observed.dense:
-        embedding, tangents = embed_skin_points(model), torch.zeros(SKIN_POINTS, 2)
+        embedding, tangents = embed_skin_points(model), shown.new_zeros(SKIN_POINTS, 2)
     else:  # what a contour point misses is missing from its jaw, wherever it slid to
         contour = find_contour_landmarks(shown, camera.rotation, model)
-        embedding, tangents = contour.embedding, contour.tangents * torch.tensor([1.0, -1.0])
-    seen = torch.from_numpy(observed.points_px).float() - _expected_error_px(observed, camera)
+        embedding, tangents = contour.embedding, contour.tangents * shown.new_tensor([1.0, -1.0])
+    seen = from_numpy(observed.points_px - _expected_error_px(observed, camera), shown)
     missing_px = _across(seen - camera.project(embedding.positions(shown, model.faces)), tangents)
     missing = missing_px / camera.scale_px
     relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observed.eye_distance_px
@@ -235,15 +236,15 @@ def _across(vectors: Float[Tensor, "k 2"], tangents: Float[Tensor, "k 2"]) -> Fl
     return vectors - tangents * (tangents * vectors).sum(1, keepdim=True)
 
 
-def _expected_error_px(observed: ObservedLandmarks, camera: Camera) -> Float[Tensor, "k 2"]:
+def _expected_error_px(observed: ObservedLandmarks, camera: Camera) -> Float[np.ndarray, "k 2"]:
     """Mean error of the points in the camera's view, turned as the picture is."""
-    yaw, pitch, roll = rotation_to_angles(camera.rotation.double().numpy())
+    yaw, pitch, roll = rotation_to_angles(to_numpy(camera.rotation, np.float64))
     upright = observed.noise.bias(yaw, pitch).reshape(-1, 2)
     turn = Rotation.from_euler("z", roll).as_matrix()[:2, :2]
-    return torch.from_numpy(camera.scale_px * (upright @ turn.T) * [1, -1]).float()
+    return camera.scale_px * (upright @ turn.T) * [1, -1]
 
 
 def _residual_share(camera: Camera, config: FitConfig) -> float:
     """1 for a head seen from the front, falling with the angle between its axis and the line of sight to a little."""
-    off_axis_deg = np.degrees(np.hypot(*rotation_to_angles(camera.rotation.double().numpy())[:2]))
+    off_axis_deg = np.degrees(np.hypot(*rotation_to_angles(to_numpy(camera.rotation, np.float64))[:2]))
     return float(max(np.exp(-0.5 * (off_axis_deg / config.residual_view_deg) ** 2), LEAST_RESIDUAL_SHARE))

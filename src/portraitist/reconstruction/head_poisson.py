@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
+from portraitist.devices import to_numpy
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import SURFACE_COMPONENTS
@@ -20,9 +21,9 @@ class HeadPoisson:
     """Screened Poisson problems on the connected surface of the mean head; other vertices stay 0."""
 
     def __init__(self, model: HeadModel) -> None:
-        ids, faces = np.unique(model.faces[model.face_mask(*SURFACE_COMPONENTS)].numpy(), return_inverse=True)
+        ids, faces = np.unique(to_numpy(model.faces[model.face_mask(*SURFACE_COMPONENTS)]), return_inverse=True)
         self.ids = ids
-        self.laplacian, self.areas = cotangent_laplacian(model.mean.double().numpy()[ids], faces.reshape(-1, 3))
+        self.laplacian, self.areas = cotangent_laplacian(to_numpy(model.mean, np.float64)[ids], faces.reshape(-1, 3))
         edges = sp.coo_matrix(sp.triu(self.laplacian, 1))
         self.edges, self.stiffness = np.stack([edges.row, edges.col], axis=1), -np.asarray(edges.data, np.float64)
 

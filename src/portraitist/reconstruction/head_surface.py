@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
+from portraitist.devices import to_numpy
 from portraitist.mesh.attachments import AttachedPart, attach, sphere_around
 from portraitist.mesh.handles import DeformableSurface
 from portraitist.mesh.laplacian import cotangent_laplacian
@@ -34,36 +35,36 @@ RIM_REACH = 0.05  # decimeters: how far into the socket the lids' own displaceme
 def build_surface(model: HeadModel) -> DeformableSurface:
     """Bi-Laplacian smoothness plus a little Laplacian, so that far from any handle a field becomes constant rather
     than growing linearly, and the attached parts with their anchors."""
-    vertices = model.mean.double().numpy() / DECIMETER
+    vertices = to_numpy(model.mean, np.float64) / DECIMETER
     solved = model.face_mask(*SURFACE_COMPONENTS)
-    ids, faces = np.unique(model.faces[solved].numpy(), return_inverse=True)
+    ids, faces = np.unique(to_numpy(model.faces[solved]), return_inverse=True)
     laplacian, areas = cotangent_laplacian(vertices[ids], faces.reshape(-1, 3))
     smoothness = laplacian @ sp.diags(1 / areas) @ laplacian + laplacian / REACH**2
 
     attached = list(attach_to_gums(model))
-    skin = model.vertex_ids("outer_skin").numpy()
+    skin = to_numpy(model.vertex_ids("outer_skin"))
     for side in ("left", "right"):
-        ball = model.vertex_ids(f"eyeball_{side}").numpy()
+        ball = to_numpy(model.vertex_ids(f"eyeball_{side}"))
         center, radius = sphere_around(vertices[ball])
         binding = skin[np.linalg.norm(vertices[skin] - center, axis=1) < BINDING_RADII * radius]
         attached += [attach(ball, binding), _hang_socket(vertices, model, side, binding)]
-    inner, weights = _hang_cavity(vertices, ids, np.setdiff1d(model.vertex_ids("mouth_cavity").numpy(), ids))
+    inner, weights = _hang_cavity(vertices, ids, np.setdiff1d(to_numpy(model.vertex_ids("mouth_cavity")), ids))
     return DeformableSurface(len(vertices), ids, smoothness.tocsr(), inner, weights, tuple(attached))
 
 
 @functools.lru_cache(maxsize=2)
 def attach_to_gums(model: HeadModel) -> tuple[AttachedPart, ...]:
     """Upper teeth; lower teeth and tongue: each with the part of the mouth cavity next to the teeth."""
-    vertices, cavity = model.mean.double().numpy() / DECIMETER, model.vertex_ids("mouth_cavity").numpy()
+    vertices, cavity = to_numpy(model.mean, np.float64) / DECIMETER, to_numpy(model.vertex_ids("mouth_cavity"))
     near = KDTree(vertices[cavity])
 
     def gums(teeth: str) -> np.ndarray:
-        found = near.query_ball_point(vertices[model.vertex_ids(teeth).numpy()], GUM_REACH)
+        found = near.query_ball_point(vertices[to_numpy(model.vertex_ids(teeth))], GUM_REACH)
         return cavity[np.unique(np.concatenate([np.array(f, int) for f in found]))]
 
     return (
-        attach(model.vertex_ids("upper_teeth").numpy(), gums("upper_teeth")),
-        attach(model.vertex_ids("lower_teeth", "tongue").numpy(), gums("lower_teeth")),
+        attach(to_numpy(model.vertex_ids("upper_teeth")), gums("upper_teeth")),
+        attach(to_numpy(model.vertex_ids("lower_teeth", "tongue")), gums("lower_teeth")),
     )
 
 
@@ -72,8 +73,8 @@ def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, binding: np.
 
     Solved with the skin it would keep its width behind eyes that are drawn close together, and come out beside them.
     """
-    socket = model.vertex_ids(f"eye_socket_{side}").numpy()
-    rim = np.intersect1d(socket, model.vertex_ids("outer_skin").numpy())
+    socket = to_numpy(model.vertex_ids(f"eye_socket_{side}"))
+    rim = np.intersect1d(socket, to_numpy(model.vertex_ids("outer_skin")))
     inside = np.setdiff1d(socket, rim)
     distance = np.linalg.norm(vertices[inside, None] - vertices[rim], axis=2)
     weights = 1 / (distance**4 + 1e-8)
@@ -98,7 +99,7 @@ def _hang_cavity(
 
 def vertex_share(model: HeadModel, region: str) -> Float[np.ndarray, "n"]:
     """Share of each vertex's faces that belong to the region."""
-    faces = model.faces.numpy()
+    faces = to_numpy(model.faces)
     counts = np.bincount(faces.ravel(), minlength=len(model.mean))
-    inside = np.bincount(faces[model.face_mask(region).numpy()].ravel(), minlength=len(model.mean))
+    inside = np.bincount(faces[to_numpy(model.face_mask(region))].ravel(), minlength=len(model.mean))
     return (inside / np.maximum(counts, 1)).astype(np.float32)

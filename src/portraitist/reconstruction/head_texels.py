@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import map_coordinates
 
+from portraitist.devices import to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import COMPONENTS, HeadModel
 from portraitist.rendering.ray_casting import is_occluded
@@ -105,12 +106,12 @@ def locate_head_texels(model: HeadModel, texture_size: int) -> HeadTexels:
     nearest_ids = order[rows * texture_size + columns]
     # A texel center may fall on the other side of an island's border when mirrored: then its nearest neighbor serves.
     mirror_ids = nearest_ids[:, ::-1].ravel()[texel_ids]
-    corners = template.faces.numpy()[face_ids]
+    corners = to_numpy(template.faces)[face_ids]
     interpolation = sp.csr_matrix(
         (barycentrics.ravel(), corners.ravel(), np.arange(0, barycentrics.size + 1, 3)),
         (len(texel_ids), len(template.vertices)),
     )
-    positions = interpolation @ template.vertices.numpy()
+    positions = interpolation @ to_numpy(template.vertices)
     uv_jacobians = measure_uv_jacobians(template) * texture_size
     side = float(np.median(np.abs(np.linalg.norm(uv_jacobians[face_ids], axis=2)))) ** -1
     strand_sizes = [max(size, FINEST_STRAND * side) for size in STRAND_SIZES]
@@ -121,10 +122,10 @@ def locate_head_texels(model: HeadModel, texture_size: int) -> HeadTexels:
         interpolation=interpolation,
         mirror_ids=mirror_ids,
         nearest_ids=nearest_ids,
-        parts=model.components.numpy()[face_ids],
-        regions=template.regions.numpy()[face_ids],
+        parts=to_numpy(model.components)[face_ids],
+        regions=to_numpy(template.regions)[face_ids],
         uv_jacobians=uv_jacobians,
-        ambient_visibility=measure_ambient_visibility(template.vertices.numpy(), template.faces.numpy()),
+        ambient_visibility=measure_ambient_visibility(to_numpy(template.vertices), to_numpy(template.faces)),
         strand_noise=np.column_stack([make_value_noise(positions, size) for size in strand_sizes]),
         pore_noise=make_pore_noise(positions),
     )

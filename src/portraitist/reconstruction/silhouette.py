@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.handles import factor_handles
 from portraitist.reconstruction.fitting import SKIN_POINTS, FitConfig, fit_head
 from portraitist.reconstruction.head_model import HeadModel
@@ -49,7 +50,7 @@ class _Outside:
     def find_overhang(self, points: Float[Tensor, "k 3"], camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         """How far points reach beyond the person (outer eye distances), and the move ``[k, 2]`` to its edge: meters in
         the picture's plane, x right and y up."""
-        seen_px = camera.project(points).numpy() + self.pad
+        seen_px = to_numpy(camera.project(points)) + self.pad
         columns = np.clip(seen_px[:, 0].astype(np.int64), 0, self.distance_px.shape[1] - 1)
         rows = np.clip(seen_px[:, 1].astype(np.int64), 0, self.distance_px.shape[0] - 1)
         move_px = self.nearest_px[rows, columns] - seen_px
@@ -69,7 +70,7 @@ def fit_silhouette(fit: HeadFit, person: Float[Tensor, "h w"], eye_distance_px: 
 
     The displacement is smooth and goes to the neutral head as well; below the crown it lies in the picture's plane.
     """
-    outside = _measure_outside(person.numpy() > 0.5, round(eye_distance_px), eye_distance_px)
+    outside = _measure_outside(to_numpy(person) > 0.5, round(eye_distance_px), eye_distance_px)
     moved = _fit_crown(fit, outside, model)
     return _fit_ears_and_neck(moved, outside, model)
 
@@ -78,10 +79,11 @@ def _fit_crown(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
     """The most probable skull within the mask. Where more of it is missing than heads differ by, something covers the
     head, and the whole skull stays as it was guessed."""
     modes, (ids,) = _find_crown_modes(model), np.nonzero(_mark_crown(model))
-    in_plane = modes[:, ids] @ fit.camera.rotation[:2].double().numpy().T
+    crown = fit.mesh.vertices[from_numpy(ids, model.faces)]
+    in_plane = modes[:, ids] @ to_numpy(fit.camera.rotation[:2], np.float64).T
     displacement = np.zeros_like(modes[0])
     for round_number in range(FIT_ROUNDS):
-        shown = fit.mesh.vertices[ids] + torch.from_numpy(displacement[ids]).float()
+        shown = crown + from_numpy(displacement[ids], crown)
         overhang, move = outside.find_overhang(shown, fit.camera)
         (out,) = np.nonzero(overhang > LEAST_OVERHANG)
         if not len(out) or (round_number == 0 and overhang.max() > LARGEST_OVERHANG):
@@ -91,21 +93,21 @@ def _fit_crown(fit: HeadFit, outside: _Outside, model: HeadModel) -> HeadFit:
         normal = certainty * slopes @ slopes.T + np.eye(len(modes))
         weights = np.linalg.solve(normal, certainty * slopes @ move[out].ravel())
         displacement += np.einsum("k,knd->nd", weights, modes)
-    return _displace(fit, torch.from_numpy(displacement).float())
+    return _displace(fit, from_numpy(displacement, crown))
 
 
 def _mark_crown(model: HeadModel) -> Bool[np.ndarray, "n"]:
-    scalp = np.isin(np.arange(len(model.mean)), model.vertex_ids("scalp"))
-    return scalp & (model.mean[:, 1].numpy() > CROWN_HEIGHT)
+    scalp = np.isin(np.arange(len(model.mean)), to_numpy(model.vertex_ids("scalp")))
+    return scalp & (to_numpy(model.mean[:, 1]) > CROWN_HEIGHT)
 
 
 @functools.lru_cache(maxsize=2)
 def _find_crown_modes(model: HeadModel) -> Float[np.ndarray, "k n 3"]:
     """How heads with the same landmarks differ: displacements whose weights are standard normal."""
-    basis = model.identity_basis.double().numpy()
+    basis = to_numpy(model.identity_basis, np.float64)
     dense = model.landmarks478
-    corners = model.faces[dense.face_ids[:SKIN_POINTS]].numpy()
-    at_points = (basis[:, corners] * dense.barycentrics[:SKIN_POINTS].double().numpy()[..., None]).sum(2)
+    corners = to_numpy(model.faces[dense.face_ids[:SKIN_POINTS]])
+    at_points = (basis[:, corners] * to_numpy(dense.barycentrics[:SKIN_POINTS], np.float64)[..., None]).sum(2)
     at_points = at_points.reshape(len(basis), -1) / LANDMARK_HOLD
     covariance = np.linalg.inv(np.eye(len(basis)) + at_points @ at_points.T)
     return np.tensordot(np.linalg.cholesky(covariance), basis, axes=(0, 0))
@@ -115,18 +117,19 @@ def _fit_ears_and_neck(fit: HeadFit, outside: _Outside, model: HeadModel) -> Hea
     skin_ids, skin_points = _embed_ears_and_neck(model)
     dense = model.landmarks478
     for _ in range(FIT_ROUNDS):
-        overhang, move = outside.find_overhang(fit.mesh.vertices[skin_ids], fit.camera)
+        overhang, move = outside.find_overhang(fit.mesh.vertices[from_numpy(skin_ids, model.faces)], fit.camera)
         out = _select_overhang(overhang, skin_ids, model)
         if not len(out):
             break
+        chosen = from_numpy(out, model.faces)
         handles = LandmarkEmbedding(
-            torch.cat([dense.face_ids[:SKIN_POINTS], skin_points.face_ids[out]]),
-            torch.cat([dense.barycentrics[:SKIN_POINTS], skin_points.barycentrics[out]]),
+            torch.cat([dense.face_ids[:SKIN_POINTS], skin_points.face_ids[chosen]]),
+            torch.cat([dense.barycentrics[:SKIN_POINTS], skin_points.barycentrics[chosen]]),
         )
-        weights = torch.full((SKIN_POINTS + len(out),), 68 / SKIN_POINTS)
+        weights = fit.neutral.new_full((SKIN_POINTS + len(out),), 68 / SKIN_POINTS)
         weights[SKIN_POINTS:] = min(1.0, SILHOUETTE_WEIGHT / len(out))
-        targets = torch.zeros(SKIN_POINTS + len(out), 3)
-        targets[SKIN_POINTS:] = torch.from_numpy(move[out]).float() @ fit.camera.rotation[:2]
+        targets = fit.neutral.new_zeros(SKIN_POINTS + len(out), 3)
+        targets[SKIN_POINTS:] = from_numpy(move[out], targets) @ fit.camera.rotation[:2]
         system = factor_handles(build_surface(model), model.faces, handles, weights, STIFFNESS)
         fit = _displace(fit, system.displace(fit.mesh.vertices, targets))
     return fit
@@ -137,7 +140,7 @@ def _select_overhang(overhang: np.ndarray, skin_ids: np.ndarray, model: HeadMode
     everywhere = np.zeros(len(model.mean))
     everywhere[skin_ids] = overhang
     out = everywhere > LEAST_OVERHANG
-    edges = model.faces.numpy()[:, [0, 1, 1, 2]].reshape(-1, 2)
+    edges = to_numpy(model.faces)[:, [0, 1, 1, 2]].reshape(-1, 2)
     edges = edges[out[edges].all(1)]
     graph = sp.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (len(out), len(out)))
     _, patches = connected_components(graph, directed=False)
@@ -168,8 +171,8 @@ def _measure_outside(inside: Bool[np.ndarray, "h w"], pad: int, eye_distance_px:
 def _embed_ears_and_neck(model: HeadModel) -> tuple[np.ndarray, LandmarkEmbedding]:
     """The outer skin's vertices below the crown, each as a corner of one of its triangles."""
     (face_ids,) = torch.nonzero(model.face_mask("outer_skin"), as_tuple=True)
-    ids, first = np.unique(model.faces[face_ids].numpy().ravel(), return_index=True)
+    ids, first = np.unique(to_numpy(model.faces[face_ids]).ravel(), return_index=True)
     below = ~_mark_crown(model)[ids]
     ids, first = ids[below], first[below]
-    barycentrics = torch.eye(3)[torch.from_numpy(first % 3)]
-    return ids, LandmarkEmbedding(face_ids[torch.from_numpy(first // 3)], barycentrics)
+    barycentrics = from_numpy(np.eye(3)[first % 3], model.mean)
+    return ids, LandmarkEmbedding(face_ids[from_numpy(first // 3, face_ids)], barycentrics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import move
 from portraitist.types import Camera, rotation_from_yaw_pitch
 
 NAMED_VIEWS: dict[str, tuple[float, float]] = {
@@ -27,7 +28,7 @@ def view_camera(
     """
     center = (vertices.amin(0) + vertices.amax(0)) / 2
     radius = (vertices - center).norm(dim=1).amax().item()
-    rotation = rotation_from_yaw_pitch(yaw_deg, pitch_deg).to(vertices)
+    rotation = move(rotation_from_yaw_pitch(yaw_deg, pitch_deg), vertices.device)
     scale_px = size / (2 * margin * radius)
     x, y, _ = (rotation @ center * scale_px).tolist()
     return Camera(rotation, scale_px, (size / 2 - x, size / 2 + y), (size, size))

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.types import Camera, Fragments, Mesh
 
@@ -19,10 +20,10 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
     vertices = mesh.vertices.detach()
     depth_px = camera.depth(vertices) * camera.scale_px
     corners_px = torch.cat([camera.project(vertices), depth_px[:, None]], dim=1)[mesh.faces]
-    hit_ids, hit_u, hit_v = cast_parallel_rays(corners_px.cpu().numpy(), camera.size)
+    hit_ids, hit_u, hit_v = cast_parallel_rays(to_numpy(corners_px), camera.size)
 
-    face_ids = torch.from_numpy(hit_ids).to(mesh.faces)
-    u, v = (torch.from_numpy(weight).to(vertices) for weight in (hit_u, hit_v))
+    face_ids = from_numpy(hit_ids, mesh.faces)
+    u, v = (from_numpy(weight, vertices) for weight in (hit_u, hit_v))
     barycentrics = torch.stack([1 - u - v, u, v], dim=-1)
     mask = face_ids >= 0
     corner_uvs = mesh.uvs[mesh.uv_faces]

@@ -15,6 +15,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.sampling import sample_bilinear
 from portraitist.rendering.uv_layout import find_nearest_texels, mark_texels
 from portraitist.types import Image, Mesh
@@ -52,7 +53,7 @@ def find_seams(mesh: Mesh, size: int, *, largest_island_only: bool = False) -> S
     edge = np.repeat(np.arange(len(counts)), counts)
     along = (np.arange(len(edge)) - np.repeat(counts.cumsum() - counts, counts) + 0.5) / counts[edge]
     sides = ends[:, edge, 0] + along[:, None] * (ends[:, edge, 1] - ends[:, edge, 0])
-    face_ids = mark_texels(mesh, size).cpu().numpy()
+    face_ids = to_numpy(mark_texels(mesh, size))
     texels = np.argwhere((face_ids >= 0) & kept[face_ids.clip(min=0)])
     return Seams(
         size=size,
@@ -71,24 +72,24 @@ def close_seams(texture: Image, seams: Seams) -> Image:
     with the distance from it. ``texture``: of the size that the seams were found for."""
     if not len(seams.first):
         return texture
-    closed = texture.detach().cpu().numpy().astype(np.float32)
+    closed = to_numpy(texture).astype(np.float32)
     for reach, smoothing in PASSES:
         closed = closed[:, seams.nearest[0], seams.nearest[1]]  # a look-up on the seam reads beyond it, too
         _share_difference(closed, seams, reach, smoothing)
-    return torch.from_numpy(closed).to(texture).clamp(0, 1)
+    return from_numpy(closed, texture).clamp(0, 1)
 
 
 def measure_seams(texture: Image, seams: Seams) -> float:
     """Mean absolute difference of colors across the seams, sRGB 0..1; 0 without any."""
     if not len(seams.first):
         return 0.0
-    opened = texture.detach().cpu().numpy().astype(np.float32)[:, seams.nearest[0], seams.nearest[1]]
+    opened = to_numpy(texture).astype(np.float32)[:, seams.nearest[0], seams.nearest[1]]
     return float(np.abs(_look_up(opened, seams.first) - _look_up(opened, seams.second)).mean())
 
 
 def _number_islands(mesh: Mesh) -> Int[np.ndarray, "f"]:
     """UV island of each face."""
-    corners = mesh.uv_faces.cpu().numpy()
+    corners = to_numpy(mesh.uv_faces)
     ends = corners[:, [0, 1, 1, 2]].reshape(-1, 2)
     graph = coo_matrix((np.ones(len(ends)), ends.T), shape=(len(mesh.uvs),) * 2)
     return np.asarray(connected_components(graph, directed=False)[1][corners[:, 0]], np.int64)
@@ -97,7 +98,7 @@ def _number_islands(mesh: Mesh) -> Int[np.ndarray, "f"]:
 def _find_split_edges(mesh: Mesh, kept: Bool[np.ndarray, "f"]) -> tuple[np.ndarray, Int[np.ndarray, "2 e"]]:
     """UV positions ``[side, edge, end, 2]`` of edges with other UVs on their other side, and the faces beside them."""
     (face_ids,) = np.nonzero(kept)
-    faces, uv_faces = mesh.faces.cpu().numpy()[kept], mesh.uv_faces.cpu().numpy()[kept]
+    faces, uv_faces = to_numpy(mesh.faces)[kept], to_numpy(mesh.uv_faces)[kept]
     edges, uv_edges = (np.concatenate([x[:, [a, b]] for a, b in ((0, 1), (1, 2), (2, 0))]) for x in (faces, uv_faces))
     owners = np.tile(face_ids, 3)
     turned = edges[:, 0] > edges[:, 1]
@@ -105,7 +106,7 @@ def _find_split_edges(mesh: Mesh, kept: Bool[np.ndarray, "f"]) -> tuple[np.ndarr
     order = np.lexsort(edges.T)
     edges, uv_edges, owners = edges[order], uv_edges[order], owners[order]
     twins = np.nonzero((edges[1:] == edges[:-1]).all(1) & (uv_edges[1:] != uv_edges[:-1]).any(1))[0]
-    ends = mesh.uvs.cpu().numpy()[np.stack([uv_edges[twins], uv_edges[twins + 1]])]
+    ends = to_numpy(mesh.uvs)[np.stack([uv_edges[twins], uv_edges[twins + 1]])]
     return ends, np.stack([owners[twins], owners[twins + 1]])
 
 
@@ -134,7 +135,7 @@ def _share_difference(texture: Float[np.ndarray, "3 t t"], seams: Seams, reach: 
 
 def _look_up(texture: Float[np.ndarray, "3 t t"], uvs: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
     """Bilinear colors at ``uvs``."""
-    return sample_bilinear(torch.from_numpy(texture), torch.from_numpy(uvs).float()).T.numpy()
+    return to_numpy(sample_bilinear(torch.from_numpy(texture), torch.from_numpy(uvs).float()).T)
 
 
 def _smooth_along(values: Float[np.ndarray, "k c"], uvs: Float[np.ndarray, "k 2"], sigma: float) -> np.ndarray:

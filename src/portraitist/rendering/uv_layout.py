@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.types import Image, Mesh
 
@@ -21,9 +21,9 @@ _FLAT = 1e-6  # singular value against the largest, below which a triangle has n
 
 def mark_texels(mesh: Mesh, texture_size: int) -> Int[Tensor, "t t"]:
     """Face id at each texel's center, -1 outside the UV islands. Where faces overlap, one of them."""
-    corner_uvs = mesh.uvs[mesh.uv_faces].cpu().numpy().astype(np.float32)
+    corner_uvs = to_numpy(mesh.uvs[mesh.uv_faces]).astype(np.float32)
     face_ids = _mark_layout(corner_uvs.tobytes(), texture_size)
-    return torch.from_numpy(face_ids.copy()).to(mesh.faces)
+    return from_numpy(face_ids.copy(), mesh.faces)
 
 
 @lru_cache(maxsize=2)
@@ -39,10 +39,10 @@ def locate_texels(
 ) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
     """Ids of the texels inside the UV islands, ascending; the face that each center lies on, and its barycentric
     weights there."""
-    face_ids = mark_texels(mesh, texture_size).cpu().numpy().ravel()
+    face_ids = to_numpy(mark_texels(mesh, texture_size)).ravel()
     texel_ids = np.flatnonzero(face_ids >= 0)
     face_ids = face_ids[texel_ids]
-    corner_uvs = mesh.uvs[mesh.uv_faces].cpu().numpy()[face_ids]
+    corner_uvs = to_numpy(mesh.uvs[mesh.uv_faces])[face_ids]
     rows, columns = np.divmod(texel_ids, texture_size)
     centers = ((np.stack([columns, rows], axis=1) + 0.5) / texture_size).astype(np.float32)
     first, second, offset = (
@@ -63,21 +63,20 @@ def measure_uv_jacobians(mesh: Mesh) -> Float[np.ndarray, "f 2 3"]:
     """Derivative of UV by place, one matrix per face: it maps the sides of the triangle exactly, its normal to 0."""
     corners, corner_uvs = mesh.vertices[mesh.faces], mesh.uvs[mesh.uv_faces]
     sides, sides_uv = (
-        np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64)
-        for x in (corners.cpu().numpy(), corner_uvs.cpu().numpy())
+        np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64) for x in (to_numpy(corners), to_numpy(corner_uvs))
     )
     return (sides_uv @ np.linalg.pinv(sides, rcond=_FLAT)).astype(np.float32)
 
 
 def extend_islands(mesh: Mesh, texture: Image) -> Image:
     """Every texel outside the UV islands takes the nearest color inside, so that no viewer's filter finds a seam."""
-    rows, columns = torch.from_numpy(find_nearest_texels(mesh, texture.shape[-1])).to(texture.device)
+    rows, columns = from_numpy(find_nearest_texels(mesh, texture.shape[-1]), mesh.faces)
     return texture[:, rows, columns]
 
 
 def find_nearest_texels(mesh: Mesh, size: int) -> Int[np.ndarray, "2 t t"]:
     """Row and column of the texel inside the UV islands that is nearest to each texel."""
-    return find_nearest_inside((mark_texels(mesh, size) >= 0).cpu().numpy())
+    return find_nearest_inside(to_numpy(mark_texels(mesh, size) >= 0))
 
 
 def find_nearest_inside(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "2 h w"]:

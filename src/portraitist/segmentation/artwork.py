@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
-from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.appearance import (
     MIN_PIXELS,
     PIXEL_WINDOW,
@@ -31,7 +31,7 @@ from portraitist.segmentation.parts import (
     UNLABELED,
     label_faces,
 )
-from portraitist.types import REGIONS, Camera, Image, Mesh
+from portraitist.types import REGIONS, Fragments, Image, Mesh
 
 _FACE_IDS = [i for i, name in enumerate(REGIONS) if name not in ("ears", "scalp", "neck")]
 # Outlines among the 68 points.
@@ -55,26 +55,25 @@ _LIGHT_LIPS = 8.0  # by how much lighter than skin, in L of Lab, lips cannot be
 def label_artwork(
     art: Image,
     mesh: Mesh,
-    camera: Camera,
+    seen: Fragments,
     points_px: Float[Tensor, "68 2"],
     person: Float[Tensor, "h w"] | None = None,
 ) -> Int[Tensor, "h w"]:
     """Part of every pixel of an artwork, `UNLABELED` where it shows neither face nor hair.
 
-    ``mesh``, ``camera``: the head fitted to the artwork; it tells face from hair and ground. ``points_px``: the
-    artwork's own landmarks; they tell the features, since a drawn mouth need not lie where the fitted one does.
-    ``art`` itself tells how much of the face's outer parts is covered by hair. ``person``: how likely each pixel
-    shows the person; it tells hair from ground, where the fitted skull is not as high as the drawn one, and finds the
-    hair that stands out from it. It is not believed when it misses the face: segmenters know photos.
+    ``mesh``, ``seen``: the head fitted to the artwork, rasterized in its camera; it tells face from hair and ground.
+    ``points_px``: the artwork's own landmarks; they tell the features, since a drawn mouth need not lie where the
+    fitted one does. ``art`` itself tells how much of the face's outer parts is covered by hair. ``person``: how likely
+    each pixel shows the person; it tells hair from ground, where the fitted skull is not as high as the drawn one, and
+    finds the hair that stands out from it. It is not believed when it misses the face: segmenters know photos.
     """
-    seen = rasterize(mesh, camera)
     ids = seen.face_ids.clamp(min=0)
-    labels = torch.where(seen.mask, label_faces(mesh)[ids], UNLABELED).cpu().numpy()
-    face = seen.mask.cpu().numpy() & np.isin(mesh.regions[ids].cpu().numpy(), _FACE_IDS)
-    points = points_px.cpu().numpy()
+    labels = to_numpy(torch.where(seen.mask, label_faces(mesh)[ids], UNLABELED))
+    face = to_numpy(seen.mask) & np.isin(to_numpy(mesh.regions[ids]), _FACE_IDS)
+    points = to_numpy(points_px)
     unit = float(np.linalg.norm(points[36] - points[45]))
     core = _fill_core(labels.shape, points)
-    inside = None if person is None else person.cpu().numpy() > 0.5
+    inside = None if person is None else to_numpy(person) > 0.5
     if inside is not None and inside[core].mean() < _BELIEVED:
         inside = None
     kept = _erode(face, _EDGE_WIDTH * unit) | _erode(labels == HAIR, _EDGE_WIDTH * unit)
@@ -82,7 +81,7 @@ def label_artwork(
     labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
     labels = _draw_features(labels, points, unit)
     outer, skin = (labels == SKIN) & ~core, np.isin(labels, (SKIN, NOSE)) & core
-    appearance = measure_appearance(art.cpu().numpy(), PIXEL_WINDOW * unit)
+    appearance = measure_appearance(to_numpy(art), PIXEL_WINDOW * unit)
     hair, beside = labels == HAIR, np.zeros_like(core)
     if inside is not None:
         labels[~inside & ~core] = UNLABELED
@@ -97,7 +96,7 @@ def label_artwork(
         heights = _find_heights(labels.shape, points)
         labels[heights < heights[lips].max()] = UNLABELED
         labels[lips] = MOUTH
-    return torch.from_numpy(labels).to(mesh.regions)
+    return from_numpy(labels, mesh.regions)
 
 
 def apply_style_mask(labels: Int[Tensor, "h w"], mask: Float[Tensor, "m n"]) -> Int[Tensor, "h w"]:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.io.images import image_to_uint8
 from portraitist.landmarks.mediapipe_tasks import open_task
 from portraitist.types import Image, Landmarks
@@ -54,13 +55,13 @@ def segment_person(image: Image, landmarks: Landmarks, segmenter: PersonSegmente
     mask = segment_upright(
         np.ascontiguousarray(np.rot90(image_to_uint8(image), turns)), turn_landmarks(landmarks, turns), segmenter
     )
-    return torch.from_numpy(np.rot90(mask, -turns).copy()).to(image)
+    return from_numpy(np.rot90(mask, -turns).copy(), image)
 
 
 def count_quarter_turns(landmarks: Landmarks) -> int:
     """By how many quarter turns, counter-clockwise, the face becomes nearly upright: 0 to 3."""
-    points = landmarks.points.double()
-    across_x, across_y = (points[42:48].mean(0) - points[36:42].mean(0)).tolist()
+    points = to_numpy(landmarks.points, np.float64)
+    across_x, across_y = points[42:48].mean(0) - points[36:42].mean(0)
     return round(np.arctan2(across_y, across_x) / (np.pi / 2)) % 4
 
 
@@ -87,7 +88,7 @@ def segment_upright(pixels: np.ndarray, landmarks: Landmarks, segmenter: PersonS
 
 def find_head_crop(landmarks: Landmarks) -> tuple[int, int, int, int]:
     """Square around the head, cut at the picture's border: (left, top, right, bottom) in pixels."""
-    points = (landmarks.points if landmarks.dense is None else landmarks.dense).numpy()
+    points = to_numpy(landmarks.points if landmarks.dense is None else landmarks.dense)
     low, high = points.min(axis=0), points.max(axis=0)
     half = CROP_OVER_FACE * max(high - low) / 2
     height, width = landmarks.size

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.uv_layout import mark_texels
 from portraitist.segmentation.appearance import (
     APPEARANCE_NOISE,
@@ -32,20 +33,20 @@ def label_texels(mesh: Mesh, texture: Image) -> Int[Tensor, "t t"]:
     more like the scalp's hair than like the face is hair; and a bald scalp is skin.
     """
     face_ids = mark_texels(mesh, texture.shape[-1])
-    labels = torch.where(face_ids >= 0, label_faces(mesh)[face_ids.clamp(min=0)], UNLABELED).cpu().numpy()
+    labels = to_numpy(torch.where(face_ids >= 0, label_faces(mesh)[face_ids.clamp(min=0)], UNLABELED))
     heights = mesh.vertices[mesh.faces].mean(1)[:, 1]
     eyes = heights[mesh.regions == REGIONS.index("eyeballs")]
-    above = ((face_ids >= 0) & (heights[face_ids.clamp(min=0)] > eyes.mean())).cpu().numpy() if len(eyes) else None
+    above = to_numpy((face_ids >= 0) & (heights[face_ids.clamp(min=0)] > eyes.mean())) if len(eyes) else None
     if above is None or not above.any():
-        return torch.from_numpy(labels).to(face_ids)
+        return from_numpy(labels, face_ids)
     window = TEXEL_WINDOW * texture.shape[-1]
-    appearance = measure_appearance(texture.cpu().numpy(), window)
+    appearance = measure_appearance(to_numpy(texture), window)
     hair, skin = labels == HAIR, np.isin(labels, (SKIN, NOSE)) & ~above
     if _is_bald(appearance[hair], appearance[skin]):
         labels[hair] = SKIN
     else:
         labels[classify_hair(appearance, (labels == SKIN) & above, hair, skin, hair, window)] = HAIR
-    return torch.from_numpy(labels).to(face_ids)
+    return from_numpy(labels, face_ids)
 
 
 def _is_bald(hair: Float[np.ndarray, "n 4"], skin: Float[np.ndarray, "m 4"]) -> bool:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.devices import move
 from portraitist.segmentation.parts import is_one_of
 from portraitist.texture.labels import LabelRoles, face_roles
 from portraitist.texture.losses import sample_points, unit_rows
@@ -139,7 +140,7 @@ def mix_styles(exemplars: Sequence[StyleExemplar], roles: LabelRoles, vgg: VGG) 
         columns.append(exemplar.hypercolumns[taken])
         labels.append(exemplar.labels[taken])
     hypercolumns = torch.cat(columns) if len(columns) > 1 else columns[0]
-    penalties = roles.penalties.to(hypercolumns)
+    penalties = move(roles.penalties, hypercolumns.device)
     return Style(hypercolumns, unit_rows(hypercolumns).to(vgg.dtype), torch.cat(labels), penalties)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy, random_order, to_numpy
 from portraitist.segmentation.parts import (
     BROWS,
     EYELIDS,
@@ -44,7 +46,8 @@ SOME_HAIR = 0.25  # of the way from skin's color to hair's, from where a texel h
 ALL_HAIR = 0.85  # the same, from where it holds nothing else
 TOLD_APART = 0.2  # sRGB: distance of the two, to tell
 
-_Shares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
+PaletteShares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
+"""How much each palette has to say about each texel."""
 Recoloring = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Colors [n, 3] to recolor, those of the same label on the head, those of the same label in the artwork."""
 
@@ -52,16 +55,18 @@ Recoloring = Callable[[Tensor, Tensor, Tensor], Tensor]
 def match_colors(
     texture: Image,
     labels: Int[Tensor, "t t"],
+    shares: PaletteShares,
     front: StyleSource,
     sources: Sequence[StyleSource],
     generator: torch.Generator,
 ) -> Image:
     """The texture recolored, label by label, as it takes to give each the colors that it has in the artwork.
 
-    ``labels``: of every texel. ``front``: `views.render_front_view` of the texture. The inside of lips, the back of
-    eyeballs, neck and ears are recolored, but do not count: an artwork does not show them.
+    ``labels``: of every texel. ``shares``: `share_palettes` of the content. ``front``: `views.render_front_view` of the
+    texture. The inside of lips, the back of eyeballs, neck and ears are recolored, but do not count: an artwork does
+    not show them.
     """
-    return _recolor_labels(texture, labels, front, sources, transfer_colors, generator)
+    return _recolor_labels(texture, labels, shares, front, sources, transfer_colors, generator)
 
 
 def match_tones(texture: Image, other: Image) -> Image:
@@ -76,7 +81,8 @@ def preserve_colors(
     """The sources in the colors of the sitter's front view, label by label: their strokes without their palette."""
     recolored = []
     for art in sources:
-        image = _recolor_labels(art.image, art.labels, art, [front], transfer_colors, generator)
+        shares = share_palettes(art.image, art.labels, art)
+        image = _recolor_labels(art.image, art.labels, shares, art, [front], transfer_colors, generator)
         background = image[:, art.labels >= 0].mean(1)
         image = torch.where(art.labels >= 0, image, background[:, None, None])
         recolored.append(replace(art, image=image, background=background, shading=None))
@@ -107,14 +113,16 @@ def limit_label_chroma(
     luminance = change.mean(0, keepdim=True)
     calmed = luminance + OUTSIDE_HUE * (change - luminance)
     texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
+    shares = _share_softly(texture, labels)
     return _recolor_labels(
-        texture, labels, None, sources, lambda given, _, target: limit_chroma(given, target), generator
+        texture, labels, shares, None, sources, lambda given, _, target: limit_chroma(given, target), generator
     )
 
 
 def _recolor_labels(
     texture: Image,
     labels: Int[Tensor, "h w"],
+    shares: PaletteShares,
     front: StyleSource | None,
     sources: Sequence[StyleSource],
     recolor: Recoloring,
@@ -122,11 +130,10 @@ def _recolor_labels(
 ) -> Image:
     """Every palette recolored on its own, with soft borders; mean over the sources by their weights.
 
-    ``front``: where a palette's own colors are measured; None for a texture that has the artwork's colors already,
-    in which they tell nothing about what is hair. A palette that an artwork does not show is recolored as its skin is.
+    ``front``: where a palette's own colors are measured; without it, in the texture itself. A palette that an artwork
+    does not show is recolored as its skin is.
     """
     total, weights = torch.zeros_like(texture), torch.zeros_like(texture[:1])
-    shares = _share_by_color(texture, labels, front) if front else _share_softly(texture, labels)
     measured, measured_labels = (front.image, front.labels) if front else (texture, labels)
     for members, share in shares.items():
         near = share[0] > 0
@@ -138,7 +145,7 @@ def _recolor_labels(
                 ours, theirs = (is_one_of(x, SKIN_PALETTE) for x in (measured_labels, art.labels))
             own = measured[:, ours] if ours.sum() >= FEWEST_COLORS else texture[:, is_one_of(labels, members)]
             source, target = (
-                colors[torch.randperm(len(colors), generator=generator)[:COLOR_SAMPLES].to(colors.device)]
+                colors[random_order(len(colors), generator, colors.device)[:COLOR_SAMPLES]]
                 for colors in (own.T, art.image[:, theirs].T)
             )
             if members == HAIR_PALETTE and front:  # the hair in a mixed texel is no lighter than elsewhere
@@ -150,14 +157,18 @@ def _recolor_labels(
     return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
 
 
-def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> _Shares:
-    """How much each palette has to say about each texel: soft borders."""
+def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> PaletteShares:
+    """Whose each texel is, by its label alone."""
     owned = {members: is_one_of(labels, members) for members in PALETTES}
     return {members: blur_mask(own[None].to(texture), SOFT_BORDER) for members, own in owned.items() if own.any()}
 
 
-def _share_by_color(texture: Image, labels: Int[Tensor, "h w"], front: StyleSource) -> _Shares:
-    """`_share_softly`, but between hair and skin by what they look like."""
+def share_palettes(texture: Image, labels: Int[Tensor, "h w"], front: StyleSource) -> PaletteShares:
+    """Whose each texel is: soft borders, but between hair and skin by what they look like.
+
+    ``texture``, ``front``: as they were before any recoloring. In the artwork's colors, a shaded temple may look like
+    hair, and a light strand like skin.
+    """
     shares = _share_softly(texture, labels)
     if not {HAIR_PALETTE, SKIN_PALETTE} <= shares.keys():
         return shares
@@ -182,5 +193,5 @@ def blur_mask(mask: Float[Tensor, "1 h w"], border: int) -> Float[Tensor, "1 h w
     """Box mean over the side divided by ``border``."""
     width = mask.shape[-1] // border | 1
     # Running sums: pooling would take a hundred times as long.
-    blurred = cv2.blur(mask[0].float().cpu().numpy(), (width, width), borderType=cv2.BORDER_REFLECT)
-    return torch.from_numpy(blurred)[None].to(mask)
+    blurred = cv2.blur(to_numpy(mask[0], np.float32), (width, width), borderType=cv2.BORDER_REFLECT)
+    return from_numpy(blurred[None], mask)

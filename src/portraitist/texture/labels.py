@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from portraitist.devices import from_numpy
 from portraitist.errors import InputError
 from portraitist.rendering.uv_layout import find_nearest_texels
 from portraitist.segmentation.parts import (
@@ -118,7 +119,7 @@ class TexelLabels:
             raise InputError("No texel has a label, so there is nothing to paint. Give labels from 0 upwards.")
         roles = roles or LabelRoles.uniform(int(labels.max()) + 1)
         shown = labels >= 0 if shown is None else shown
-        rows, columns = torch.from_numpy(find_nearest_texels(mesh, labels.shape[-1])).to(labels.device)
+        rows, columns = from_numpy(find_nearest_texels(mesh, labels.shape[-1]), labels)
         return cls(labels, shown, roles, labels[rows, columns], shown[rows, columns])
 
     def is_one_of(self, members: tuple[int, ...]) -> Bool[Tensor, "t t"]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from portraitist.devices import random_order, random_uniform
 from portraitist.texture.color_transfer import decorrelate
 
 
@@ -22,9 +23,8 @@ def sample_points(
     pixels = torch.nonzero(mask)
     if not len(pixels):
         raise ValueError("cannot sample points: the mask is empty")
-    chosen = pixels[torch.randperm(len(pixels), generator=generator)[:count].to(pixels.device)]
-    offset = torch.rand(len(chosen), 2, generator=generator) * 0.998 + 0.001
-    return chosen.flip(1) + offset.to(chosen.device)
+    chosen = pixels[random_order(len(pixels), generator, pixels.device)[:count]]
+    return chosen.flip(1) + (random_uniform([len(chosen), 2], generator, pixels.device) * 0.998 + 0.001)
 
 
 def unit_rows(x: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from portraitist.devices import random_order
 from portraitist.segmentation.parts import is_one_of
 from portraitist.texture.exemplar import Style
 from portraitist.texture.labels import LabelRoles
@@ -57,8 +58,9 @@ def measure_loss(
 ) -> Float[Tensor, ""]:
     """Objective of ``image``, the view as it looks now, on ``samples`` random points."""
     # 1. Draw points of the view and of the artworks.
-    chosen = torch.randperm(len(view.points_px), generator=generator)[:samples]
-    compared = torch.randperm(len(style.hypercolumns), generator=generator)[:samples]
+    device = image.device
+    chosen = random_order(len(view.points_px), generator, device)[:samples]
+    compared = random_order(len(style.hypercolumns), generator, device)[:samples]
     points, labels, shown = view.points_px[chosen], view.labels[chosen], view.shown[chosen]
     theirs, their_labels = style.hypercolumns[compared], style.labels[compared]
     columns = sample_hypercolumns(vgg(image), points)
@@ -84,7 +86,7 @@ def measure_loss(
     ours = columns[shown & _have_moments(labels, roles, guided)]
     of_art = theirs[_have_moments(their_labels, roles, guided)]
     if weights.moments and len(ours) and len(of_art):
-        channels = torch.randperm(columns.shape[1], generator=generator)[:MOMENT_CHANNELS]
+        channels = random_order(columns.shape[1], generator, device)[:MOMENT_CHANNELS]
         loss = loss + weights.moments * moment_distance(ours, of_art, channels)
     if weights.perceptual_content:
         held = shown & is_one_of(labels, roles.content)

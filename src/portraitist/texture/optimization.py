@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -125,8 +125,7 @@ def optimize_texture(
     by default. ``progress`` is called after each step and may raise to stop. Raises InputError when sizes
     or label numbers do not fit together, or no camera sees a label.
 
-    Strengths, regions, colors and light in ``config`` are for heads (`transfer.py`) and not looked at, except that
-    ``config.strength`` divides the weights of the content.
+    Strengths, regions, colors and light in ``config`` are for heads (`transfer.py`) and not looked at.
     """
     if content.shape[-2:] != labels.map.shape or (start is not None and start.shape != content.shape):
         raise InputError(
@@ -216,17 +215,12 @@ class _Optimization:
         config, roles = self.config, self.subject.labels.roles
         style = mix_styles(self.exemplars, roles, self.vgg)
         background = mix_backgrounds([exemplar.source for exemplar in self.exemplars])
-        weights = replace(
-            config.weights,
-            content=config.weights.content / config.strength,
-            perceptual_content=config.weights.perceptual_content / config.strength,
-        )
         changed = [level.requires_grad_() for optimizer in optimizers for level in optimizer.levels]
         for _ in range(config.steps):
             view = bank.draw(config.wide_share, self.generator)
             current = fold_pyramid(levels)
             image = shade(view.fragments, current, background)
-            loss = measure_loss(image, view, style, roles, self.vgg, weights, config.samples, self.generator)
+            loss = measure_loss(image, view, style, roles, self.vgg, config.weights, config.samples, self.generator)
             gradients = iter(torch.autograd.grad(loss, changed))
             for optimizer in optimizers:
                 optimizer.step([next(gradients) for _ in optimizer.levels])

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from portraitist.devices import CPU, from_numpy, move, random_integers, random_normal, random_order, to_numpy
 from portraitist.rendering.uv_layout import find_nearest_inside
 from portraitist.segmentation.parts import UNLABELED
 from portraitist.types import Image
@@ -44,9 +45,9 @@ class PatchPlaces:
         cls, labels: Int[Tensor, "h w"], label_count: int, shown: Bool[Tensor, "h w"] | None = None
     ) -> PatchPlaces:
         """``shown``: the pixels of the object, when some of them have no label; else those with one."""
-        inside = ((labels != UNLABELED) if shown is None else shown).cpu().numpy()
+        inside = to_numpy((labels != UNLABELED) if shown is None else shown)
         rows, columns = find_nearest_inside(inside)
-        nearest = torch.from_numpy(rows * labels.shape[1] + columns).long().flatten().to(labels.device)
+        nearest = from_numpy(rows * labels.shape[1] + columns, labels).flatten()
         flat = labels.flatten()
         return cls(labels, [torch.nonzero(flat == label)[:, 0] for label in range(label_count)], nearest)
 
@@ -69,7 +70,7 @@ class PatchSource:
 def make_patch_source(image: Image, places: PatchPlaces, weight: float, generator: torch.Generator) -> PatchSource:
     """Find the principal axes of the artwork's patches, each divided by a root of its spread."""
     image, inside = places.extend(image), torch.cat(places.pixels)
-    chosen = inside[torch.randperm(len(inside), generator=generator)[:_WHITENED_FROM].to(inside.device)]
+    chosen = inside[random_order(len(inside), generator, inside.device)[:_WHITENED_FROM]]
     patches = _cut_patches(image, *_find_rows_and_columns(image, chosen))
     patches = patches - patches.view(len(patches), 3, -1).mean(2).repeat_interleave(PATCH * PATCH, 1)
     sizes, axes = torch.linalg.eigh(patches.T @ patches / len(patches))
@@ -82,10 +83,10 @@ def sliced_wasserstein_distances(
     """Sliced Wasserstein distances of colors and of patches between the labels of ``image`` and the same labels of the
     artworks; mean over the labels, large ones counting more. Labels missing on either side are left out, and are not
     changed by what lies next to them."""
-    noise = torch.randn(len(sources[0].whitening), _DIRECTIONS, generator=generator).to(image)
+    noise = random_normal([len(sources[0].whitening), _DIRECTIONS], generator, image.device)
     filters = (_FILTER_SCALE * (sources[0].whitening @ noise).T).view(_DIRECTIONS, 3, PATCH * PATCH)
     filters = (filters - filters.mean(2, keepdim=True)).flatten(1)
-    axes = torch.linalg.qr(torch.randn(3, 3, generator=generator)).Q.to(image)
+    axes = move(torch.linalg.qr(random_normal([3, 3], generator, CPU)).Q, image.device)
     chosen, others = _pick_pixels(places.pixels, sources, generator)
     if not chosen:
         return image.new_zeros(()), image.new_zeros(())
@@ -116,7 +117,7 @@ def _pick_pixels(
     """Random pixels of every label that both sides show: of the picture, and as many of the artworks by weight."""
 
     def draw(ids: Int[Tensor, "_k"], count: int) -> Int[Tensor, "_n"]:
-        return ids[torch.randint(len(ids), (count,), generator=generator).to(ids.device)]
+        return ids[random_integers(len(ids), count, generator, ids.device)]
 
     chosen, others = {}, {}
     for label, own in enumerate(pixels):

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from portraitist.rendering.rasterizer import rasterize
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.uv_layout import find_nearest_inside
 from portraitist.segmentation.parts import BROWS, EYELIDS, FACE_REGIONS, LIPS, NOSE, SKIN, is_one_of, select_faces
 from portraitist.segmentation.texels import mark_face_texels
 from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.label_colors import blur_mask
 from portraitist.texture.views import Subject
-from portraitist.types import Camera, Image, Mesh
+from portraitist.types import Fragments, Image, Mesh
 
 CELLS = 64  # along the layout; a face is some thirty wide
 BLUR_CELLS = 3.0  # standard deviation
@@ -35,12 +35,11 @@ EDGE_CELLS = 5  # width of the window that known cells have to fill
 SOFT_BORDER = 48  # of the texture's side: width over which the light fades
 
 
-def unwrap_shading(art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, camera: Camera) -> Float[Tensor, "4 g g"]:
+def unwrap_shading(art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, seen: Fragments) -> Float[Tensor, "4 g g"]:
     """Mean colors of the artwork's skin in a coarse canonical texture, and 1 where it shows any.
 
-    ``labels``: part of each pixel. ``mesh``, ``camera``: the head fitted to the artwork.
+    ``labels``: part of each pixel. ``mesh``, ``seen``: the head fitted to the artwork, rasterized in its camera.
     """
-    seen = rasterize(mesh, camera)
     shown = is_one_of(labels, MEASURED) & seen.mask & select_faces(mesh, FACE_REGIONS)[seen.face_ids.clamp(min=0)]
     columns, rows = (seen.uv[shown] * CELLS).long().clamp(0, CELLS - 1).unbind(1)
     pixels = torch.cat([art[:, shown], torch.ones_like(art[:1, shown])])
@@ -72,9 +71,9 @@ def _spread(values: Float[Tensor, "c g g"], known: Bool[Tensor, "g g"]) -> Float
 
     Known cells along the edge do not count: where the fitted head reaches beyond the drawn one, they show the ground.
     """
-    trusted = cv2.erode(known.cpu().numpy().astype(np.uint8), np.ones((EDGE_CELLS, EDGE_CELLS), np.uint8))
-    unknown = trusted == 0 if trusted.any() else ~known.cpu().numpy()
+    trusted = cv2.erode(to_numpy(known).astype(np.uint8), np.ones((EDGE_CELLS, EDGE_CELLS), np.uint8))
+    unknown = trusted == 0 if trusted.any() else ~to_numpy(known)
     rows, columns = find_nearest_inside(~unknown)
-    filled = values.cpu().numpy()[:, rows, columns]
+    filled = to_numpy(values)[:, rows, columns]
     fields = [np.where(unknown, cv2.GaussianBlur(channel, (0, 0), FAR_BLUR_CELLS), channel) for channel in filled]
-    return torch.from_numpy(np.stack([cv2.GaussianBlur(field, (0, 0), BLUR_CELLS) for field in fields])).to(values)
+    return from_numpy(np.stack([cv2.GaussianBlur(field, (0, 0), BLUR_CELLS) for field in fields]), values)

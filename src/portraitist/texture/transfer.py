@@ -16,10 +16,12 @@ from portraitist.segmentation.parts import FACE_REGIONS, select_faces
 from portraitist.texture.detail import match_contrast, suppress_noise
 from portraitist.texture.exemplar import StyleExemplar, StyleSource, study_source
 from portraitist.texture.label_colors import (
+    PaletteShares,
     limit_label_chroma,
     match_colors,
     match_tones,
     preserve_colors,
+    share_palettes,
     spread_strengths,
 )
 from portraitist.texture.labels import label_head
@@ -57,7 +59,8 @@ def stylize_texture(
         exemplars = [study_artwork_style(source, model, vgg, config, generator) for source in sources]
 
     # 1. A start in the artwork's colors needs far fewer steps than the photo's own.
-    start = match_colors(content, labels.map, front, sources, generator) if config.optimize_bands else content
+    shares = share_palettes(content, labels.map, front)
+    start = match_colors(content, labels.map, shares, front, sources, generator) if config.optimize_bands else content
 
     # 2. Lines, strokes, broad light and shade.
     cameras = place_cameras(mesh, config.view_px, config.near_views, generator, all_round=config.wide_share > 0)
@@ -75,7 +78,7 @@ def stylize_texture(
         progress=progress,
     )
     if config.optimize_bands:
-        texture = finish_texture(texture, Subject(mesh, content, start, labels), sources, generator)
+        texture = finish_texture(texture, Subject(mesh, content, start, labels), shares, sources, generator)
 
     # 3. Strengths.
     strengths = config.strength * spread_strengths(labels.map, config.regions)
@@ -83,17 +86,22 @@ def stylize_texture(
 
 
 def finish_texture(
-    texture: Image, subject: Subject, sources: Sequence[StyleSource], generator: torch.Generator
+    texture: Image,
+    subject: Subject,
+    shares: PaletteShares,
+    sources: Sequence[StyleSource],
+    generator: torch.Generator,
 ) -> Image:
     """The optimized texture with the artworks' contrast, light, tones and hues, and closed seams.
 
     The network's losses ask for none of these: they like worms and specks on smooth skin, and let tones drift.
+    ``shares``: `share_palettes` of the subject's content.
     """
     mesh, labels = subject.mesh, subject.labels
     texture = match_contrast(suppress_noise(texture, subject, sources), subject, sources)
     texture = transfer_shading(texture, subject, sources)
     front = render_front_view(mesh, texture, labels)
-    texture = match_tones(texture, match_colors(texture, labels.map, front, sources, generator))
+    texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
     texture = limit_label_chroma(mesh, texture, subject.start, labels.map, sources, generator)
     return close_seams(texture, find_seams(mesh, texture.shape[-1], largest_island_only=True))
 

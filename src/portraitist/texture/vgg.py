@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from portraitist.assets import asset_path
+from portraitist.devices import move
 from portraitist.types import Image
 
 HYPERCOLUMN_LAYERS = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_3", "conv5_3")
@@ -80,7 +81,7 @@ def load_vgg(device: torch.device | str = "cpu", dtype: torch.dtype | None = Non
     """
     chosen = dtype or (torch.bfloat16 if torch.device(device).type == "cpu" and _has_matrix_units() else torch.float32)
     weights = load_file(asset_path("vgg16_conv.safetensors"))
-    return VGG(weights, chosen).eval().requires_grad_(False).to(device)
+    return move(VGG(weights, chosen).eval().requires_grad_(False), torch.device(device))
 
 
 def _has_matrix_units() -> bool:

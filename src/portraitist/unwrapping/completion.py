@@ -13,6 +13,7 @@ import functools
 import numpy as np
 from jaxtyping import Bool, Float
 
+from portraitist.devices import to_numpy
 from portraitist.hair.strands import synthesize_strands
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_poisson import HeadPoisson, build_head_poisson
@@ -48,7 +49,7 @@ def complete_surface(
 ) -> Float[np.ndarray, "k 3"]:
     """Colors of all texels: the photo's where it is seen, mirrored or invented ones elsewhere."""
     poisson = build_head_poisson(model)
-    mirror = model.mirror.numpy()
+    mirror = to_numpy(model.mirror)
     own_weights = seen.weights * texels.in_components(*SURFACE_COMPONENTS)
     # 1. Low frequencies: the photo's, else the mirrored side's.
     means, weights = texels.vertex_means(seen.colors, own_weights**2)
@@ -89,7 +90,7 @@ def mirror_hidden_ears(
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
     """Vertex colors and weights with a hidden ear taken from the other side as it is: differences alone would put it
     on the level of the hair around it."""
-    mirror = model.mirror.numpy()
+    mirror = to_numpy(model.mirror)
     mirrored = vertex_share(model, "ears") * (weights[mirror] - weights).clip(0, 1)
     shared = weighted_mean(means, weights + 1e-6, means[mirror], mirrored)
     return shared.astype(np.float32), (weights + mirrored).astype(np.float32)
@@ -137,7 +138,7 @@ def fill_hair_and_skin(
 @functools.lru_cache(maxsize=2)
 def find_hair_zone(model: HeadModel) -> Float[np.ndarray, "n"]:
     """1 on scalp, forehead and temples. Below, what has the hair's color is beard or shade and not to be continued."""
-    height, neck = model.mean.numpy()[:, 1], vertex_share(model, "neck")
+    height, neck = to_numpy(model.mean)[:, 1], vertex_share(model, "neck")
     return np.maximum(vertex_share(model, "scalp"), smoothstep(height, *HAIR_HEIGHTS) * (1 - neck))
 
 

@@ -19,15 +19,15 @@ from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_poisson import build_head_poisson
 from portraitist.reconstruction.head_surface import vertex_share
 from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
-from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.segmentation.parts import EYELIDS, HAIR, LIPS, NOSE, SKIN
-from portraitist.types import Camera, Image, Mesh
+from portraitist.types import Camera, Fragments, Image, Mesh
 from portraitist.unwrapping.appearance_models import SkinColors
 
 LIT_REGIONS = ("skin", "nose", "neck")  # bare skin as a rule: the rest follows it
@@ -69,7 +69,7 @@ def estimate_log_gains(
     seen: TexelColors, skin: SkinColors, texels: HeadTexels, model: HeadModel
 ) -> Float[np.ndarray, "n"]:
     """Logarithm of the factor that takes the light out, for each vertex."""
-    poisson, mirror = build_head_poisson(model), model.mirror.numpy()
+    poisson, mirror = build_head_poisson(model), to_numpy(model.mirror)
     bare = seen.weights * skin.likelihood(seen.colors) * texels.in_regions(*LIT_REGIONS)
     brightness, known = texels.vertex_means(np.log(luminance(seen.colors) + DARKEST)[:, None], bare)
     brightness, compared = brightness[:, 0], np.minimum(known, known[mirror])
@@ -91,7 +91,7 @@ def estimate_log_gains(
 @functools.lru_cache(maxsize=2)
 def find_turned_away(model: HeadModel) -> Float[np.ndarray, "n"]:
     """1 on the sides of the face, 0 on its front."""
-    sideways = np.abs(vertex_normals(model.mean.numpy(), model.faces.numpy())[:, 0])
+    sideways = np.abs(vertex_normals(to_numpy(model.mean), to_numpy(model.faces))[:, 0])
     return smoothstep(sideways, *TURNED_AWAY) * (1 - vertex_share(model, "nose"))
 
 
@@ -99,29 +99,32 @@ def find_turned_away(model: HeadModel) -> Float[np.ndarray, "n"]:
 def find_carriers(model: HeadModel) -> Int[np.ndarray, "n"]:
     """For every vertex the nearest one of the surface: eyes and teeth stand in the light of the skin around them."""
     ids = build_head_poisson(model).ids
-    return ids[KDTree(model.mean.numpy()[ids]).query(model.mean.numpy())[1]]
+    return ids[KDTree(to_numpy(model.mean)[ids]).query(to_numpy(model.mean))[1]]
 
 
-def delight_artwork(art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, camera: Camera, strength: float) -> Image:
+def delight_artwork(
+    art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, camera: Camera, seen: Fragments, strength: float
+) -> Image:
     """The artwork with ``strength`` (0..1) of its face's shading taken out.
 
     Shading is what second-order spherical harmonics of the fitted head's normals (Ramamoorthi and Hanrahan, 2001)
-    explain of the skin's log luminance. Hue and everything outside the face stay as they are.
+    explain of the skin's log luminance. Hue and everything outside the face stay as they are. ``seen``: ``mesh``
+    rasterized in ``camera``.
     """
     if strength == 0:
         return art
-    face = ((labels >= 0) & (labels != HAIR)).cpu().numpy()
-    harmonics = measure_harmonics(mesh, camera)
-    known = np.isin(labels.cpu().numpy(), ARTWORK_LIT_PARTS) & np.isfinite(harmonics[..., 0])
+    face = to_numpy((labels >= 0) & (labels != HAIR))
+    harmonics = measure_harmonics(mesh, camera, seen)
+    known = np.isin(to_numpy(labels), ARTWORK_LIT_PARTS) & np.isfinite(harmonics[..., 0])
     if known.sum() < FEWEST_PIXELS:
         return art
-    gray = art.mean(0).double().cpu().numpy().clip(ARTWORK_DARKEST)
+    gray = to_numpy(art.mean(0), np.float64).clip(ARTWORK_DARKEST)
     coefficients = fit_harmonics(harmonics[known], np.log(gray[known]))
     shading = np.where(face, np.nan_to_num(harmonics) @ coefficients, 0.0)
     gains = np.where(face, strength * (np.median(shading[known]) - shading), 0.0)
     gains = gains.clip(-ARTWORK_LARGEST_GAIN, ARTWORK_LARGEST_GAIN)
     side = 2 * (int(np.sqrt(face.sum())) // BLUR_SIDES) + 1
-    gains = torch.from_numpy(cv2.blur(gains, (side, side))).to(art)
+    gains = from_numpy(cv2.blur(gains, (side, side)), art)
     return (art * gains.exp()).clamp(0, 1)
 
 
@@ -136,12 +139,11 @@ def fit_harmonics(basis: Float[np.ndarray, "k 9"], brightness: Float[np.ndarray,
     return coefficients
 
 
-def measure_harmonics(mesh: Mesh, camera: Camera) -> Float[np.ndarray, "h w 9"]:
+def measure_harmonics(mesh: Mesh, camera: Camera, seen: Fragments) -> Float[np.ndarray, "h w 9"]:
     """Real spherical harmonics of each pixel's normal in the camera's frame, up to constants; NaN beside the head."""
-    seen = rasterize(mesh, camera)
-    normals = torch.from_numpy(vertex_normals(mesh.vertices.numpy(force=True), mesh.faces.numpy(force=True)))
-    corners = (normals.to(mesh.vertices) @ camera.rotation.T)[mesh.faces[seen.face_ids.clamp(min=0)]]
+    normals = from_numpy(vertex_normals(to_numpy(mesh.vertices), to_numpy(mesh.faces)), mesh.vertices)
+    corners = (normals @ camera.rotation.T)[mesh.faces[seen.face_ids.clamp(min=0)]]
     smooth = torch.nn.functional.normalize((corners * seen.barycentrics[..., None]).sum(-2), dim=-1)
-    x, y, z = smooth.double().cpu().numpy().transpose(2, 0, 1)
+    x, y, z = to_numpy(smooth, np.float64).transpose(2, 0, 1)
     values = np.stack([np.ones_like(x), x, y, z, x * y, x * z, y * z, x * x - y * y, 3 * z * z - 1], -1)
-    return np.where(seen.mask.cpu().numpy()[..., None], values, np.nan)
+    return np.where(to_numpy(seen.mask)[..., None], values, np.nan)

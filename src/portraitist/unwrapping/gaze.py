@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance
@@ -62,11 +63,11 @@ class Eyeball:
 @functools.lru_cache(maxsize=2)
 def locate_eyeballs(model: HeadModel, texels: HeadTexels) -> tuple[Eyeball, ...]:
     """Both balls of the model's mean head; a ball only turns and moves, so its texels' directions are for good."""
-    vertices = model.mean.numpy()
-    iris_points = model.landmarks478.positions(model.mean, model.faces).numpy()
+    vertices = to_numpy(model.mean)
+    iris_points = to_numpy(model.landmarks478.positions(model.mean, model.faces))
     eyeballs = []
     for side, rows in SIDES.items():
-        own = vertices[model.vertex_ids(f"eyeball_{side}").numpy()]
+        own = vertices[to_numpy(model.vertex_ids(f"eyeball_{side}"))]
         center = (own.min(0) + own.max(0)) / 2
         crop = TexelCrop.around(texels, texels.in_components(f"eyeball_{side}"))
         limbus = unit(iris_points[rows] - center)
@@ -98,23 +99,23 @@ def unproject_irises(
     irises: Float[np.ndarray, "10 2"], fit: HeadFit, texels: HeadTexels, model: HeadModel
 ) -> tuple[Iris, ...]:
     """Where the fitted balls, seen by the fit's camera, have the detector's iris points (picture pixels)."""
-    at_rest = model.landmarks478.positions(model.mean, model.faces).numpy()
+    at_rest = to_numpy(model.landmarks478.positions(model.mean, model.faces))
     aimed = []
     for (side, rows), eyeball in zip(SIDES.items(), locate_eyeballs(model, texels), strict=True):
-        ids = model.vertex_ids(f"eyeball_{side}").numpy()
-        rest, shown = model.mean.numpy()[ids], fit.mesh.vertices.detach().cpu().numpy()[ids]
+        ids = to_numpy(model.vertex_ids(f"eyeball_{side}"))
+        rest, shown = to_numpy(model.mean)[ids], to_numpy(fit.mesh.vertices)[ids]
         arms, shown_arms = rest - rest.mean(0), shown - shown.mean(0)
         turn = Rotation.align_vectors(shown_arms, arms)[0]
         scale = np.linalg.norm(shown_arms) / np.linalg.norm(arms)
         center = (rest.min(0) + rest.max(0)) / 2
         radius = scale * np.linalg.norm(at_rest[rows.start] - center)
         center = shown.mean(0) + scale * turn.apply(center - rest.mean(0))
-        origin = fit.camera.project(fit.neutral.new_tensor(center[None])).cpu().numpy()[0]
+        origin = to_numpy(fit.camera.project(from_numpy(center[None], fit.neutral)))[0]
         points = irises[rows.start - SKIN_POINTS : rows.stop - SKIN_POINTS]
         across = (points - origin) * [1, -1] / (radius * fit.camera.scale_px)
         across *= np.minimum(LARGEST_OFFSET / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6), 1)
         seen = np.column_stack([across, np.sqrt(1 - (across**2).sum(1))])
-        directions = turn.inv().apply(seen @ fit.camera.rotation.cpu().numpy())
+        directions = turn.inv().apply(seen @ to_numpy(fit.camera.rotation))
         # Lids hide the limbus above and below in most photos: the points to the sides measure it.
         size = np.arccos((directions[1] @ directions[3]).clip(-1, 1)) / 2 / eyeball.iris_radius
         aimed.append(Iris(directions[0].astype(np.float32), float(size.clip(*IRIS_SIZES)) * eyeball.iris_radius))

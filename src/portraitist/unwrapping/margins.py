@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
+from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
 from portraitist.rendering.shader_math import mix, smoothstep
@@ -67,12 +68,12 @@ class Margin:
 @functools.lru_cache(maxsize=4)
 def locate_margin(model: HeadModel, texels: HeadTexels, contours: tuple[tuple[int, ...], ...], *inner: str) -> Margin:
     """The skin around closed ``contours`` of dense landmarks; behind them it goes on until it meets ``inner`` parts."""
-    vertices, outer = model.mean.double().numpy(), model.vertex_ids("outer_skin").numpy()
-    landmarks = model.landmarks478.positions(model.mean, model.faces).double().numpy()
+    vertices, outer = to_numpy(model.mean, np.float64), to_numpy(model.vertex_ids("outer_skin"))
+    landmarks = to_numpy(model.landmarks478.positions(model.mean, model.faces), np.float64)
     share = np.arange(EDGE_STEPS)[:, None, None] / EDGE_STEPS
     edge = np.concatenate([mix(landmarks[list(ring)], np.roll(landmarks[list(ring)], -1, 0), share).reshape(-1, 3)
                            for ring in contours])  # fmt: skip
-    joint = KDTree(vertices[np.intersect1d(model.vertex_ids(*inner).numpy(), outer)])
+    joint = KDTree(vertices[np.intersect1d(to_numpy(model.vertex_ids(*inner)), outer)])
     distance, nearest = KDTree(edge).query(vertices)
     behind = joint.query(vertices)[0] < joint.query(edge)[0][nearest]
     signed = np.where(behind, -distance, distance) * 1000

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
+from portraitist.devices import to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import COMPONENTS, HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
@@ -83,7 +84,7 @@ class ToothRow:
 def locate_teeth(model: HeadModel, texels: HeadTexels, row: str) -> ToothRow:
     """Arch coordinates of a row of teeth: its outer contour seen from above, unrolled."""
     inside = texels.in_components(row)
-    x, y, z = (texels.interpolation[inside] @ model.mean.numpy()).T
+    x, y, z = (texels.interpolation[inside] @ to_numpy(model.mean)).T
     middle = z.max() - np.abs(x).max()  # the front of an arch is close to a half circle
     polar, radius = np.arctan2(np.abs(x), z - middle), np.hypot(x, z - middle)
     bins = np.linspace(0, polar.max(), ARCH_BINS + 1)
@@ -123,7 +124,7 @@ def trace_contour(
 
 def measure_texel_side(model: HeadModel, texels: HeadTexels, part: str) -> float:
     """Mean side of a part's texels in meters."""
-    corners = model.mean.numpy()[model.faces[model.face_mask(part)].numpy()]
+    corners = to_numpy(model.mean)[to_numpy(model.faces[model.face_mask(part)])]
     doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     return float(np.sqrt(doubled.sum() / 2 / texels.in_components(part).sum()))
 
@@ -146,8 +147,8 @@ def paint_teeth(
 def shade_tongue(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "t"]:
     """How much of the light at the lips reaches the tongue's texels: less at the back, the sides and in the furrow."""
     own = texels.interpolation[texels.in_components("tongue")]
-    x, _, z = (own @ model.mean.numpy()).T
-    upward = (own @ vertex_normals(model.mean.numpy(), model.faces.numpy()))[:, 1]
+    x, _, z = (own @ to_numpy(model.mean)).T
+    upward = (own @ vertex_normals(to_numpy(model.mean), to_numpy(model.faces)))[:, 1]
     depth = (z.max() - z) / np.ptp(z)
     furrow = FURROW_SHADE * np.exp(-((x / FURROW_WIDTH) ** 2)) * smoothstep(depth, *FURROW_START)
     sides = TONGUE_SIDE_SHADE * smoothstep(np.abs(x) / np.abs(x).max(), *TONGUE_SIDES)
@@ -159,8 +160,8 @@ def shade_tongue(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "t"]
 @functools.lru_cache(maxsize=2)
 def shade_cavity(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "c"]:
     """1 where the cavity hangs on the lips, falling off to 0 in the throat."""
-    vertices = model.mean.numpy()
-    lips = np.intersect1d(model.vertex_ids("mouth_cavity").numpy(), model.vertex_ids("outer_skin").numpy())
+    vertices = to_numpy(model.mean)
+    lips = np.intersect1d(to_numpy(model.vertex_ids("mouth_cavity")), to_numpy(model.vertex_ids("outer_skin")))
     distance, _ = KDTree(vertices[lips]).query(vertices)
     depth = texels.interpolation[texels.in_components("mouth_cavity")] @ distance
     return (THROAT_BRIGHTNESS + (1 - THROAT_BRIGHTNESS) * np.exp(-depth / CAVITY_DEPTH)).astype(np.float32)

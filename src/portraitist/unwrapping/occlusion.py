@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
+from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
@@ -147,7 +148,7 @@ def select_throat_components(
     """Texels of the connected components that reach the middle of the neck's front and are no mere spot."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((texels.to_texture(mask) > CONNECTED).astype(np.uint8))
     labels = np.asarray(labels, np.int64).ravel()[texels.texel_ids]
-    sideways, _, ahead = (texels.interpolation @ model.mean.numpy()).T
+    sideways, _, ahead = (texels.interpolation @ to_numpy(model.mean)).T
     areas = np.asarray(stats, np.int64)[:, cv2.CC_STAT_AREA]
     throat = np.unique(labels[(np.abs(sideways) < THROAT) & (ahead > FRONT)])
     large = throat[areas[throat] > SPOT * texels.size**2]
@@ -169,7 +170,7 @@ def mask_silhouettes(
     seen: TexelColors, skin: SkinColors, hair: HairColors | None, texels: HeadTexels, model: HeadModel
 ) -> Float[np.ndarray, "k"]:
     """Factor 0..1: where cheeks and jaw turn away, what is not skin lies behind them (hair, collar)."""
-    height = texels.interpolation @ model.mean.numpy()[:, 1]
+    height = texels.interpolation @ to_numpy(model.mean)[:, 1]
     sides = texels.in_regions("skin") * smoothstep(height, *SIDE_HEIGHTS)
     likelihood = texels.smooth(lit_skin_likelihood(seen.colors, skin, hair), SILHOUETTE_RADIUS)
     inside = smoothstep(seen.view_cosines, *SILHOUETTE_COSINES)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
 from portraitist.rendering.ray_casting import is_occluded
@@ -42,10 +43,10 @@ def project_photo(
 ) -> TexelColors:
     """Color of the photo at every texel, and its weight: 0 where hidden, edge-on, background or outside."""
     # 1. Position and view cosine of every texel.
-    vertices, camera = fit.mesh.vertices.detach().cpu(), fit.camera
-    faces = fit.mesh.faces.cpu().numpy()
+    vertices, camera = fit.mesh.vertices, fit.camera
+    faces = to_numpy(fit.mesh.faces)
     depth_px = camera.depth(vertices) * camera.scale_px
-    vertices_px = torch.cat([camera.project(vertices), depth_px[:, None]], dim=1).numpy()
+    vertices_px = to_numpy(torch.cat([camera.project(vertices), depth_px[:, None]], dim=1))
     upward = vertices_px * np.array([1, -1, 1], np.float32)  # right-handed, for normals that point outwards
     interpolated = texels.interpolation @ np.column_stack([vertices_px, vertex_normals(upward, faces)])
     points, normals = interpolated[:, :3], interpolated[:, 3:]
@@ -64,8 +65,8 @@ def project_photo(
     weights = visible * clear * smoothstep(view_cosines, *config.grazing)
     # 3. Filtered look-up in photo and person mask.
     (used,) = np.nonzero(weights > 0)
-    mask = torch.from_numpy(erode_mask(person_mask, config.mask_margin * camera.scale_px))
-    picture = torch.cat([photo.detach().cpu().float(), mask[None]])
+    mask = from_numpy(erode_mask(person_mask, config.mask_margin * camera.scale_px), photo)
+    picture = torch.cat([photo.detach(), mask[None]])
     footprints_px = measure_texel_sides_px(vertices_px[faces], fit, texels.size)[texels.face_ids[used]]
     samples = sample_photo(picture, points[used, :2], footprints_px)
     colors = np.zeros((len(points), 3), np.float32)
@@ -80,9 +81,9 @@ def sample_photo(
     """A texel that covers several pixels takes their mean instead of one of them. 0 outside the picture."""
     height, width = picture.shape[1:]
     uv = points_px / np.array([width, height])
-    samples = sample_mipmapped(picture, *(torch.from_numpy(x).float() for x in (uv, footprints_px)))
+    samples = sample_mipmapped(picture, *(from_numpy(x, picture) for x in (uv, footprints_px)))
     inside = np.all((uv >= 0) & (uv <= 1), axis=1)
-    return samples.T.numpy().clip(0, 1) * inside[:, None]
+    return to_numpy(samples.T).clip(0, 1) * inside[:, None]
 
 
 def find_visible(
@@ -96,7 +97,7 @@ def find_visible(
 
 def measure_texel_sides_px(corners_px: Float[np.ndarray, "f 3 3"], fit: HeadFit, size: int) -> Float[np.ndarray, "f"]:
     """Side of a texel in photo pixels, one per face: square root of the ratio of areas."""
-    corners_uv = fit.mesh.uvs[fit.mesh.uv_faces].cpu().numpy() * size
+    corners_uv = to_numpy(fit.mesh.uvs[fit.mesh.uv_faces]) * size
 
     def doubled_area(corners: np.ndarray) -> np.ndarray:
         a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
@@ -107,7 +108,7 @@ def measure_texel_sides_px(corners_px: Float[np.ndarray, "f 3 3"], fit: HeadFit,
 
 def erode_mask(person_mask: Float[Tensor, "h w"], margin_px: float) -> Float[np.ndarray, "h w"]:
     """Person mask with its edge moved inwards and softened. The picture's border is no edge of the person."""
-    mask = (person_mask.detach().cpu().numpy() > 0.5).astype(np.float32)
+    mask = (to_numpy(person_mask) > 0.5).astype(np.float32)
     side = 2 * max(round(margin_px), 1) + 1
     eroded = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return cv2.blur(eroded, (side, side), borderType=cv2.BORDER_REPLICATE) * mask

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
 from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
@@ -69,12 +69,12 @@ def unwrap_photo(
         seen = delight_photo(seen, skin, texels, model, config.delighting)
         skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions(*SKIN_REGIONS))
     colors = complete_surface(seen, skin, hair, texels, model)
-    aimed = None if irises is None else unproject_irises(irises.cpu().numpy(), fit, texels, model)
+    aimed = None if irises is None else unproject_irises(to_numpy(irises), fit, texels, model)
     colors, weights = paint_eyes_and_mouth(colors, seen, skin, texels, model, aimed)
     texture = colors.clip(0, 1)[texels.nearest_ids]
     return Unwrapped(
-        texture=torch.from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1))).to(photo),
-        seen=torch.from_numpy(texels.to_texture(weights)).to(photo),
+        texture=from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo),
+        seen=from_numpy(texels.to_texture(weights), photo),
     )
 
 

@@ -1,0 +1,250 @@
+"""Every device: what computes follows its inputs, and nothing goes to the CPU and back but through ``devices``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import portraitist as p
+from conftest import make_quick_config
+from portraitist.devices import CPU, choose_device, from_numpy, move, to_numpy
+from pretend_device import DEVICE, DeviceError, PretendMode
+
+SIDE = 128
+QUICK = make_quick_config(view_px=48, steps=2, samples=64, stroke_px=48, stroke_steps=1)
+QUICK = dataclasses.replace(QUICK, unwrap=dataclasses.replace(QUICK.unwrap, texture_size=SIDE))
+
+
+@dataclasses.dataclass
+class Studio:
+    """What the public functions are given: pictures come from files, on the CPU; the rest is made of them, on a GPU."""
+
+    photo: p.types.Image
+    art: p.types.Image
+    models: p.Models
+    folder: Path
+    sitter: p.Sitter
+    exemplar: p.Exemplar
+    geometry: p.StylizedGeometry
+    landmarks: p.Landmarks
+
+    @property
+    def head(self) -> p.Head:
+        return self.geometry.head
+
+    @property
+    def camera(self) -> p.Camera:
+        return p.view_camera(self.head.mesh.vertices, 20.0, 5.0, 64)
+
+    @property
+    def source(self) -> p.StyleSource:
+        return p.crop_exemplar(self.exemplar.art, self.head.mesh.faces.new_zeros(self.exemplar.art.shape[1:]), ROLES)
+
+    @functools.cached_property
+    def result(self) -> p.Result:
+        return p.stylize(self.photo, self.art, self.models, QUICK)
+
+
+ROLES = p.LabelRoles.uniform(1)
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def studio(hopper, brush, tmp_path_factory) -> Iterator[Studio]:
+    with PretendMode():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("portraitist.models.choose_device", lambda _: DEVICE)
+            models = p.Models.load("pretend")
+        sitter, exemplar = p.reconstruct(hopper, models, QUICK), p.study_artwork(brush, models, QUICK)
+        geometry = p.transfer_geometry(sitter, [exemplar], models, QUICK)
+        landmarks, _ = p.detect_landmarks(sitter.photo, models.detector)
+        folder = tmp_path_factory.mktemp("devices")
+        yield Studio(hopper, brush, models, folder, sitter, exemplar, geometry, landmarks)
+
+
+def paint_mesh(s: Studio) -> p.types.Image:
+    """Any mesh, with seams and labels that are no face's."""
+    mesh, content = s.head.mesh, s.head.texture
+    labels = p.TexelLabels.make(mesh, mesh.faces.new_zeros(content.shape[1:]), ROLES)
+    source = p.study_source(s.source, s.models.vgg, seeded(), view_px=40.0, stroke_px=40.0, roles=ROLES)
+    cameras = p.place_cameras(mesh, 48, 2, seeded())
+    seams = p.find_seams(mesh, SIDE)
+    return p.optimize_texture(
+        mesh, content, [source], labels, cameras, seams, QUICK.texture, vgg=s.models.vgg, generator=seeded()
+    )
+
+
+def write_files(s: Studio) -> None:
+    p.write_result(s.result, s.folder / "out", config=QUICK, inputs={}, device="pretend", save_intermediates=True)
+
+
+def write_turntable(s: Studio) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("portraitist.export.turntable.FRAMES", 2)
+        p.write_turntable(s.folder / "turn.webp", s.head)
+
+
+def save_and_load(s: Studio) -> p.Head:
+    p.save_head(s.folder / "head.safetensors", s.head)
+    return p.load_head(s.folder / "head.safetensors")
+
+
+def save_and_load_image(s: Studio) -> p.types.Image:
+    p.save_image(s.folder / "photo.png", s.sitter.photo)
+    return p.load_image(s.folder / "photo.png")
+
+
+ALL_OPTIONS = dataclasses.replace(
+    QUICK,
+    geometry=dataclasses.replace(QUICK.geometry, exaggeration=0.5, random_style=True),
+    texture=dataclasses.replace(QUICK.texture, delighting=0.5, preserve_color=True, strength=0.5),
+    subdivide=True,
+)
+PAPER = dataclasses.replace(
+    QUICK,
+    geometry=dataclasses.replace(QUICK.geometry, depth="paper"),
+    texture=dataclasses.replace(p.TextureConfig.paper(48), steps=2, samples=64, near_views=2),
+)
+
+CALLS: dict[str, Callable[[Studio], Any]] = {
+    "check_output": lambda s: p.check_output(s.folder / "new", overwrite=False),
+    "close_seams": lambda s: p.close_seams(s.head.texture, p.find_seams(s.head.mesh, SIDE)),
+    "crop_exemplar": lambda s: s.source,
+    "detect_landmarks": lambda s: p.detect_landmarks(s.sitter.photo, s.models.detector)[0],
+    "find_seams": lambda s: p.find_seams(s.head.mesh, SIDE, largest_island_only=True),
+    "load_head": save_and_load,
+    "load_image": save_and_load_image,
+    "load_vgg": lambda s: p.load_vgg(DEVICE)(s.sitter.photo[:, :64, :64]),
+    "optimize_texture": paint_mesh,
+    "place_cameras": lambda s: p.place_cameras(s.head.mesh, 48, 3, seeded()).near[0].rotation,
+    "rasterize": lambda s: p.rasterize(s.head.mesh, s.camera),
+    "read_landmarks": None,  # gives points on the CPU, from a file; `reconstruct` takes them from anywhere
+    "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
+    "render": lambda s: p.render(s.head, s.camera),
+    "render_view": lambda s: p.render_view(s.head.mesh, s.head.texture, s.camera, s.head.texture.new_zeros(3)),
+    "save_head": save_and_load,
+    "save_image": save_and_load_image,
+    "shade": lambda s: p.shade(p.rasterize(s.head.mesh, s.camera), s.head.texture, s.head.texture.new_ones(3)),
+    "study_artwork": lambda s: p.study_artwork(s.art, s.models, ALL_OPTIONS, style_mask=torch.ones(s.art.shape[1:])),
+    "study_source": lambda s: p.study_source(
+        s.source, s.models.vgg, seeded(), view_px=40.0, stroke_px=40.0, roles=ROLES
+    ),
+    "stylize": lambda s: p.stylize(s.photo, s.art, s.models, ALL_OPTIONS, mix=[(s.art, 0.5)]),
+    "stylize (paper)": lambda s: p.stylize(s.photo, s.art, s.models, PAPER),
+    "subdivide_head": lambda s: p.subdivide_head(s.head),
+    "track": lambda s: p.track(s.landmarks, s.sitter.fit, s.models.head),
+    "transfer_colors": lambda s: p.transfer_colors(*3 * [s.head.texture.flatten(1).T[:1000]]),
+    "transfer_geometry": lambda s: p.transfer_geometry(s.sitter, [s.exemplar], s.models, ALL_OPTIONS),
+    "transfer_texture": lambda s: p.transfer_texture(s.head, s.sitter, [s.exemplar], s.models, QUICK),
+    "view_camera": lambda s: s.camera,
+    "write_glb": lambda s: p.write_glb(s.folder / "head.glb", s.head),
+    "write_obj": lambda s: p.write_obj(s.folder / "head.obj", s.head),
+    "write_result": write_files,
+    "write_turntable": write_turntable,
+    # Methods
+    "Camera": lambda s: [s.camera.project(s.head.neutral), s.camera.depth(s.head.neutral)],
+    "Head": lambda s: s.head.posed(s.head.expression),
+    "LandmarkEmbedding": lambda s: s.head.landmarks68.positions(s.head.neutral, s.head.mesh.faces),
+    "StylizedGeometry": lambda s: s.geometry.displace(0.5, p.RegionStrengths(eyes=0.0), 0.5),
+    "sitter": lambda s: s.sitter,
+}
+ON_THE_CPU = {"load_head", "save_head", "load_image", "save_image"}  # come from files
+
+
+def to_cpu(tensor: torch.Tensor) -> torch.Tensor:
+    return move(tensor, CPU)
+
+
+def list_tensors(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [tensor for item in value for tensor in list_tensors(item)] if isinstance(value, (list, tuple)) else []
+
+
+@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call])
+def test_public_functions_stay_on_their_device(studio, name):
+    result = CALLS[name](studio)
+    elsewhere = [tuple(tensor.shape) for tensor in list_tensors(result) if tensor.device != DEVICE]
+    assert name in ON_THE_CPU or elsewhere == []
+
+
+def test_every_public_function_is_covered():
+    functions = {name for name in p.__all__ if inspect.isfunction(getattr(p, name))}
+    assert functions - CALLS.keys() == set()
+
+
+def test_the_result_is_that_of_the_cpu(studio, hopper, brush, models):
+    """Bit for bit, since the pretended GPU computes as the CPU does: nothing depends on where things are."""
+    other, here = studio.result, p.stylize(hopper, brush, models, QUICK)
+    assert torch.equal(to_cpu(other.stylized.texture), here.stylized.texture)
+    assert torch.equal(to_cpu(other.stylized.mesh.vertices), here.stylized.mesh.vertices)
+
+
+def test_an_unasked_move_is_found(studio, monkeypatch):
+    """Among them the one that a careless line in a stage makes."""
+    on_gpu = studio.head.neutral
+    for careless in (lambda x: x.cpu(), lambda x: x.to("cpu"), lambda x: torch.zeros_like(x, device="cpu").copy_(x)):
+        with pytest.raises(DeviceError, match="moves"):
+            careless(on_gpu)
+    with pytest.raises(DeviceError, match="moves"):
+        torch.ones(3).to(on_gpu)
+    with pytest.raises(DeviceError, match="two devices"):
+        on_gpu + torch.ones(3)
+    with pytest.raises(DeviceError, match="two devices"):
+        on_gpu[torch.arange(2)]
+    with pytest.raises(DeviceError, match="double"):
+        on_gpu.double()
+    with pytest.raises((RuntimeError, TypeError)):
+        on_gpu.numpy()
+    monkeypatch.setattr("portraitist.geometry.translation.close_lips", lambda moved: moved.cpu())
+    with pytest.raises(DeviceError, match="moves"):
+        CALLS["transfer_geometry"](studio)
+
+
+def test_data_goes_and_comes_back_with_its_values(studio):
+    values = studio.head.neutral
+    there = to_numpy(values, float)
+    assert there.dtype == float
+    back = from_numpy(there, values)
+    assert (back.device, back.dtype) == (DEVICE, torch.float32)
+    assert torch.equal(back, values)
+    assert move(studio.head, DEVICE) is studio.head
+    at_home = move(studio.head, CPU)
+    assert {tensor.device for tensor in list_tensors(at_home)} == {CPU}
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:x", "cuda", "cuda:7", "mps"])
+def test_devices_that_are_not_there_are_refused(name):
+    if name.split(":")[0] == "cuda" and torch.cuda.is_available() and name != "cuda:x":
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(p.InputError, match=f"{name.split(':')[0]}.*[Uu]se|[Uu]se .*{name.split(':')[0]}"):
+        choose_device(name)
+
+
+def test_auto_takes_a_gpu_when_there_is_one(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_device("auto") == CPU
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_real_gpu_gives_what_the_cpu_gives(hopper, brush, models):
+    on_gpu, here = p.stylize(hopper, brush, p.Models.load("cuda"), QUICK), p.stylize(hopper, brush, models, QUICK)
+    assert on_gpu.stylized.texture.is_cuda
+    assert torch.allclose(to_cpu(on_gpu.stylized.mesh.vertices), here.stylized.mesh.vertices, atol=1e-5)
+    assert (to_cpu(on_gpu.stylized.texture) - here.stylized.texture).abs().mean() < 0.02
