@@ -90,7 +90,7 @@ def run_pair(job: Job) -> str | None:
     try:
         models = Models.load("cpu")
         result = stylize(load_image(inputs["photo"]), load_image(inputs["art"]), models, job.config)
-        record = describe_run(result, job.config, inputs, "cpu")
+        record = describe_run(result, job.config, inputs, "cpu", str(models.vgg.dtype))
         _save_pictures(result, unfinished)
         np.savez_compressed(unfinished / "shapes.npz", **_collect_shapes(result, models, job))
     except PortraitistError as error:

@@ -1,6 +1,9 @@
 """Whole-process time and memory of the embedded example, start of Python to written folder: python benchmarks/speed.py
 
 Run it on an idle machine. Writes results/speed.json: per preset the median, minimum and maximum over the runs.
+
+    python benchmarks/speed.py --before ../older-checkout    # runs of both take turns
+    python benchmarks/speed.py --float32                     # the network in float32, too, where it would be bfloat16
 """
 
 from __future__ import annotations
@@ -15,19 +18,56 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
+SOURCE = Path(__file__).parents[1] / "src"
+START = {
+    "portraitist --help": ["-m", "portraitist.cli.main", "--help"],
+    "import portraitist": ["-c", "import portraitist"],
+    "import torch": ["-c", "import torch"],
+    "from portraitist import stylize": ["-c", "from portraitist import stylize"],
+}
 
 
-def run_demo(preset: str, out: Path) -> dict[str, float]:
-    """Seconds of the process as a whole and of each stage, and its peak memory, of one run."""
-    command = [sys.executable, "-m", "portraitist.cli.main", "demo", "--preset", preset, "-o", str(out)]
+def describe_processor() -> dict[str, str]:
+    """Its name, and what PyTorch makes of it."""
+    import torch
+
+    info = Path("/proc/cpuinfo")
+    names = [x for x in info.read_text().splitlines() if x.startswith("model name")] if info.exists() else []
+    tests = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
+    units = [unit for unit, test in tests.items() if getattr(torch.cpu, test, lambda: False)()]
+    return {
+        "processor": names[0].split(":")[1].strip() if names else platform.processor(),
+        "capability": ", ".join([torch.backends.cpu.get_cpu_capability(), *units]),
+    }
+
+
+def run_python(arguments: list[str], source: Path, environment: dict[str, str]) -> float:
+    """Seconds of a whole process."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wall = time.perf_counter() - start
-    record = json.loads((out / "run.json").read_text())
+    paths = {"PYTHONPATH": str(source)}
+    subprocess.run(
+        [sys.executable, *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | paths | environment,
+    )
+    return time.perf_counter() - start
+
+
+def run_demo(preset: str, source: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Seconds of the process as a whole, of each stage and of all that is no stage, and its peak memory, of one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        arguments = ["-m", "portraitist.cli.main", "demo", "--preset", preset, "-o", str(out)]
+        wall = run_python(arguments, source, environment)
+        record = json.loads((out / "run.json").read_text())
     stages = {f"{stage}_s": seconds for stage, seconds in record["seconds"].items()}
-    return {"wall_s": wall, **stages, "peak_memory_mb": record["peak_memory_mb"]}
+    rest = wall - sum(stages.values())
+    return {"wall_s": wall, **stages, "no_stage_s": rest, "peak_memory_mb": record["peak_memory_mb"]}
 
 
 def summarize(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -45,15 +85,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--presets", nargs="+", default=["draft", "standard"])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--before", type=Path, help="an older checkout, run in turns with this one")
+    parser.add_argument("--float32", action="store_true", help="also without bfloat16")
     options = parser.parse_args()
-    result = {"command": "python benchmarks/speed.py", "cores": os.cpu_count(), "platform": platform.platform()}
+    variants = {"": (SOURCE, {})}
+    if options.before:
+        variants["before"] = (options.before / "src", {})
+    if options.float32:
+        variants["float32"] = (SOURCE, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"})
+    result: dict[str, Any] = {"cores": os.cpu_count(), "platform": platform.platform(), **describe_processor()}
+    result["start"] = {
+        name: summarize([{"wall_s": run_python(arguments, SOURCE, {})} for _ in range(options.runs + 2)])["wall_s"]
+        for name, arguments in START.items()
+    }
+    print(result, flush=True)
     for preset in options.presets:
-        runs = []
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
         for _ in range(options.runs):
-            with tempfile.TemporaryDirectory() as folder:
-                runs.append(run_demo(preset, Path(folder) / "out"))
-            print(preset, {name: round(value, 2) for name, value in runs[-1].items()}, flush=True)
-        result[preset] = summarize(runs)
+            for name, variant in variants.items():
+                runs[name].append(run_demo(preset, *variant))
+                print(preset, name, {key: round(value, 2) for key, value in runs[name][-1].items()}, flush=True)
+        result |= {" ".join([preset, name]).strip(): summarize(x) for name, x in runs.items()}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -85,7 +85,9 @@ def paint_mesh(s: Studio) -> p.types.Image:
 
 
 def write_files(s: Studio) -> None:
-    p.write_result(s.result, s.folder / "out", config=QUICK, inputs={}, device="pretend", save_intermediates=True)
+    p.write_result(
+        s.result, s.folder / "out", config=QUICK, inputs={}, device="pretend", precision="", save_intermediates=True
+    )
 
 
 def write_turntable(s: Studio) -> None:

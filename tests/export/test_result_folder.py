@@ -87,7 +87,7 @@ VIEWS = {f"views/{view}.png" for view in ("front", "left", "right", "above", "be
 
 def test_folder_holds_what_is_promised(result: Result, inputs: dict[str, Path], tmp_path: Path):
     out = tmp_path / "new" / "out"
-    write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu")
+    write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", precision="float32")
     assert names(out) == PLAIN | VIEWS
     assert {path.name for path in tmp_path.iterdir()} == {"new", "me.jpg"}
     front = np.asarray(PillowImage.open(out / "views" / "front.png"))
@@ -103,7 +103,14 @@ def test_turntable_is_written_when_asked_for(
     monkeypatch.setattr(turntable, "SIZE_PX", 64)
     out, seen = tmp_path / "out", []
     record = write_result(
-        result, out, config=RunConfig(), inputs=inputs, device="cpu", turntable=True, progress=seen.append
+        result,
+        out,
+        config=RunConfig(),
+        inputs=inputs,
+        device="cpu",
+        precision="float32",
+        turntable=True,
+        progress=seen.append,
     )
     assert names(out) == PLAIN | VIEWS | {"turntable.mp4", "turntable.webp"} == set(record["files"])
     assert [(progress.stage, progress.step, progress.steps) for progress in seen] == [
@@ -116,7 +123,7 @@ def test_views_turn_the_right_way(result: Result, inputs: dict[str, Path], tmp_p
     texture = torch.ones(3, 64, 64)
     texture[:, :, 32:] = 0
     dark_left = dataclasses.replace(result, stylized=dataclasses.replace(result.stylized, texture=texture))
-    write_result(dark_left, tmp_path / "out", config=RunConfig(), inputs=inputs, device="cpu")
+    write_result(dark_left, tmp_path / "out", config=RunConfig(), inputs=inputs, device="cpu", precision="float32")
     dark = {
         name: (np.asarray(PillowImage.open(tmp_path / "out" / "views" / f"{name}.png")) < 128).mean()
         for name in ("left", "front", "right")
@@ -126,7 +133,9 @@ def test_views_turn_the_right_way(result: Result, inputs: dict[str, Path], tmp_p
 
 def test_save_intermediates_adds_content_and_intermediates(result: Result, inputs: dict[str, Path], tmp_path: Path):
     out = tmp_path / "out"
-    record = write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", save_intermediates=True)
+    record = write_result(
+        result, out, config=RunConfig(), inputs=inputs, device="cpu", precision="float32", save_intermediates=True
+    )
     added = names(out) - PLAIN - VIEWS
     assert {f"content/{name}" for name in VIEWS | {"head.obj", "head.mtl", "texture.png", "head.safetensors"}} <= added
     assert set(record["files"]) == names(out)
@@ -137,7 +146,9 @@ def test_save_intermediates_adds_content_and_intermediates(result: Result, input
 
 
 def test_record_is_strict_json_and_tells_how_to_repeat(result: Result, inputs: dict[str, Path], tmp_path: Path):
-    returned = write_result(result, tmp_path / "out", config=RunConfig(), inputs=inputs, device="cpu")
+    returned = write_result(
+        result, tmp_path / "out", config=RunConfig(), inputs=inputs, device="cpu", precision="float32"
+    )
     text = (tmp_path / "out" / "run.json").read_text()
     record = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert record == returned
@@ -158,7 +169,7 @@ def test_failure_while_writing_leaves_everything_as_it_was(
     result: Result, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: type
 ):
     out = tmp_path / "out"
-    write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu")
+    write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", precision="float32")
     before = {name: (out / name).read_bytes() for name in names(out)}
 
     def fail(*_: object) -> None:
@@ -167,9 +178,11 @@ def test_failure_while_writing_leaves_everything_as_it_was(
     monkeypatch.setattr(results, "draw_preview", fail)
     expected = OutputError if isinstance(failure, OSError) else failure
     with pytest.raises(expected):
-        write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", overwrite=True)
+        write_result(result, out, config=RunConfig(), inputs=inputs, device="cpu", precision="float32", overwrite=True)
     with pytest.raises(expected):
-        write_result(result, tmp_path / "deep" / "other", config=RunConfig(), inputs=inputs, device="cpu")
+        write_result(
+            result, tmp_path / "deep" / "other", config=RunConfig(), inputs=inputs, device="cpu", precision="float32"
+        )
     assert {name: (out / name).read_bytes() for name in names(out)} == before
     assert {path.name for path in tmp_path.iterdir()} == {"out", "me.jpg"}
 

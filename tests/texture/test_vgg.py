@@ -76,3 +76,31 @@ def test_gradient_reaches_the_picture(vgg, portrait):
     sample_hypercolumns(vgg(image), torch.tensor([[20.0, 30.0]])).sum().backward()
     assert image.grad.abs().sum() > 0
     assert image.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "limit", "expected"),
+    [
+        ([], None, torch.float32),
+        (["_is_amx_tile_supported"], None, torch.bfloat16),
+        (["_is_avx512_bf16_supported"], None, torch.bfloat16),
+        (["_is_avx512_bf16_supported"], "ALL", torch.bfloat16),
+        (["_is_amx_tile_supported", "_is_avx512_bf16_supported"], "AVX512_CORE_BF16", torch.bfloat16),
+        (["_is_amx_tile_supported", "_is_avx512_bf16_supported"], "AVX512_CORE", torch.float32),
+        (["_is_avx512_bf16_supported"], "avx2", torch.float32),
+    ],
+)
+def test_the_processor_chooses_the_precision(monkeypatch, capabilities, limit, expected):
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name in capabilities, raising=False)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if limit:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert load_vgg().dtype == expected
+
+
+def test_bfloat16_moves_hypercolumns_little(vgg, portrait):
+    points = torch.rand(200, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([160.0, 192.0])
+    exact, rough = (sample_hypercolumns(network(portrait), points) for network in (vgg, load_vgg(dtype=torch.bfloat16)))
+    assert ((rough - exact).norm(dim=1) / exact.norm(dim=1)).median() < 0.01

@@ -142,6 +142,7 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         config=config,
         inputs={"photo": request.photo, "art": request.art, **more_files, **_name_mixed(request)},
         device=str(models.device),
+        precision=str(models.vgg.dtype).removeprefix("torch."),
         overwrite=request.overwrite,
         save_intermediates=request.save_intermediates,
         turntable=request.turntable,

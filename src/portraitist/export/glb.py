@@ -12,6 +12,7 @@ from torch import Tensor
 
 from portraitist import __version__
 from portraitist.devices import to_numpy
+from portraitist.io.images import encode_png, image_to_uint8
 from portraitist.io.output_file import new_file
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image
@@ -152,14 +153,11 @@ def _add_unlit_material(file: gl.GLTF2, blob: bytearray, texture: Image) -> None
 
 
 def _encode_texture(texture: Image) -> tuple[bytes, str]:
-    pixels = to_numpy((texture.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0))
-    picture = PillowImage.fromarray(pixels)
+    png = encode_png(texture)
+    if len(png) <= LARGEST_PNG_BYTES:
+        return png, "image/png"
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    if buffer.tell() <= LARGEST_PNG_BYTES:
-        return buffer.getvalue(), "image/png"
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=95, subsampling=0)
+    PillowImage.fromarray(image_to_uint8(texture)).save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue(), "image/jpeg"
 
 

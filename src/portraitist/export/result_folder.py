@@ -10,7 +10,8 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def write_result(
     config: Any,
     inputs: Mapping[str, Path],
     device: str,
+    precision: str,
     overwrite: bool = False,
     save_intermediates: bool = False,
     turntable: bool = False,
@@ -54,24 +56,26 @@ def write_result(
     is untouched.
 
     ``config``: the (nested) dataclass the run was made with. ``inputs``: what each file given by the user was for, and
-    where it is. Raises OutputError as ``check_output`` does, and when the disk is full.
+    where it is. ``device``, ``precision``: what the network computed on, and in. Raises OutputError as ``check_output``
+    does, and when the disk is full.
     """
-    with new_folder(out, overwrite) as folder:
-        write_glb(folder / "head.glb", result.stylized)
-        write_obj(folder / "head.obj", result.stylized)
-        save_head(folder / "head.safetensors", result.stylized)
+    with new_folder(out, overwrite) as folder, _FileWriter() as writer:
+        writer.start(write_glb, folder / "head.glb", result.stylized)
+        writer.start(write_obj, folder / "head.obj", result.stylized)
+        writer.start(save_head, folder / "head.safetensors", result.stylized)
         views = render_named_views(result.stylized)
-        _write_views(folder / "views", views)
+        writer.start(_write_views, folder / "views", views)
         content_views = _render_views(result.content, NAMED_VIEWS if save_intermediates else ("front",))
-        save_image(folder / "preview.png", draw_preview(result, views, content_views["front"]))
+        writer.start(save_image, folder / "preview.png", draw_preview(result, views, content_views["front"]))
         if save_intermediates:
-            _write_content(folder / "content", result.content, content_views)
-            _write_intermediates(folder / "intermediates", result)
+            writer.start(_write_content, folder / "content", result.content, content_views)
+            writer.start(_write_intermediates, folder / "intermediates", result)
         if turntable:
             frames = render_turn(result.stylized, progress)
-            encode_mp4(folder / "turntable.mp4", frames)
-            encode_webp(folder / "turntable.webp", frames)
-        record = describe_run(result, config, inputs, device)
+            writer.start(encode_mp4, folder / "turntable.mp4", frames)
+            writer.start(encode_webp, folder / "turntable.webp", frames)
+        writer.finish()
+        record = describe_run(result, config, inputs, device, precision)
         record["files"] = sorted([*list_files(folder), RECORD_NAME])
         _write_json(folder / RECORD_NAME, record)
     return record
@@ -94,7 +98,28 @@ def render_named_views(head: Head) -> dict[str, Image]:
     return _render_views(head, NAMED_VIEWS)
 
 
-def describe_run(result: Result, config: Any, inputs: Mapping[str, Path], device: str) -> dict[str, Any]:
+class _FileWriter:
+    """Writes files one after the other in a thread of its own, since packing pictures takes as long as drawing them."""
+
+    def __enter__(self) -> _FileWriter:
+        self._executor, self._jobs = ThreadPoolExecutor(1), []
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def start(self, write: Callable[..., None], *arguments: Any) -> None:
+        self._jobs.append(self._executor.submit(write, *arguments))
+
+    def finish(self) -> None:
+        """Wait for all files. Raises what the first of them that failed raised."""
+        for job in self._jobs:
+            job.result()
+
+
+def describe_run(
+    result: Result, config: Any, inputs: Mapping[str, Path], device: str, precision: str
+) -> dict[str, Any]:
     """What is needed to judge a run and to repeat it, as JSON values."""
     return _to_json(
         {
@@ -106,6 +131,7 @@ def describe_run(result: Result, config: Any, inputs: Mapping[str, Path], device
             },
             "seed": config.seed,
             "device": device,
+            "precision": precision,
             "threads": torch.get_num_threads(),
             "seconds": result.seconds,
             "quality": result.quality,

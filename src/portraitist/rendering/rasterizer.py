@@ -23,18 +23,24 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
     hit_ids, hit_u, hit_v = cast_parallel_rays(to_numpy(corners_px), camera.size)
 
     face_ids = from_numpy(hit_ids, mesh.faces)
-    u, v = (from_numpy(weight, vertices) for weight in (hit_u, hit_v))
-    barycentrics = torch.stack([1 - u - v, u, v], dim=-1)
     mask = face_ids >= 0
+    hit = face_ids[mask]
+    u, v = (from_numpy(weight, vertices)[mask] for weight in (hit_u, hit_v))
+    weights = torch.stack([1 - u - v, u, v], dim=-1)
     corner_uvs = mesh.uvs[mesh.uv_faces]
-    seen = face_ids.clamp(min=0)
-    uv = (corner_uvs[seen] * barycentrics[..., None]).sum(-2)
-    footprint = _uv_per_pixel(corners_px[..., :2], corner_uvs)[seen]
+    uv = (corner_uvs[hit] * weights[..., None]).sum(-2)
+
+    def spread(values: Float[Tensor, "k *c"]) -> Float[Tensor, "h w *c"]:
+        """From the hit pixels to the picture."""
+        picture = values.new_zeros(*mask.shape, *values.shape[1:])
+        picture[mask] = values
+        return picture
+
     return Fragments(
         face_ids=face_ids,
-        barycentrics=torch.where(mask[..., None], barycentrics, 0.0),
-        uv=torch.where(mask[..., None], uv, 0.0),
-        uv_footprint=torch.where(mask, footprint, 0.0),
+        barycentrics=spread(weights),
+        uv=spread(uv),
+        uv_footprint=spread(_uv_per_pixel(corners_px[..., :2], corner_uvs)[hit]),
         mask=mask,
     )
 
