@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "portraitist"
 LEVELS = {
     "types": 0,
     "errors": 0,
+    "devices": 0,
     "assets": 1,
     "io": 1,
     "mesh": 1,

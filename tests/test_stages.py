@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from portraitist import (
     Config,
     InputError,
     LabelRoles,
     Models,
+    RegionStrengths,
     TexelLabels,
     find_seams,
     load_image,
@@ -27,6 +29,9 @@ from portraitist import (
 )
 from portraitist.assets import asset_path
 from portraitist.cli.main import make_demo_request
+from portraitist.geometry.translation import DirectTranslator, mean_face
+from portraitist.pipeline import _doubt_shape
+from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.rendering.seams import close_seams, measure_seams
 from portraitist.segmentation.parts import UNLABELED
 
@@ -157,3 +162,64 @@ def test_seams_of_any_mesh_are_closed(head):
     assert measure_seams(closed, seams) < 0.2 * before
     middle = slice(28, 36)
     torch.testing.assert_close(closed[:, :, middle], ramp[:, :, middle])  # far from the seam nothing changes
+
+
+@pytest.mark.parametrize(
+    ("values", "is_said"),
+    [
+        ({}, True),
+        ({"strength": 0.5}, True),
+        ({"regions": RegionStrengths(outline=0.0)}, True),
+        ({"strength": 0.0}, False),
+        ({"random_style": True}, False),
+        ({"exaggeration": 1.0}, False),
+        ({"regions": RegionStrengths(*5 * [0.0])}, False),
+    ],
+)
+def test_a_normal_shape_is_said_to_those_who_wait_for_it(sitter, exemplars, models, config, values, is_said):
+    """Not to those who asked for another shape, or for none."""
+    normal = replace(exemplars[0], shape=replace(exemplars[0].shape, deviation=torch.zeros(68, 2)))
+    direct = replace(models, translator=DirectTranslator(mean_face(models.head)))
+    asked = replace(config, geometry=replace(config.geometry, **values))
+    translators = models if asked.geometry.random_style else direct
+    geometry = transfer_geometry(sitter, [normal], translators, asked)
+    assert bool(_doubt_shape(geometry, asked)) == is_said
+
+
+def test_a_shape_that_shows_is_not_called_normal(sitter, exemplars, models, config):
+    """However little of it is asked for."""
+    bold = replace(exemplars[0], shape=replace(exemplars[0].shape, deviation=0.2 * torch.randn(68, 2)))
+    direct = replace(models, translator=DirectTranslator(mean_face(models.head)))
+    asked = replace(config, geometry=replace(config.geometry, strength=0.05))
+    assert not _doubt_shape(transfer_geometry(sitter, [bold], direct, asked), asked)
+
+
+def test_an_artwork_is_rasterized_once(arts, models, config, monkeypatch):
+    sizes = []
+
+    def count(corners_px, size):
+        sizes.append(size)
+        return cast_parallel_rays(corners_px, size)
+
+    monkeypatch.setattr("portraitist.rendering.rasterizer.cast_parallel_rays", count)
+    evened = replace(config, texture=replace(config.texture, delighting=1.0))
+    study_artwork(arts[0], models, evened)
+    assert sizes.count(tuple(arts[0].shape[1:])) == 1
+
+
+def test_numpy_has_one_thread_in_every_stage(photo, arts, models, config):
+    """Its sums would differ with the number of threads; texture included."""
+    seen = {}
+
+    def watch(progress):
+        if progress.step:  # from within the stage
+            seen[progress.stage] = [x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        stylize(photo, arts[0], models, config, progress=watch)
+    assert set(seen["texture"]) == {1}
+
+
+def test_the_library_leaves_threads_alone(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: pytest.fail("the library sets threads"))
+    Models.load("cpu")
