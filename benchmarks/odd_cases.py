@@ -135,7 +135,7 @@ FACES = [
         "photo: twelve faces; artwork: upside down",
         feed("crowd.png", "down.png", crowd_png=files.save_crowd, down_png=files.save_upside_down),
         USED,
-        ("12 faces were found in the photo", "crop the picture"),
+        ("12 faces were found in the photo: 1: 63 %", "(used); 2:", "--photo-face", "crop the picture"),
     ),
     Case(
         "photo: half a face at the border; artwork: a whole face that touches the border",

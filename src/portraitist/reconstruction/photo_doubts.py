@@ -1,0 +1,81 @@
+"""What is wrong with how a photo was taken or saved, told by the face in it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+
+from portraitist.io.images import image_to_uint8
+from portraitist.reconstruction.fitting import SKIN_POINTS, embed_skin_points
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.shader_math import luminance
+from portraitist.types import HeadFit, Image, Landmarks
+
+CLIPPED_SHARE = 0.5  # of the face: with more at the end of the range, most of it is lost (14 % at most in good photos)
+LEAST_LEVELS = 32  # of 256 grays, 5 bits: in fewer, steps show on skin (faces in good photos have 90 and more)
+RANGE_PERCENTILES = (1, 99)  # single pixels do not count
+LARGEST_STRETCH = 1.2  # height over width, or the reverse: twice as far from 1 as in any of 87 good photos
+
+
+def doubt_photo(photo: Image, landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> list[str]:
+    """Warnings for the user: a face that is clipped, all but without light and shade, or squashed."""
+    pixels = image_to_uint8(photo)[fill_face(landmarks)]
+    return [*doubt_exposure(pixels), *doubt_proportions(landmarks, fit, model)]
+
+
+def doubt_exposure(pixels: UInt8[np.ndarray, "k 3"]) -> list[str]:
+    """Light that spoils the face's pixels."""
+    if not len(pixels):
+        return []
+    clipped = ((pixels == 255).any(1) | (pixels == 0).all(1)).mean()
+    if clipped > CLIPPED_SHARE:
+        return [
+            f"{100 * clipped:.0f} % of the face in the photo is as white or as black as a picture can be, so that its "
+            "shape and colors are lost there. Use a photo that is not overexposed or reduced to black and white."
+        ]
+    low, high = np.percentile(luminance(pixels.astype(np.float32)), RANGE_PERCENTILES)
+    if high - low < LEAST_LEVELS:
+        cause = "too dark" if high < 128 else "without contrast"
+        return [
+            f"The face in the photo is {cause}: it has {max(round(high - low), 1)} of 256 levels of brightness, so "
+            "that grain and steps show. Use a photo taken in more light, or one that was not darkened afterwards."
+        ]
+    return []
+
+
+def doubt_proportions(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> list[str]:
+    """A picture that was scaled unevenly: its face is higher or wider than faces are."""
+    stretch = measure_stretch(landmarks, fit, model)
+    if max(stretch, 1 / stretch) < LARGEST_STRETCH:
+        return []
+    how = "tall" if stretch > 1 else "wide"
+    return [
+        f"The face in the photo is {max(stretch, 1 / stretch):.1f} times as {how} as faces are: the picture seems to "
+        "have been scaled unevenly. Use it as it was taken."
+    ]
+
+
+def measure_stretch(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> float:
+    """Height over width, in the picture, of what is as high as it is wide on the mean head; 1 in a good photo.
+
+    By the affine map that takes the mean head, with the fitted pose and expression, to the landmarks.
+    """
+    if landmarks.dense is None:
+        embedding, seen = model.landmarks68, landmarks.points
+    else:
+        embedding, seen = embed_skin_points(model), landmarks.dense[:SKIN_POINTS]
+    shown = model.mean + torch.einsum("e,end->nd", fit.expression, model.expression_deltas)
+    expected = fit.camera.project(embedding.positions(shown, model.faces)).double()
+    seen = seen.double()
+    affine = torch.linalg.lstsq(expected - expected.mean(0), seen - seen.mean(0)).solution
+    return float(affine[1, 1] / affine[0, 0])
+
+
+def fill_face(landmarks: Landmarks) -> Bool[np.ndarray, "h w"]:
+    """The pixels within the hull of the landmarks."""
+    points = landmarks.points if landmarks.dense is None else landmarks.dense
+    hull = cv2.convexHull(points.cpu().numpy().astype(np.float32))
+    canvas = np.zeros(landmarks.size, np.uint8)
+    return cv2.fillPoly(canvas, [np.round(hull - 0.5).astype(np.int32)], 1) > 0
