@@ -24,8 +24,12 @@ def squash(photo, height=1.0, width=1.0):
 SPOILT = {
     "dark": (lambda photo: (0.08 * 255 * photo).round() / 255, "too dark: it has "),
     "gray": (lambda photo: 0.05 * photo + 0.6, "without contrast: it has "),
-    "overexposed": (lambda photo: (3 * photo).clamp(0, 1), "of the face in the photo is as white or as black"),
+    "overexposed": (lambda photo: (3 * photo).clamp(0, 1), "The face in the photo is as white or as black"),
     "black and white": (lambda photo: (photo.mean(0).expand(3, -1, -1) > 0.45).float(), "as white or as black"),
+    "half dark": (
+        lambda photo: torch.where(torch.arange(512) < 268, 0.08, 1.0) * photo,
+        "One side of the face in the photo is too dark",
+    ),
     "too wide": (lambda photo: squash(photo, height=0.5), "times as wide as faces are"),
     "too tall": (lambda photo: squash(photo, width=0.5), "times as tall as faces are"),
 }
@@ -45,6 +49,11 @@ def test_good_photos_pass_without_a_word(hopper, models, change):
     assert find_doubts(change * hopper, models) == []
     assert find_doubts(torch.rot90(hopper, 1, (1, 2)).contiguous(), models) == []
     assert find_doubts(hopper.mean(0, keepdim=True).expand(3, -1, -1).contiguous(), models) == []
+
+
+def test_half_a_face_is_not_called_squashed(hopper, models):
+    """What lies beyond the border is guessed, and guessed narrower than it is."""
+    assert find_doubts(hopper[:, :, 262:].contiguous(), models) == []
 
 
 def test_stretch_is_measured_on_68_points_too(hopper, models):

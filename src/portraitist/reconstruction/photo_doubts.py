@@ -8,45 +8,62 @@ import torch
 from jaxtyping import Bool, UInt8
 
 from portraitist.io.images import image_to_uint8
+from portraitist.landmarks.faces import MAX_OUTSIDE
 from portraitist.reconstruction.fitting import SKIN_POINTS, embed_skin_points
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.shader_math import luminance
 from portraitist.types import HeadFit, Image, Landmarks
 
-CLIPPED_SHARE = 0.5  # of the face: with more at the end of the range, most of it is lost (14 % at most in good photos)
-LEAST_LEVELS = 32  # of 256 grays, 5 bits: in fewer, steps show on skin (faces in good photos have 90 and more)
+CLIPPED_SHARE = 0.5  # of the face: with more at the end of the range, most of it is lost (16 % at most in good photos)
+LEAST_LEVELS = 32  # of 256 grays, 5 bits: in fewer, steps show on skin (good photos have 90 and more, 61 on one side)
 RANGE_PERCENTILES = (1, 99)  # single pixels do not count
 LARGEST_STRETCH = 1.2  # height over width, or the reverse: twice as far from 1 as in any of 87 good photos
 
 
 def doubt_photo(photo: Image, landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> list[str]:
     """Warnings for the user: a face that is clipped, all but without light and shade, or squashed."""
-    pixels = image_to_uint8(photo)[fill_face(landmarks)]
-    return [*doubt_exposure(pixels), *doubt_proportions(landmarks, fit, model)]
+    return [*doubt_light(photo, landmarks), *doubt_proportions(landmarks, fit, model)]
 
 
-def doubt_exposure(pixels: UInt8[np.ndarray, "k 3"]) -> list[str]:
-    """Light that spoils the face's pixels."""
-    if not len(pixels):
+def doubt_light(photo: Image, landmarks: Landmarks) -> list[str]:
+    """Light that spoils the face, or else one of its sides."""
+    inside = fill_face(landmarks)
+    if not inside.any():
         return []
+    pixels = image_to_uint8(photo)[inside]
+    eyes = landmarks.points[42:48].mean(0) - landmarks.points[36:42].mean(0)
+    rows, columns = np.nonzero(inside)
+    across = np.stack([columns, rows], 1) @ eyes.cpu().numpy()
+    low, high = np.quantile(across, (1 / 3, 2 / 3))  # light seldom changes right in the middle
+    sides = (doubt_exposure(pixels[side], "One side of the face") for side in (across <= low, across >= high))
+    return doubt_exposure(pixels, "The face") or next(filter(None, sides), [])
+
+
+def doubt_exposure(pixels: UInt8[np.ndarray, "k 3"], what: str) -> list[str]:
+    """The same for some of the face's pixels, which are called ``what``."""
     clipped = ((pixels == 255).any(1) | (pixels == 0).all(1)).mean()
     if clipped > CLIPPED_SHARE:
         return [
-            f"{100 * clipped:.0f} % of the face in the photo is as white or as black as a picture can be, so that its "
-            "shape and colors are lost there. Use a photo that is not overexposed or reduced to black and white."
+            f"{what} in the photo is as white or as black as a picture can be over {100 * clipped:.0f} % of its area, "
+            "and shape and colors are lost there. Use a photo that is not overexposed or reduced to black and white."
         ]
     low, high = np.percentile(luminance(pixels.astype(np.float32)), RANGE_PERCENTILES)
     if high - low < LEAST_LEVELS:
         cause = "too dark" if high < 128 else "without contrast"
         return [
-            f"The face in the photo is {cause}: it has {max(round(high - low), 1)} of 256 levels of brightness, so "
+            f"{what} in the photo is {cause}: it has {max(round(high - low), 1)} of 256 levels of brightness, so "
             "that grain and steps show. Use a photo taken in more light, or one that was not darkened afterwards."
         ]
     return []
 
 
 def doubt_proportions(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> list[str]:
-    """A picture that was scaled unevenly: its face is higher or wider than faces are."""
+    """A picture that was scaled unevenly: its face is higher or wider than faces are. Not told of a face that reaches
+    beyond the picture, where it is guessed."""
+    height, width = landmarks.size
+    is_outside = ((landmarks.points < 0) | (landmarks.points > torch.tensor([width, height]))).any(1)
+    if is_outside.float().mean() > MAX_OUTSIDE:
+        return []
     stretch = measure_stretch(landmarks, fit, model)
     if max(stretch, 1 / stretch) < LARGEST_STRETCH:
         return []
