@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import odd_files as files
-from odd_files import PHOTO
+from odd_files import ART, PHOTO
 from odd_runs import (
     Case,
     change_points,
@@ -120,6 +120,12 @@ PICTURES = [
         ),
         USED,
     ),
+    Case(
+        "photo: gray TIFF of floats up to 255; artwork: gray TIFF of floats up to 255",
+        feed("a.tiff", "b.tiff", a_tiff=files.save_floats, b_tiff=files.save_floats),
+        USED,
+        ("255 was taken for white",),
+    ),
     Case("names that are no UTF-8, long, of many scripts", feed_bytes_name, USED),
     Case("the same file as photo and artwork", feed(PHOTO, PHOTO), USED),
 ]
@@ -135,8 +141,51 @@ FACES = [
         "photo: twelve faces; artwork: upside down",
         feed("crowd.png", "down.png", crowd_png=files.save_crowd, down_png=files.save_upside_down),
         USED,
-        ("12 faces were found in the photo", "crop the picture"),
+        ("12 faces were found in the photo: 1: 63 %", "(used); 2:", "--photo-face", "crop the picture"),
     ),
+    Case(
+        "photo: twelve faces, the second one asked for",
+        feed("crowd.png", options=("--photo-face", "2"), crowd_png=files.save_crowd),
+        USED,
+        ("12 faces were found in the photo: 1: 63 %", "--photo-face"),
+    ),
+    Case(
+        "photo: one face, the second one asked for",
+        feed(options=("--photo-face", "2")),
+        REFUSED,
+        ("Face 2 was asked for, but 1 face was found in the photo: 1: 52 %",),
+    ),
+    Case(
+        "photo: overexposed threefold; artwork: the same",
+        feed("a.png", "a.png", a_png=files.change_pixels(lambda pixels: 3 * pixels)),
+        USED,
+        ("as white or as black as a picture can be",),
+    ),
+    Case(
+        "photo: black and white at a threshold; artwork: the same",
+        feed("a.png", "a.png", a_png=files.change_pixels(lambda p: 255 * (p.mean(2, keepdims=True) > 127) + 0 * p)),
+        USED,
+        ("as white or as black as a picture can be",),
+    ),
+    Case(
+        "photo: 8 % of its brightness; artwork: the same",
+        feed("a.png", "a.png", a_png=files.change_pixels(lambda pixels: 0.08 * pixels)),
+        USED,
+        ("The face in the photo is too dark",),
+    ),
+    Case(
+        "photo: squashed to half its height; artwork: the same",
+        feed("a.png", "a.png", a_png=lambda path: files.read_photo().resize((512, 300)).save(path)),
+        USED,
+        ("times as wide as faces are",),
+    ),
+    Case(
+        "photo: cropped to the face, 32 pixels; artwork: the same",
+        feed("a.png", "a.png", a_png=lambda p: files.read_photo().crop((180, 110, 350, 350)).resize((34, 48)).save(p)),
+        USED,
+        ("pixels large, so the result is blurred",),
+    ),
+    Case("photo: a painting; artwork: a photo", feed(ART, PHOTO), USED),
     Case(
         "photo: half a face at the border; artwork: a whole face that touches the border",
         feed("half.png", "close.png", half_png=files.save_cut_face, close_png=files.save_close_face),

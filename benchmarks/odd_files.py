@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -59,6 +60,21 @@ def save_bomb(path: Path) -> None:
 def save_16_bit(path: Path, channels: int) -> None:
     pixels = np.asarray(read_photo() if channels == 3 else read_photo().convert("L")).astype(np.uint16) * 257
     cv2.imwrite(str(path), pixels[..., ::-1] if channels == 3 else pixels)
+
+
+def change_pixels(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    """Saves the photo with its colors, floats 0..255 [h, w, 3], changed."""
+
+    def save(path: Path) -> None:
+        changed = change(np.asarray(read_photo()).astype(np.float32)).clip(0, 255).round()
+        PIL.Image.fromarray(changed.astype(np.uint8)).save(path)
+
+    return save
+
+
+def save_floats(path: Path) -> None:
+    """Gray floats in 0..255, as many programs for measuring write them."""
+    PIL.Image.fromarray(np.asarray(read_photo().convert("L")).astype(np.float32)).save(path)
 
 
 def save_palette(path: Path) -> None:

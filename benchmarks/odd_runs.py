@@ -31,14 +31,18 @@ class Case:
 
 
 def feed(
-    photo: str | Path = PHOTO, art: str | Path = ART, out: str = "out", **saves: Callable[[Path], object]
+    photo: str | Path = PHOTO,
+    art: str | Path = ART,
+    out: str = "out",
+    options: tuple[str, ...] = (),
+    **saves: Callable[[Path], object],
 ) -> MakeFiles:
     """Arguments with these pictures, and files to be saved first: ``name_suffix=function of the path``."""
 
     def make(folder: Path) -> list[str]:
         for name, save in saves.items():
             save(folder / ".".join(name.rsplit("_", 1)))
-        return [str(photo), str(art), "-o", out]
+        return [str(photo), str(art), "-o", out, *options]
 
     return make
 

@@ -4,9 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from conftest import make_quick_config
-from portraitist import Cancelled, InputError, Models, NoFaceError, stylize, subdivide_head
+from portraitist import (
+    Cancelled,
+    InputError,
+    Models,
+    NoFaceError,
+    reconstruct,
+    study_artwork,
+    stylize,
+    subdivide_head,
+)
 from portraitist.types import Head
 
 
@@ -75,6 +85,24 @@ def test_given_landmarks_replace_detection(quick_result, hopper, brush, models):
     assert moved[models.head.vertex_ids("nose", "lips", "eyelids")].median() < 0.006
     with pytest.raises(InputError, match="landmarks"):
         stylize(photo, art, models, make_quick_config(), photo_landmarks=result.photo_landmarks.points + 5000)
+
+
+def test_another_of_several_faces_may_be_chosen(hopper, brush, models):
+    """Both faces of a pair, the smaller one taken, in the photo and in the artwork."""
+    pair = torch.ones(3, 600, 612 + 307)
+    pair[:, :, :512] = hopper
+    pair[:, :360, 612:] = interpolate(hopper[None], size=(360, 307), mode="area")[0]
+    config = make_quick_config(geometry=0.0, texture=0.0)
+    result = stylize(pair, pair, models, config, photo_face=2, art_face=2)
+    for landmarks in (result.photo_landmarks, result.art_landmarks):
+        assert landmarks.points[:, 0].min() > 612
+    assert stylize(pair, pair, models, config).photo_landmarks.points[:, 0].max() < 512
+    with pytest.raises(InputError, match=r"Face 3 .* 2 faces were found in the photo"):
+        stylize(pair, brush, models, config, photo_face=3)
+    with pytest.raises(InputError, match=r"Face 3 .* 2 faces were found in the art"):
+        study_artwork(pair, models, config, face=3)
+    with pytest.raises(InputError, match="landmarks were given"):
+        reconstruct(pair, models, config, face=2, landmarks=result.photo_landmarks.points)
 
 
 def test_a_blank_picture_has_no_face(hopper, models):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from portraitist.config import Config
 from portraitist.devices import move
+from portraitist.errors import InputError
 from portraitist.geometry.deformation import deform_to_landmarks
 from portraitist.geometry.transfer import GeometryTransfer, precompute_transfer
 from portraitist.geometry.translation import RegionStrengths, ShapeExemplar, measure_displacement, measure_shape
@@ -26,6 +27,8 @@ from portraitist.mesh.subdivision import subdivide_head
 from portraitist.models import Models
 from portraitist.progress import StageClock
 from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.person_mask import find_person
+from portraitist.reconstruction.photo_doubts import doubt_photo
 from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
@@ -103,21 +106,23 @@ def reconstruct(
     config: Config | None = None,
     *,
     landmarks: Float[Tensor, "68 2"] | None = None,
+    face: int = 1,
     progress: ProgressCallback | None = None,
 ) -> Sitter:
     """Photo to head (Sec. 4.2): landmarks, person mask, fitted head and its unwrapped texture.
 
     ``photo``: sRGB [3, h, w] in 0..1. ``landmarks``: 68 points in iBUG order, pixels, instead of detection.
-    ``config``: ``fit`` and ``unwrap`` are used. Raises NoFaceError, FitError, and InputError for landmarks outside of
-    the picture.
+    ``face``: which of several, from 1 for the largest on. ``config``: ``fit`` and ``unwrap`` are used. Raises
+    NoFaceError, FitError, and InputError for landmarks outside of the picture or a face that is not there.
     """
     config = config or Config.standard()
     photo, report = move(photo, models.device), _report_to(progress)
     report("landmarks")
-    seen, warnings = _find_landmarks(photo, landmarks, models, "photo")
+    seen, warnings = _find_landmarks(photo, landmarks, face, models, "photo")
     report("fit")
-    person = segment_person(photo, seen, models.segmenter)
+    person, doubts = find_person(photo, seen, models.segmenter, models.head, config.fit)
     fit = fit_photo(seen, person, models.head, config.fit)
+    warnings += doubts + doubt_photo(photo, seen, fit, models.head)
     report("unwrap")
     unwrapped = unwrap_photo(photo, fit, person, models.head, config.unwrap, irises=pick_irises(seen))
     content = make_content(fit, unwrapped.texture, models.head)
@@ -131,6 +136,7 @@ def study_artwork(
     config: Config | None = None,
     *,
     landmarks: Float[Tensor, "68 2"] | None = None,
+    face: int = 1,
     style_mask: Float[Tensor, "h w"] | None = None,
     weight: float = 1.0,
     what: str = "art",
@@ -138,13 +144,13 @@ def study_artwork(
     """What there is to know of an artwork, whoever the sitter is (Sec. 4.1 and 5.2): its face's deviation from the mean
     normal face; labels, shading, hypercolumns and patches at the sizes of ``config.texture``.
 
-    ``art``: sRGB [3, h, w] in 0..1. ``landmarks``: 68 points in iBUG order, pixels, instead of detection.
-    ``style_mask``: the size of ``art``, 1 where the texture's style is taken from, instead of its face and hair.
-    ``weight``: share in a mix. ``what``: names the picture in messages. Raises NoFaceError, FitError, and InputError
-    for a mask of another size or without anything in it.
+    ``art``: sRGB [3, h, w] in 0..1. ``landmarks``: 68 points in iBUG order, pixels, instead of detection. ``face``:
+    which of several, from 1 for the largest on. ``style_mask``: the size of ``art``, 1 where the texture's style is
+    taken from, instead of its face and hair. ``weight``: share in a mix. ``what``: names the picture in messages.
+    Raises NoFaceError, FitError, and InputError for a face that is not there, or a mask of another size or empty.
     """
     config, art = config or Config.standard(), move(art, models.device)
-    seen, warnings = _find_landmarks(art, landmarks, models, what)
+    seen, warnings = _find_landmarks(art, landmarks, face, models, what)
     fit = fit_head(seen, models.head, config.fit)
     shape = measure_shape(seen, fit, models.head, models.translator)
     person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)
@@ -210,6 +216,8 @@ def stylize(
     *,
     photo_landmarks: Float[Tensor, "68 2"] | None = None,
     art_landmarks: Float[Tensor, "68 2"] | None = None,
+    photo_face: int = 1,
+    art_face: int = 1,
     style_mask: Float[Tensor, "h w"] | None = None,
     mix: Sequence[tuple[Image, float]] = (),
     progress: ProgressCallback | None = None,
@@ -217,16 +225,18 @@ def stylize(
     """Photo and artwork in, stylized head and every intermediate out.
 
     ``photo``, ``art``: sRGB images [3,h,w] in 0..1. Given landmarks (68 points in iBUG order, pixels) replace
-    detection. ``style_mask``: the size of ``art``, 1 where the texture's style is taken from, instead of its face and
-    hair. ``mix``: more artworks whose shape and style are mixed with those of ``art``, and weights beside its 1.
-    Raises NoFaceError, FitError, InputError for a mask of another size or without anything in it, or whatever
-    ``progress`` raises to cancel.
+    detection. ``photo_face``, ``art_face``: which of several, from 1 for the largest on. ``style_mask``: the size of
+    ``art``, 1 where the texture's style is taken from, instead of its face and hair. ``mix``: more artworks whose shape
+    and style are mixed with those of ``art``, and weights beside its 1. Raises what ``reconstruct`` and
+    ``study_artwork`` raise, or whatever ``progress`` raises to cancel.
     """
     config = config or Config.standard()
     clock = StageClock(progress)
-    sitter = reconstruct(photo, models, config, landmarks=photo_landmarks, progress=clock.report)
+    sitter = reconstruct(photo, models, config, landmarks=photo_landmarks, face=photo_face, progress=clock.report)
     clock.start("study")
-    exemplars = [study_artwork(art, models, config, landmarks=art_landmarks, style_mask=style_mask)]
+    exemplars = [
+        study_artwork(art, models, config, landmarks=art_landmarks, face=art_face, style_mask=style_mask)
+    ]  # fmt: skip
     exemplars += [study_artwork(image, models, config, weight=w, what="mixed artwork") for image, w in mix]
     clock.start("geometry")
     geometry = transfer_geometry(sitter, exemplars, models, config)
@@ -253,9 +263,13 @@ def stylize(
     )
 
 
-def _find_landmarks(image: Image, given: Tensor | None, models: Models, what: str) -> tuple[Landmarks, list[str]]:
+def _find_landmarks(
+    image: Image, given: Tensor | None, face: int, models: Models, what: str
+) -> tuple[Landmarks, list[str]]:
     if given is None:
-        return detect_landmarks(image, models.detector, what=what)
+        return detect_landmarks(image, models.detector, what=what, face=face)
+    if face != 1:
+        raise InputError(f"Face {face} of the {what} was asked for, but landmarks were given. Give one or the other.")
     check_landmarks(given, (image.shape[1], image.shape[2]))
     return Landmarks(points=move(given.float(), image.device), size=(image.shape[1], image.shape[2])), []
 

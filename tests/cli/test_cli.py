@@ -105,6 +105,8 @@ def test_help_names_every_option(tmp_path: Path):
         "mix",
         "translator",
         "exaggeration",
+        "photo-face",
+        "art-face",
     ]:
         assert f"--{option} " in help_text or f"--{option}]" in help_text, option
     for option in OLD_NAMES:
@@ -143,6 +145,11 @@ def test_help_names_every_option(tmp_path: Path):
             ("stylize", PHOTO, PHOTO, "-o", "out", "--random-style", "--translator", "direct"),
             ("--random-style", "--translator direct"),
         ),
+        (
+            ("stylize", PHOTO, PHOTO, "-o", "out", "--photo-face", "2", "--photo-landmarks", PHOTO),
+            ("--photo-face", "--photo-landmarks"),
+        ),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--art-face", "0"), ("--art-face", "1 to")),
         (("demo", "--style", "oil"), ("--style", *STYLES)),
         (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
     ],

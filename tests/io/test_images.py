@@ -116,6 +116,25 @@ def test_floats_without_meaning_are_black_or_white(tmp_path: Path) -> None:
     assert image[0, 5, 5].item() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize(("white", "dtype"), [(1, "f4"), (255, "f4"), (65535, "f4"), (255, "i4"), (65535, "i4")])
+def test_floats_and_long_integers_are_read_by_their_range(
+    tmp_path: Path, white: int, dtype: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Many programs write 0..255 as floats: read as 0..1, such a picture is white."""
+    grays = np.linspace(0.0, 0.9, 1600).reshape(40, 40)
+    PIL.Image.fromarray((white * grays).astype(dtype)).save(tmp_path / "a.tiff")
+    assert np.abs(load_image(tmp_path / "a.tiff")[0].numpy() - grays).max() < 1 / 255
+    usual = (white, dtype) in ((1, "f4"), (65535, "i4"))
+    assert usual == ("taken for white" not in caplog.text)
+
+
+def test_highlights_above_white_do_not_darken_a_float_picture(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    grays = np.linspace(-0.2, 3.0, 1600).astype(np.float32).reshape(40, 40)
+    PIL.Image.fromarray(grays).save(tmp_path / "a.tiff")
+    assert np.abs(load_image(tmp_path / "a.tiff")[0].numpy() - grays.clip(0, 1)).max() < 1 / 255
+    assert "up to 3; 1 was taken" in caplog.text
+
+
 def test_alpha_is_laid_over_white(tmp_path: Path) -> None:
     picture = two_colored("RGBA")
     alpha = np.full((40, 60), 255, dtype=np.uint8)

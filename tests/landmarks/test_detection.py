@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.errors import NoFaceError
+from portraitist.errors import InputError, NoFaceError
 from portraitist.io.images import image_to_uint8, load_image
 from portraitist.landmarks.detection import detect_landmarks, tile
 from portraitist.landmarks.detector import LandmarkDetector
@@ -130,8 +130,21 @@ def test_largest_of_two_faces_wins(hopper: torch.Tensor, found: Landmarks, detec
     landmarks, warnings = detect_landmarks(pair, detector, what="artwork")
     assert relative_error(landmarks, found.points + torch.tensor([float(small.shape[2]), 0.0])) < 0.05
     assert len(warnings) == 1
-    assert warnings[0].startswith("2 faces were found in the artwork; the largest one is used, 7")
+    assert warnings[0].startswith("2 faces were found in the artwork: 1: 7")
+    assert "% from the top (used); 2: 2" in warnings[0]
+    assert "--art-face" in warnings[0]
     assert "crop" in warnings[0]
+    other, (warning,) = detect_landmarks(pair, detector, face=2)
+    assert relative_error(other, found.points * 0.7) < 0.05
+    assert warning.index("; 2: 2") < warning.index("(used)")
+    for face in (0, 3):
+        with pytest.raises(InputError, match=rf"Face {face} was .* 2 faces were found in the photo: 1: 7.*; 2: 2"):
+            detect_landmarks(pair, detector, face=face)
+
+
+def test_a_second_face_of_one_is_refused(hopper: torch.Tensor, detector: LandmarkDetector) -> None:
+    with pytest.raises(InputError, match="1 face was found in the photo: 1: 52 % from the left, 39 % from the top"):
+        detect_landmarks(hopper, detector, face=2)
 
 
 def test_largest_of_a_crowd_wins(hopper: torch.Tensor, found: Landmarks, detector: LandmarkDetector) -> None:

@@ -13,6 +13,7 @@ PRESETS = ("draft", "standard", "best", "paper")
 STYLES = ("mosaic", "brush", "ink")
 GEOMETRY_REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
 TEXTURE_REGIONS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
+MOST_FACES = 1000  # that can be asked for
 DEMO_OUTPUT = Path("portraitist-demo")
 
 
@@ -37,6 +38,8 @@ class Request:
     delight: float | None = None
     photo_landmarks: Path | None = None
     art_landmarks: Path | None = None
+    photo_face: int | None = None
+    art_face: int | None = None
     texture_size: int | None = None
     device: str = "auto"
     threads: int | None = None
@@ -72,6 +75,9 @@ class _Parser(argparse.ArgumentParser):
         values, rest = super().parse_known_args(args, namespace)
         if getattr(values, "random_style", False) and getattr(values, "translator", None) == "direct":
             self.error("--random-style draws from the styles that a network has learnt; --translator direct has none")
+        for picture in ("photo", "art"):
+            if all(hasattr(values, f"{picture}_{option}") for option in ("face", "landmarks")):
+                self.error(f"--{picture}-face chooses among faces that are found; --{picture}-landmarks gives one")
         return values, rest
 
     def error(self, message: str) -> NoReturn:
@@ -186,6 +192,9 @@ def _add_landmark_options(parser: argparse.ArgumentParser) -> None:
     text = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
     parser.add_argument("--photo-landmarks", type=_existing_file, metavar="FILE", help=text.format("photo"))
     parser.add_argument("--art-landmarks", type=_existing_file, metavar="FILE", help=text.format("artwork"))
+    text = "which of several faces in the {}: 1 is the largest (default)"
+    parser.add_argument("--photo-face", type=_number(int, 1, MOST_FACES), metavar="N", help=text.format("photo"))
+    parser.add_argument("--art-face", type=_number(int, 1, MOST_FACES), metavar="N", help=text.format("artwork"))
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -246,8 +255,8 @@ def _existing_file(text: str) -> Path:
     raise argparse.ArgumentTypeError(f"{problem}: {text!r}")
 
 
-def _number(kind: type[int] | type[float], low: int | float, high: int | float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
+def _number(kind: type[int] | type[float], low: int | float, high: int | float) -> Callable[[str], int | float]:
+    def parse(text: str) -> int | float:
         try:
             value = kind(text)
         except ValueError:

@@ -131,6 +131,7 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         mix=mix,
         progress=_report_to(show),
         **landmarks,
+        **_given(photo_face=request.photo_face, art_face=request.art_face),
     )
     show("writing files", 0, 1)
     more_files = _given(

@@ -38,6 +38,10 @@ MAX_FILE_BYTES = 2**30
 PNG_LEVEL = 4
 """Of compression: half the time of Pillow's 6 for files 2 % larger (``benchmarks/speed.py`` writes a dozen)."""
 
+FLOAT_WHITES = (1.0, 255.0, 65535.0)
+INTEGER_WHITES = (65535.0, 255.0, 2.0**31)
+"""Values that are white in pictures of floats and of 32-bit integers; the conventional one first."""
+
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF", "BMP", "GIF", "JPEG2000", "PPM", "PSD")
 """What Pillow may open. Others are left out on purpose: EPS would go to Ghostscript, chance bytes pass for TGA."""
 
@@ -54,14 +58,14 @@ TRANSPOSITIONS = {
 """What makes a picture upright, by EXIF orientation. (``ImageOps.exif_transpose`` also rewrites the EXIF data, and
 fails where it is odd.)"""
 
-ADVICE = "Give a JPEG, PNG, WebP, TIFF, HEIC or AVIF picture."
+ADVICE = "Give a JPEG, PNG, WebP, HEIC or AVIF picture, or a TIFF of 8 or 16 bits."
 
 
 def load_image(path: str | Path) -> Image:
     """Read a picture as ``[3, h, w]`` sRGB 0..1, upright and opaque, at most MAX_SIDE pixels long.
 
     EXIF orientation is applied, an embedded color profile is converted to sRGB, transparency is laid over white,
-    grayscale, palette, CMYK and 16-bit files are converted, and the first frame of an animation is taken.
+    grayscale, palette, CMYK, 16-bit and float files are converted, and the first frame of an animation is taken.
     Raises InputError when the file is missing, not a picture, cut short, tiny or absurdly large.
     """
     with open_picture(path) as picture:
@@ -168,13 +172,26 @@ def convert_to_8bit(picture: PIL.Image.Image) -> PIL.Image.Image:
     """RGB or RGBA, 8 bits, sRGB; high bit depths are scaled, not clipped."""
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture)
-        if picture.mode == "F":  # floats are 0..1 by convention
-            values = np.nan_to_num(values * 65535.0)
-        # 16-bit grayscale has mode "I;16" or, from some decoders, "I". The table spares the memory of float copies.
+        if picture.mode in ("F", "I"):  # floats and 32-bit integers do not say where white is
+            values = np.clip(np.nan_to_num(values), 0, white := guess_white(values)) * (65535 / white)
+        # The table spares the memory of float copies.
         to_8bit = (np.arange(65536) / 257).round().astype(np.uint8)
         return PIL.Image.fromarray(to_8bit[np.clip(values, 0, 65535).astype(np.uint16)]).convert("RGB")
     has_alpha = picture.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in picture.info
     return convert_to_srgb(picture, "RGBA" if has_alpha else "RGB")
+
+
+def guess_white(values: np.ndarray) -> float:
+    """Where white is among float or 32-bit values: of the usual places the one nearest to the brightest value, as
+    ratios go. Anything but the convention, floats up to 1 and integers up to 65,535, is said in the log."""
+    finite = values[np.isfinite(values)]
+    brightest = float(finite.max(initial=0))
+    whites = FLOAT_WHITES if values.dtype.kind == "f" else INTEGER_WHITES
+    white = min(whites, key=lambda white: abs(np.log(max(brightest, 1e-6) / white)))
+    if brightest > white or white != whites[0]:
+        taken = "The picture holds numbers up to %.6g; %.6g was taken for white. If that is wrong, save it as 16 bits."
+        log.warning(taken, brightest, white)
+    return white
 
 
 def convert_to_srgb(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:

@@ -12,10 +12,10 @@ import logging
 import numpy as np
 
 from portraitist.devices import from_numpy
-from portraitist.errors import NoFaceError
+from portraitist.errors import InputError, NoFaceError
 from portraitist.io.images import image_to_uint8
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.landmarks.faces import EYE_CORNERS, Face, describe_choice, describe_doubts, take_median
+from portraitist.landmarks.faces import EYE_CORNERS, Face, describe_choice, describe_doubts, list_places, take_median
 from portraitist.landmarks.ibug68 import dense_to_ibug68
 from portraitist.landmarks.views import VIEW_SIDE, Augmentation, View, ViewRenderer, rotation, stretch_matrix
 from portraitist.types import Image, Landmarks
@@ -65,23 +65,32 @@ ADVICE = (
 )
 
 
-def detect_landmarks(image: Image, detector: LandmarkDetector, *, what: str = "photo") -> tuple[Landmarks, list[str]]:
-    """Find the largest face of a picture. Returns its landmarks and warnings for the user.
+def detect_landmarks(
+    image: Image, detector: LandmarkDetector, *, what: str = "photo", face: int = 1
+) -> tuple[Landmarks, list[str]]:
+    """Find a face of a picture. Returns its landmarks and warnings for the user.
 
-    ``what`` names the picture in messages ("photo", "art"). Raises NoFaceError when no face is found.
+    ``what`` names the picture in messages ("photo", "art"). ``face``: which of several, from 1 for the largest on.
+    Raises NoFaceError when no face is found, and InputError when there are fewer than ``face``.
     """
     renderer = ViewRenderer(image_to_uint8(image))
     faces, warnings = find_faces(renderer, detector)
     if not faces:
         raise NoFaceError(f"No face was found in the {what} ({image.shape[2]} x {image.shape[1]} pixels). {ADVICE}")
-    face = faces[0]
-    warnings += [*describe_choice(faces, renderer.size), *describe_doubts(face, renderer.size)]
-    dense = from_numpy(face.points, image)
+    if not 1 <= face <= len(faces):
+        found = f"{len(faces)} face was" if len(faces) == 1 else f"{len(faces)} faces were"
+        raise InputError(
+            f"Face {face} was asked for, but {found} found in the {what}: {list_places(faces, renderer.size)}. "
+            "Give one of these numbers, or crop the picture to the face."
+        )
+    chosen = faces[face - 1]
+    warnings += [*describe_choice(faces, face, renderer.size), *describe_doubts(chosen, renderer.size)]
+    dense = from_numpy(chosen.points, image)
     landmarks = Landmarks(
         points=dense_to_ibug68(dense),
         size=(image.shape[1], image.shape[2]),
         dense=dense,
-        expressions=from_numpy(face.scores, image).clamp(0, 1),
+        expressions=from_numpy(chosen.scores, image).clamp(0, 1),
     )
     return landmarks, [warning.format(what=what) for warning in warnings]
 

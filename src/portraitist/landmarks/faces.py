@@ -59,15 +59,24 @@ def take_median(faces: list[Face]) -> Face:
     return Face(points, np.median([face.scores for face in faces], axis=0))
 
 
-def describe_choice(faces: list[Face], size: tuple[int, int]) -> list[str]:
-    """Which of several faces is used, and how to take another. ``size``: (height, width) of the picture."""
+def describe_choice(faces: list[Face], used: int, size: tuple[int, int]) -> list[str]:
+    """All of several faces, which of them is used (counted from 1), and how to take another. ``size``: (height, width)
+    of the picture."""
     if len(faces) == 1:
         return []
-    left, top = (100 * faces[0].points.mean(axis=0) / size[::-1]).round().astype(int)
     return [
-        f"{len(faces)} faces were found in the {{what}}; the largest one is used, {left} % from the left and {top} % "
-        "from the top. To use another, crop the picture to it."
+        f"{len(faces)} faces were found in the {{what}}: {list_places(faces, size, used)}. To use another, give its "
+        "number (--photo-face or --art-face), or crop the picture to it."
     ]
+
+
+def list_places(faces: list[Face], size: tuple[int, int], used: int | None = None) -> str:
+    """Number and place of every face: "1: 30 % from the left, 40 % from the top (used); 2: ..."."""
+    places = [(100 * face.points.mean(axis=0) / size[::-1]).round().astype(int) for face in faces]
+    return "; ".join(
+        f"{number}: {left} % from the left, {top} % from the top{' (used)' if number == used else ''}"
+        for number, (left, top) in enumerate(places, 1)
+    )
 
 
 def describe_doubts(face: Face, size: tuple[int, int]) -> list[str]:

@@ -31,6 +31,7 @@ from portraitist.segmentation.parts import (
     UNLABELED,
     label_faces,
 )
+from portraitist.segmentation.person import fill_face_core, holds_face
 from portraitist.types import REGIONS, Fragments, Image, Mesh
 
 _FACE_IDS = [i for i, name in enumerate(REGIONS) if name not in ("ears", "scalp", "neck")]
@@ -43,8 +44,6 @@ _OPEN_MOUTH = 0.25  # share of an open mouth in all of lips and mouth; less is a
 _BROW_WIDTH = 0.09  # outer eye distances; the points of a brow run along its middle
 _LID_WIDTH = 0.07  # outer eye distances: skin around an eye that counts as its lids
 _EDGE_WIDTH = 0.05  # outer eye distances, left out along the edge of face and hair: fitted heads overlap what is behind
-_CORE = 0.75  # of the width and height of the face
-_BELIEVED = 0.95  # share of the face's middle that a person mask must have
 _LITTLE_HAIR = 0.1  # squared outer eye distances of hair on the fitted scalp; less is learnt from the head's upper rim
 _RIM_WIDTH = 0.25  # outer eye distances
 _STRANGE = 12.0  # squared Mahalanobis distance: an appearance further from a kind is not of it
@@ -72,10 +71,8 @@ def label_artwork(
     face = to_numpy(seen.mask) & np.isin(to_numpy(mesh.regions[ids]), _FACE_IDS)
     points = to_numpy(points_px)
     unit = float(np.linalg.norm(points[36] - points[45]))
-    core = _fill_core(labels.shape, points)
-    inside = None if person is None else to_numpy(person) > 0.5
-    if inside is not None and inside[core].mean() < _BELIEVED:
-        inside = None
+    core = fill_face_core(points_px, labels.shape)
+    inside = to_numpy(person) > 0.5 if person is not None and holds_face(person, points_px) else None
     kept = _erode(face, _EDGE_WIDTH * unit) | _erode(labels == HAIR, _EDGE_WIDTH * unit)
     labels = np.where(kept, labels, UNLABELED)
     labels[face & np.isin(labels, FEATURES)] = SKIN  # drawn anew from the landmarks
@@ -161,14 +158,6 @@ def _draw_features(labels: np.ndarray, points: np.ndarray, unit: float) -> np.nd
     if (canvas == MOUTH).sum() < _OPEN_MOUTH * lips.sum():
         canvas[lips] = LIPS
     return canvas.astype(np.int64)
-
-
-def _fill_core(shape: tuple[int, ...], points: np.ndarray) -> Bool[np.ndarray, "h w"]:
-    """The middle of the face, which no hair covers: the hull of jaw and brows, drawn in."""
-    outline = points[:27]
-    canvas = np.zeros(shape, np.uint8)
-    hull = cv2.convexHull((outline.mean(0) + _CORE * (outline - outline.mean(0))).astype(np.float32))
-    return cv2.fillPoly(canvas, [_to_pixels(hull)], 1) > 0
 
 
 def _to_pixels(points: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
@@ -18,6 +18,9 @@ FEATHER = 0.15  # of the head crop's side: width of the transition to the rest o
 EDGE_RADIUS = 0.01  # of the region's side: radius of the guided filter
 EDGE_SMOOTHNESS = 1e-4  # variance (grays 0..1) below which the guided filter ignores an edge
 CERTAINTY = (0.2, 0.9)  # probabilities that become 0 and 1: a lost rim of hair harms a texture less than background
+
+FACE_CORE = 0.75  # of the width and height of the face: its middle, over which no hair falls
+FACE_SHARE = 0.95  # of that middle: a mask that holds less is not of this person (photos have all of it)
 
 
 class PersonSegmenter:
@@ -56,6 +59,22 @@ def segment_person(image: Image, landmarks: Landmarks, segmenter: PersonSegmente
         np.ascontiguousarray(np.rot90(image_to_uint8(image), turns)), turn_landmarks(landmarks, turns), segmenter
     )
     return from_numpy(np.rot90(mask, -turns).copy(), image)
+
+
+def fill_face_core(points_px: Float[Tensor, "68 2"], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """The middle of the face, which no hair covers: the hull of jaw and brows, drawn in. ``size``: (height, width)."""
+    outline = to_numpy(points_px[:27])
+    hull = cv2.convexHull((outline.mean(0) + FACE_CORE * (outline - outline.mean(0))).astype(np.float32))
+    canvas = np.zeros(size, np.uint8)
+    return cv2.fillPoly(canvas, [np.round(hull - 0.5).astype(np.int32)], 1) > 0
+
+
+def holds_face(person: Float[Tensor, "h w"], points_px: Float[Tensor, "68 2"]) -> bool:
+    """Whether a person mask (0..1) holds the middle of the face. Segmenters know photos: of drawings, tight crops and
+    strong contrasts they may make anything."""
+    height, width = person.shape
+    shown = (to_numpy(person) > 0.5)[fill_face_core(points_px, (height, width))]
+    return len(shown) > 0 and bool(shown.mean() >= FACE_SHARE)
 
 
 def count_quarter_turns(landmarks: Landmarks) -> int:
