@@ -17,7 +17,8 @@ import PIL.Image
 import torch
 from PIL import ExifTags, ImageCms
 
-from portraitist.errors import InputError, OutputError
+from portraitist.errors import InputError
+from portraitist.io.output_file import new_file
 from portraitist.types import Image
 
 log = logging.getLogger(__name__)
@@ -216,11 +217,9 @@ def image_to_uint8(image: Image) -> np.ndarray:
 
 
 def save_image(path: str | Path, image: Image) -> None:
-    """Write ``[3, h, w]`` 0..1 as PNG. Raises OutputError when the file cannot be written."""
-    try:
-        PIL.Image.fromarray(image_to_uint8(image)).save(path, format="PNG")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error}). Choose a folder you may write to.") from error
+    """Write ``[3, h, w]`` 0..1 as PNG, whole or not at all. Raises OutputError when the file cannot be written."""
+    with new_file(Path(path)) as temporary:
+        PIL.Image.fromarray(image_to_uint8(image)).save(temporary, format="PNG")
 
 
 def round_to_bytes(texture: Image) -> Image:
