@@ -56,7 +56,7 @@ def run_case(case: Case, folder: Path, scratch: Path, command: ForkedCommand) ->
     """Make the files of a case in ``folder`` and run it there; what is printed goes through files in ``scratch``."""
     arguments = ["stylize", *case.make(folder), *CHEAP]
     if case.environment:
-        program = [sys.executable, "-m", "portraitist.cli.main", *arguments]
+        program = [sys.executable, "-m", "portraitist", *arguments]
         environment = {**os.environ, **case.environment}
         ran = subprocess.run(
             program, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False

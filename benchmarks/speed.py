@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parent / "results" / "speed.json"
 
 def run_demo(preset: str, out: Path) -> dict[str, float]:
     """Seconds of the process as a whole and of each stage, and its peak memory, of one run."""
-    command = [sys.executable, "-m", "portraitist.cli.main", "demo", "--preset", preset, "-o", str(out)]
+    command = [sys.executable, "-m", "portraitist", "demo", "--preset", preset, "-o", str(out)]
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall = time.perf_counter() - start

@@ -37,6 +37,7 @@ LEVELS = {
     "progress": 7,
     "pipeline": 8,
     "cli": 9,
+    "__main__": 10,
 }
 
 

@@ -26,7 +26,7 @@ from portraitist import (
     view_camera,
 )
 from portraitist.assets import asset_path
-from portraitist.cli.main import make_demo_request
+from portraitist.cli.commands import make_demo_request
 from portraitist.rendering.seams import close_seams, measure_seams
 from portraitist.segmentation.parts import UNLABELED
 

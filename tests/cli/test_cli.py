@@ -22,7 +22,9 @@ from conftest import make_head
 from portraitist import save_head
 from portraitist.assets import asset_path
 from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
-from portraitist.cli.main import RUNS, main, make_config, make_demo_request
+from portraitist.cli.commands import RUNS, make_config, make_demo_request
+from portraitist.cli.main import main
+from portraitist.io.held_signals import STOP_SIGNALS
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[2] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
@@ -33,7 +35,7 @@ OLD_NAMES = {
     "--keep-color": ["--preserve-color"],
     "--save-all": ["--save-intermediates"],
 }
-COMMAND = [sys.executable, "-m", "portraitist.cli.main"]
+COMMAND = [sys.executable, "-m", "portraitist"]
 
 
 def portraitist(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -49,12 +51,13 @@ def run_here(
 
     def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(folder)
-        terminate = signal.getsignal(signal.SIGTERM)
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         try:
             with pytest.raises(SystemExit) as end:
                 main([str(argument) for argument in arguments])
         finally:
-            signal.signal(signal.SIGTERM, terminate)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         printed = capsys.readouterr()
         assert isinstance(end.value.code, int)
         return subprocess.CompletedProcess([], end.value.code, printed.out, printed.err)
