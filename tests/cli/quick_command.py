@@ -20,6 +20,7 @@ from portraitist.io import output_folder
 from portraitist.io.output_file import new_file
 from portraitist.io.output_folder import new_folder
 
+OWN_FILES = [("cli", name) for name in ("main.py", "commands.py", "stopping.py", "streams.py")]
 STOP_AT = os.environ.get("STOP_AT", "")
 
 
@@ -136,12 +137,19 @@ def watch_swap() -> None:
 
 
 def stop_at_line(number: int) -> None:
-    """Signal when the ``number``-th line of the command's own code runs."""
-    lines = 0
+    """Signal when the ``number``-th line of the command's own code runs since it listens to signals."""
+    from portraitist.cli.stopping import STOP
+
+    lines, listen = 0, STOP.listen
+
+    def listen_and_count() -> None:
+        listen()
+        sys.settrace(trace)
+        sys._getframe(1).f_trace = trace
 
     def trace(frame: types.FrameType, event: str, _: Any) -> Any:
         nonlocal lines
-        if "/portraitist/cli/" not in frame.f_code.co_filename.replace("\\", "/"):
+        if Path(frame.f_code.co_filename).parts[-2:] not in OWN_FILES:
             return None
         if event == "line":
             lines += 1
@@ -149,7 +157,7 @@ def stop_at_line(number: int) -> None:
                 signal.raise_signal(int(os.environ["STOP_WITH"]))
         return trace
 
-    sys.settrace(trace)
+    STOP.listen = listen_and_count
 
 
 def enter(host: str) -> None:

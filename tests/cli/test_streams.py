@@ -155,6 +155,13 @@ def test_json_in_any_encoding(environment: dict[str, str], name: bytes, tmp_path
             assert said["error"]["message"].encode("utf-8")  # no halves of surrogate pairs
 
 
+@pytest.mark.parametrize("place", ["errors closed", "all unread", pytest.param("errors full", marks=FULL)])
+def test_progress_bar_on_a_terminal_that_is_gone(place: str, tmp_path: Path) -> None:
+    ran = run_in_shell(COMMANDS["stylize"], place, tmp_path, FORCE_COLOR="1")
+    assert ran.returncode == expect_code(place)
+    assert (tmp_path / "out").exists()
+
+
 def test_abbreviated_json_option_reports_errors_too(tmp_path: Path) -> None:
     ran = run_in_shell(["stylize", "damaged.jpg", "art.jpg", "-o", "out", "--js"], "", tmp_path)
     assert json.loads(ran.stdout)["error"]["type"] == "InputError"

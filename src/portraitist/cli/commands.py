@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from portraitist.types import Image, ProgressCallback
 
 
-def run_command(arguments: list[str]) -> None:
-    """Do what ``arguments`` ask for. Raises ArgumentError, PortraitistError, SystemExit (all is said)."""
+def run_command(arguments: list[str] | None) -> None:
+    """Do what ``arguments``, or those of the process, ask for.
+
+    Raises ArgumentError, PortraitistError, and SystemExit when all is said.
+    """
     prepare_streams()
     values = vars(build_parser(RUNS).parse_args(arguments))
     run: Callable[..., None] = values.pop("run")

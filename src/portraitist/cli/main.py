@@ -16,7 +16,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     128 + number for a signal, as shells have it; that includes 141 when nobody reads standard output anymore.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         STOP.listen()
         from portraitist.cli.commands import run_command
@@ -28,5 +27,5 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         STOP.is_over = True  # before anything is called: the interpreter hands out signals at calls
         from portraitist.cli.errors import report_error
 
-        exit_code = report_error(error, arguments)
+        exit_code = report_error(error, sys.argv[1:] if arguments is None else arguments)
     sys.exit(exit_code)
