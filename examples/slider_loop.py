@@ -24,7 +24,7 @@ from portraitist import (
     transfer_geometry,
     view_camera,
 )
-from portraitist.cli.main import make_demo_request
+from portraitist.cli.commands import make_demo_request
 from portraitist.io.images import image_to_uint8
 
 VIEW_PX = 384

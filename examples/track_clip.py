@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from portraitist import Config, Models, detect_landmarks, load_image, reconstruct, render_view, track, view_camera
-from portraitist.cli.main import make_demo_request
+from portraitist.cli.commands import make_demo_request
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
 FRAMES, FRAME_PX = 30, 480

@@ -38,6 +38,7 @@ LEVELS = {
     "progress": 7,
     "pipeline": 8,
     "cli": 9,
+    "__main__": 10,
 }
 
 

@@ -36,7 +36,7 @@ def run_product(folder: Path, environment: dict[str, str]) -> subprocess.Complet
     command = [
         sys.executable,
         "-m",
-        "portraitist.cli.main",
+        "portraitist",
         "stylize",
         str(PHOTO),
         str(asset_path("exemplars/brush.jpg")),

@@ -28,9 +28,8 @@ from portraitist import (
     view_camera,
 )
 from portraitist.assets import asset_path
-from portraitist.cli.main import make_demo_request
+from portraitist.cli.commands import make_demo_request
 from portraitist.geometry.translation import DirectTranslator, mean_face
-from portraitist.pipeline import _doubt_shape
 from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.rendering.seams import close_seams, measure_seams
 from portraitist.segmentation.parts import UNLABELED
@@ -183,7 +182,7 @@ def test_a_normal_shape_is_said_to_those_who_wait_for_it(sitter, exemplars, mode
     asked = replace(config, geometry=replace(config.geometry, **values))
     translators = models if asked.geometry.random_style else direct
     geometry = transfer_geometry(sitter, [normal], translators, asked)
-    assert bool(_doubt_shape(geometry, asked)) == is_said
+    assert bool(geometry.transfer.doubt(asked.geometry)) == is_said
 
 
 def test_a_shape_that_shows_is_not_called_normal(sitter, exemplars, models, config):
@@ -191,7 +190,7 @@ def test_a_shape_that_shows_is_not_called_normal(sitter, exemplars, models, conf
     bold = replace(exemplars[0], shape=replace(exemplars[0].shape, deviation=0.2 * torch.randn(68, 2)))
     direct = replace(models, translator=DirectTranslator(mean_face(models.head)))
     asked = replace(config, geometry=replace(config.geometry, strength=0.05))
-    assert not _doubt_shape(transfer_geometry(sitter, [bold], direct, asked), asked)
+    assert not transfer_geometry(sitter, [bold], direct, asked).transfer.doubt(asked.geometry)
 
 
 def test_an_artwork_is_rasterized_once(arts, models, config, monkeypatch):

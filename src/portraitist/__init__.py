@@ -11,8 +11,8 @@ Names are loaded on first use, so that importing the package (and ``portraitist 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
     from portraitist.config import Config
     from portraitist.errors import (
@@ -245,7 +245,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'portraitist' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"portraitist.{_HOME_OF[name]}"), name)

@@ -45,12 +45,6 @@ from portraitist.unwrapping.unwrap import make_content, unwrap_photo
 # as small as ours.
 _with_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
-NEAR_NORMAL = 0.02  # outer eye distances, root mean square over the landmarks
-NEAR_NORMAL_WARNING = (
-    "The artwork's face is shaped nearly like a normal one, so that the head's shape hardly changes "
-    "({:.1f} % of the eye distance). To exaggerate the sitter's own features instead, use --exaggeration 1."
-)
-
 
 @dataclass(frozen=True)
 class Sitter:
@@ -259,7 +253,11 @@ def stylize(
         target_landmarks=geometry.targets,
         seconds=clock.seconds,
         quality=_measure_quality(sitter, exemplars[0], geometry),
-        warnings=(*sitter.warnings, *(w for e in exemplars for w in e.warnings), *_doubt_shape(geometry, config)),
+        warnings=(
+            *sitter.warnings,
+            *(w for e in exemplars for w in e.warnings),
+            *geometry.transfer.doubt(config.geometry),
+        ),
     )
 
 
@@ -281,16 +279,6 @@ def _measure_quality(sitter: Sitter, exemplar: Exemplar, geometry: StylizedGeome
         "shape_movement_percent": 100 * geometry.movement,
         "texels_from_photo": sitter.texels_from_photo,
     }
-
-
-def _doubt_shape(geometry: StylizedGeometry, config: Config) -> list[str]:
-    """Said aloud when the artwork has little shape to give, to those who asked for nothing but its shape."""
-    asked = config.geometry
-    if asked.random_style or asked.exaggeration or not asked.strength or not any(vars(asked.regions).values()):
-        return []
-    translation = geometry.transfer.translation  # of the whole style, whatever strengths were asked for
-    given = measure_displacement(translation.fit, translation.find_targets(), translation.model)
-    return [NEAR_NORMAL_WARNING.format(100 * given)] if given < NEAR_NORMAL else []
 
 
 def _make_generator(config: Config) -> torch.Generator:

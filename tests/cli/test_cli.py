@@ -19,10 +19,12 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
 from conftest import make_head
-from portraitist import save_head
+from portraitist import __version__, save_head
 from portraitist.assets import asset_path
 from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
-from portraitist.cli.main import RUNS, main, make_config, make_demo_request
+from portraitist.cli.commands import RUNS, make_config, make_demo_request
+from portraitist.cli.main import main
+from portraitist.io.held_signals import STOP_SIGNALS
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[2] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
@@ -33,7 +35,7 @@ OLD_NAMES = {
     "--keep-color": ["--preserve-color"],
     "--save-all": ["--save-intermediates"],
 }
-COMMAND = [sys.executable, "-m", "portraitist.cli.main"]
+COMMAND = [sys.executable, "-m", "portraitist"]
 
 
 def portraitist(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -49,12 +51,13 @@ def run_here(
 
     def run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(folder)
-        terminate = signal.getsignal(signal.SIGTERM)
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
         try:
             with pytest.raises(SystemExit) as end:
                 main([str(argument) for argument in arguments])
         finally:
-            signal.signal(signal.SIGTERM, terminate)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         printed = capsys.readouterr()
         assert isinstance(end.value.code, int)
         return subprocess.CompletedProcess([], end.value.code, printed.out, printed.err)
@@ -75,7 +78,9 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
 """What neither help nor an impossible argument may wait for."""
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["stylize", "--help"], ["demo", "--help"], ["turntable", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["stylize", "--help"], ["demo", "--help"], ["turntable", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):
     program = f"""
 import atexit, sys
@@ -84,8 +89,23 @@ from portraitist.cli.main import main
 main({arguments})
 """
     run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stdout.startswith("usage: portraitist")
+    assert run.stdout.startswith("portraitist " if arguments == ["--version"] else "usage: portraitist")
     assert run.stdout.endswith("loaded:\n")
+
+
+def test_version_is_printed(tmp_path: Path):
+    ran = portraitist("--version", folder=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"portraitist {__version__}\n", "")
+
+
+def test_demo_computes_where_it_is_told():
+    values = vars(build_parser(RUNS).parse_args(["demo", "--device", "mps"]))
+    assert values.pop("run")
+    assert make_demo_request(**values).device == "mps"
+
+
+def test_help_of_threads_names_the_variable_that_counts(tmp_path: Path):
+    assert "OMP_NUM_THREADS" in portraitist("stylize", "--help", folder=tmp_path).stdout
 
 
 def test_help_names_every_option(tmp_path: Path):

@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from portraitist import __version__
+from portraitist.cli.streams import print_out
+from portraitist.cli.values import existing_file, named_strengths, number, translator, weighted_file
+
 PRESETS = ("draft", "standard", "best", "paper")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 STYLES = ("mosaic", "brush", "ink")
 GEOMETRY_REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
 TEXTURE_REGIONS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
@@ -80,6 +85,9 @@ class _Parser(argparse.ArgumentParser):
                 self.error(f"--{picture}-face chooses among faces that are found; --{picture}-landmarks gives one")
         return values, rest
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        print_out(message)  # argparse would lose unsaid what cannot be written
+
     def error(self, message: str) -> NoReturn:
         raise ArgumentError(f"{message.removeprefix('argument ')}. See {self.prog} --help.")
 
@@ -90,6 +98,7 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     Options not given are absent from the parsed values: their defaults live in ``Request`` and ``Config``.
     """
     parser = _Parser(prog="portraitist", description="Photo + one artwork in, stylized 3D head out.")
+    parser.add_argument("--version", action="version", version=f"portraitist {__version__}", help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stylize = commands.add_parser(
         "stylize",
@@ -110,13 +119,14 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     )
     demo.add_argument("--style", choices=STYLES, help=f"which artwork (default: {STYLES[0]})")
     _add_preset_option(demo)
+    _add_device_option(demo)
     demo.set_defaults(run=runs["demo"])
     turntable = commands.add_parser(
         "turntable",
         help="make a video of a head turning once around",
         description="Make a video of a saved head turning once around, on white.",
     )
-    turntable.add_argument("head", type=_existing_file, metavar="HEAD", help="head.safetensors of a result")
+    turntable.add_argument("head", type=existing_file, metavar="HEAD", help="head.safetensors of a result")
     turntable.add_argument(
         "-o", "--output", type=Path, metavar="OUT", required=True, help=".mp4 for a video, .webp for an animation"
     )
@@ -126,9 +136,9 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
 
 
 def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("photo", type=_existing_file, metavar="PHOTO", help="portrait photo")
+    parser.add_argument("photo", type=existing_file, metavar="PHOTO", help="portrait photo")
     parser.add_argument(
-        "art", type=_existing_file, metavar="ART", help="painting, drawing, mosaic, caricature... with one face"
+        "art", type=existing_file, metavar="ART", help="painting, drawing, mosaic, caricature... with one face"
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", required=True, help="folder for the result: new, or empty"
@@ -143,29 +153,34 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_geometry_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--geometry", type=_number(float, 0, 2), metavar="0..2", help="style of the shape: 0 none, 1 the artwork's own")
+    add(
+        "--geometry",
+        type=number(float, 0, 2),
+        metavar="0..2",
+        help="style of the shape: 0 none, 1 the artwork's own",
+    )
     regions = add(
         "--geometry-regions",
-        type=_named_strengths(GEOMETRY_REGIONS, 2),
+        type=named_strengths(GEOMETRY_REGIONS, 2),
         metavar="NAME=0..2,...",
         help=f"style of single regions of the shape times --geometry: {', '.join(GEOMETRY_REGIONS)}",
     )
     _add_old_name(parser, "--regions", regions)
     exaggeration = add(
-        "--exaggeration", type=_number(float, 0, 2), metavar="0..2", help="add the sitter's own features, exaggerated"
+        "--exaggeration", type=number(float, 0, 2), metavar="0..2", help="add the sitter's own features, exaggerated"
     )
     _add_old_name(parser, "--exaggerate", exaggeration)
     add("--random-style", action="store_true", help="a random shape style, drawn with --seed, not the artwork's")
     add(
         "--mix",
-        type=_weighted_file,
+        type=weighted_file,
         action="append",
         metavar="ART[=WEIGHT]",
         help="mix in the shape and style of another artwork, of weight 1 beside ART's 1; may be repeated",
     )
     add(
         "--translator",
-        type=_translator,
+        type=translator,
         metavar="network|direct|FILE",
         help="translation of shapes (default: network)",
     )
@@ -173,42 +188,42 @@ def _add_geometry_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_texture_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--texture", type=_number(float, 0, 1), metavar="0..1", help="style of the texture: 0 keeps the photo's")
+    add("--texture", type=number(float, 0, 1), metavar="0..1", help="style of the texture: 0 keeps the photo's")
     regions = add(
         "--texture-regions",
-        type=_named_strengths(TEXTURE_REGIONS, 1),
+        type=named_strengths(TEXTURE_REGIONS, 1),
         metavar="NAME=0..1,...",
         help=f"style of single regions of the texture times --texture: {', '.join(TEXTURE_REGIONS)}",
     )
     _add_old_name(parser, "--parts", regions)
-    add("--style-mask", type=_existing_file, metavar="FILE", help="picture over ART, white where style is taken from")
+    add("--style-mask", type=existing_file, metavar="FILE", help="picture over ART, white where style is taken from")
     color = add("--preserve-color", action="store_true", help="the artwork's strokes in the sitter's own colors")
     _add_old_name(parser, "--keep-color", color)
-    add("--delight", type=_number(float, 0, 1), metavar="0..1", help="even out light and shade painted in the artwork")
-    add("--texture-size", type=_number(int, 128, 4096), metavar="PIXELS", help="side of the texture, 128 to 4096")
+    add("--delight", type=number(float, 0, 1), metavar="0..1", help="even out light and shade painted in the artwork")
+    add("--texture-size", type=number(int, 128, 4096), metavar="PIXELS", help="side of the texture, 128 to 4096")
 
 
 def _add_landmark_options(parser: argparse.ArgumentParser) -> None:
     text = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
-    parser.add_argument("--photo-landmarks", type=_existing_file, metavar="FILE", help=text.format("photo"))
-    parser.add_argument("--art-landmarks", type=_existing_file, metavar="FILE", help=text.format("artwork"))
+    parser.add_argument("--photo-landmarks", type=existing_file, metavar="FILE", help=text.format("photo"))
+    parser.add_argument("--art-landmarks", type=existing_file, metavar="FILE", help=text.format("artwork"))
     text = "which of several faces in the {}: 1 is the largest (default)"
-    parser.add_argument("--photo-face", type=_number(int, 1, MOST_FACES), metavar="N", help=text.format("photo"))
-    parser.add_argument("--art-face", type=_number(int, 1, MOST_FACES), metavar="N", help=text.format("artwork"))
+    parser.add_argument("--photo-face", type=number(int, 1, MOST_FACES), metavar="N", help=text.format("photo"))
+    parser.add_argument("--art-face", type=number(int, 1, MOST_FACES), metavar="N", help=text.format("artwork"))
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), help=f"where to compute (default: {Request.device})")
+    _add_device_option(parser)
     add(
         "--threads",
-        type=_number(int, 1, 1024),
+        type=number(int, 1, 1024),
         metavar="NUMBER",
-        help="CPU threads (default: as many as there are CPUs)",
+        help="CPU threads (default: OMP_NUM_THREADS where that is set, else as many as there are CPUs)",
     )
     add(
         "--seed",
-        type=_number(int, 0, 2**31 - 1),
+        type=number(int, 0, 2**31 - 1),
         metavar="NUMBER",
         help="same seed, same threads, same machine: same result",
     )
@@ -244,53 +259,6 @@ def _add_preset_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=PRESETS, help=f"speed against quality (default: {Request.preset})")
 
 
-def _existing_file(text: str) -> Path:
-    path = Path(text)
-    try:
-        if path.is_file():
-            return path
-        problem = "is not a file" if path.exists() else "no such file"
-    except OSError as error:  # a name that no file can have
-        problem = error.strerror
-    raise argparse.ArgumentTypeError(f"{problem}: {text!r}")
-
-
-def _number(kind: type[int] | type[float], low: int | float, high: int | float) -> Callable[[str], int | float]:
-    def parse(text: str) -> int | float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            noun = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{noun} from {low} to {high} is needed, got {text!r}")
-        return value
-
-    return parse
-
-
-def _translator(text: str) -> str:
-    return text if text in ("network", "direct") else str(_existing_file(text))
-
-
-def _named_strengths(names: tuple[str, ...], most: int) -> Callable[[str], dict[str, float]]:
-    """eyes=0.5,nose=2 as a mapping."""
-
-    def parse(text: str) -> dict[str, float]:
-        parse_number, strengths = _number(float, 0, most), {}
-        for part in text.split(","):
-            name, equals, value = part.partition("=")
-            if not equals or name not in names or name in strengths:
-                raise argparse.ArgumentTypeError(f"NAME=STRENGTH with each of {', '.join(names)} once, got {part!r}")
-            strengths[name] = parse_number(value)
-        return strengths
-
-    return parse
-
-
-def _weighted_file(text: str) -> tuple[Path, float]:
-    """A file, or a file with =WEIGHT behind it."""
-    name, equals, weight = text.rpartition("=")
-    if not equals or Path(text).is_file():
-        return _existing_file(text), 1.0
-    return _existing_file(name), _number(float, 0.01, 100)(weight)
+def _add_device_option(parser: argparse.ArgumentParser) -> None:
+    text = f"where to compute; cuda is a GPU of NVIDIA, mps one of Apple (default: {Request.device})"
+    parser.add_argument("--device", choices=DEVICES, help=text)

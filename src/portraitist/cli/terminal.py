@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from portraitist.cli.stopping import STOP
+
 ShowStep = Callable[[str, int, int], None]
 """Called with stage, step and number of steps."""
 
@@ -23,13 +25,14 @@ def show_progress() -> Iterator[ShowStep]:
     """Progress on stderr. Log lines and Python warnings are kept back: what matters comes with the result."""
     logging.getLogger().addHandler(logging.NullHandler())
     console = Console(stderr=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _progress_bar(console) if console.is_terminal else _progress_lines() as display:
         warnings.simplefilter("ignore")
-        if console.is_terminal:
-            with _progress_bar(console) as show:
-                yield show
-        else:
-            yield _progress_lines()
+
+        def show(stage: str, step: int, steps: int) -> None:
+            STOP.check()
+            display(stage, step, steps)
+
+        yield show
 
 
 @contextlib.contextmanager
@@ -69,7 +72,8 @@ def _progress_bar(console: Console) -> Iterator[ShowStep]:
         yield show
 
 
-def _progress_lines() -> ShowStep:
+@contextlib.contextmanager
+def _progress_lines() -> Iterator[ShowStep]:
     started = time.monotonic()
     stages: dict[str, float] = {}
     last_line = 0.0
@@ -85,4 +89,4 @@ def _progress_lines() -> ShowStep:
         done = "" if is_new else f" {100 * step / steps:.0f} %, {since / step * (steps - step):.0f} s left"
         print(f"[{now - started:6.1f} s] {stage}{done}", file=sys.stderr, flush=True)
 
-    return show
+    yield show

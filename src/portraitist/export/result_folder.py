@@ -219,9 +219,9 @@ def _to_json(value: Any) -> Any:
         return [_to_json(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int)):
         return value
-    return str(value)
+    return str(value).encode("utf-8", "backslashreplace").decode("utf-8")  # names of files need not be Unicode
 
 
 def _hash_file(path: Path) -> str:

@@ -16,10 +16,17 @@ from portraitist.geometry.translation import (
     RegionStrengths,
     ShapeExemplar,
     Translator,
+    measure_displacement,
     precompute_translation,
 )
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit
+
+NEAR_NORMAL = 0.02  # outer eye distances, root mean square over the landmarks
+NEAR_NORMAL_WARNING = (
+    "The artwork's face is shaped nearly like a normal one, so that the head's shape hardly changes "
+    "({:.1f} % of the eye distance). To exaggerate the sitter's own features instead, use --exaggeration 1."
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,13 @@ class GeometryTransfer:
         """
         moved = self.translation.displace(strength, regions, exaggeration)
         return self.fit.mesh.vertices + self.deformer.displace(self.fit.neutral, moved)
+
+    def doubt(self, asked: GeometryConfig) -> list[str]:
+        """A warning when the whole style has little shape to give, to those who asked for nothing but its shape."""
+        if asked.random_style or asked.exaggeration or not asked.strength or not any(vars(asked.regions).values()):
+            return []
+        given = measure_displacement(self.fit, self.translation.find_targets(), self.translation.model)
+        return [NEAR_NORMAL_WARNING.format(100 * given)] if given < NEAR_NORMAL else []
 
 
 def precompute_transfer(

@@ -18,7 +18,8 @@ import torch
 from PIL import ExifTags, ImageCms
 
 from portraitist.devices import to_numpy
-from portraitist.errors import InputError, OutputError
+from portraitist.errors import InputError
+from portraitist.io.output_file import new_file
 from portraitist.types import Image
 
 log = logging.getLogger(__name__)
@@ -244,11 +245,9 @@ def encode_png(image: Image) -> bytes:
 
 
 def save_image(path: str | Path, image: Image) -> None:
-    """Write ``[3, h, w]`` 0..1 as PNG. Raises OutputError when the file cannot be written."""
-    try:
-        Path(path).write_bytes(encode_png(image))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error}). Choose a folder you may write to.") from error
+    """Write ``[3, h, w]`` 0..1 as PNG, whole or not at all. Raises OutputError when the file cannot be written."""
+    with new_file(Path(path)) as temporary:
+        temporary.write_bytes(encode_png(image))
 
 
 def round_to_bytes(texture: Image) -> Image:

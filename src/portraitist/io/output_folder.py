@@ -16,6 +16,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from portraitist.errors import OutputError
+from portraitist.io.held_signals import HeldSignals
+from portraitist.io.output_file import copy_access
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,10 @@ def check_output(out: Path, overwrite: bool) -> None:
     """
     out = _resolve(out)
     try:
-        clean_up_killed_runs(out)
-        _check_free(out, overwrite)
-        _try_writing(out)
+        with HeldSignals():
+            clean_up_killed_runs(out)
+            _check_free(out, overwrite)
+            _try_writing(out)
     except OSError as error:
         raise _cannot_write(out, error) from error
 
@@ -48,31 +51,34 @@ def check_output(out: Path, overwrite: bool) -> None:
 def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     """A hidden folder to fill; it becomes ``out`` when the block ends well and is removed when it does not.
 
-    A former result at ``out`` is put aside only when the new one is complete, and put back if the last step fails. What
-    a killed run leaves behind is put right by the next one (``clean_up_killed_runs``).
+    A former result at ``out`` is put aside only when the new one is complete, and put back if the last step fails. A
+    signal acts in the block or when all is in its place, not between. What a killed run leaves behind is put right by
+    the next one (``clean_up_killed_runs``). A folder that is replaced hands on its mode and group.
     """
     check_output(out, overwrite)
     out = _resolve(out)
     made: list[Path] = []
-    try:
-        made = _make_parents(out)
-        with _work_folder(out) as work:
-            folder = work / NEW
-            folder.mkdir()
-            yield folder
-            _flush_to_disk(folder)
-            _check_free(out, overwrite)  # somebody may have put files there during the run
-            _swap_in(folder, work / FORMER, out)
-    except OSError as error:
-        raise _cannot_write(out, error) from error
-    except OutputError as error:
-        if isinstance(error.__cause__, OSError):  # names a file in the hidden folder
-            raise _cannot_write(out, error.__cause__) from error
-        raise
-    finally:
-        for parent in made:
-            with contextlib.suppress(OSError):  # not empty: the result is in it
-                parent.rmdir()
+    with HeldSignals() as held:
+        try:
+            made = _make_parents(out)
+            with _work_folder(out) as work:
+                folder = work / NEW
+                folder.mkdir()
+                with held.let_through():
+                    yield folder
+                    _flush_to_disk(folder)
+                _check_free(out, overwrite)  # somebody may have put files there during the run
+                _swap_in(folder, work / FORMER, out)
+        except OSError as error:
+            raise _cannot_write(out, error) from error
+        except OutputError as error:
+            if isinstance(error.__cause__, OSError):  # names a file in the hidden folder
+                raise _cannot_write(out, error.__cause__) from error
+            raise
+        finally:
+            for parent in made:
+                with contextlib.suppress(OSError):  # not empty: the result is in it
+                    parent.rmdir()
 
 
 def clean_up_killed_runs(out: Path) -> None:
@@ -178,6 +184,7 @@ def _work_folder(out: Path) -> Iterator[Path]:
 def _swap_in(folder: Path, former: Path, out: Path) -> None:
     try:
         if out.exists():
+            copy_access(out, folder)
             out.rename(former)
         folder.rename(out)
     except BaseException:

@@ -10,21 +10,32 @@ from collections.abc import Iterator
 from typing import Any
 
 from portraitist.assets import asset_path
+from portraitist.io.held_signals import HeldSignals
 
 
 @contextlib.contextmanager
 def native_log_silenced() -> Iterator[None]:
     """Keep the C++ log of MediaPipe off standard error: no environment variable or flag reaches it."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no standard error, or one that takes nothing
+        sys.stderr.flush()
+    with HeldSignals() as held:  # one that comes on the way back must not leave us without standard error
+        try:
+            saved = os.dup(2)
+        except OSError:  # closed: nothing to keep the log off
+            saved = None
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, 2)
+            with held.let_through():
+                yield
+        finally:
+            if saved is None:
+                os.close(2)
+            else:
+                os.dup2(saved, 2)
+                os.close(saved)
+            if null != 2:
+                os.close(null)
 
 
 def open_task(owner: object, task: Any, options: Any, asset: str, **settings: Any) -> Any:
