@@ -22,8 +22,10 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "speed.json"
 SOURCE = Path(__file__).parents[1] / "src"
+# Older checkouts have only main().
+COMMAND = ["-c", "import portraitist.cli.main as command; getattr(command, 'run_process', command.main)()"]
 START = {
-    "portraitist --help": ["-m", "portraitist.cli.main", "--help"],
+    "portraitist --help": [*COMMAND, "--help"],
     "import portraitist": ["-c", "import portraitist"],
     "import torch": ["-c", "import torch"],
     "from portraitist import stylize": ["-c", "from portraitist import stylize"],
@@ -62,7 +64,7 @@ def run_demo(preset: str, source: Path, environment: dict[str, str]) -> dict[str
     """Seconds of the process as a whole, of each stage and of all that is no stage, and its peak memory, of one run."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        arguments = ["-m", "portraitist.cli.main", "demo", "--preset", preset, "-o", str(out)]
+        arguments = [*COMMAND, "demo", "--preset", preset, "-o", str(out)]
         wall = run_python(arguments, source, environment)
         record = json.loads((out / "run.json").read_text())
     stages = {f"{stage}_s": seconds for stage, seconds in record["seconds"].items()}

@@ -133,5 +133,5 @@ def test_progress_can_cancel(stage, step, hopper, brush, models):
 
 
 def test_an_unknown_device_is_refused():
-    with pytest.raises(InputError, match="auto, cpu or cuda"):
+    with pytest.raises(InputError, match="auto, cpu, cuda or mps"):
         Models.load("abacus")

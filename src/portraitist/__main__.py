@@ -1,6 +1,6 @@
 """``python -m portraitist`` is ``portraitist``."""
 
-from portraitist.cli.main import main
+from portraitist.cli.main import run_process
 
 if __name__ == "__main__":
-    main()
+    run_process()

@@ -76,6 +76,7 @@ class Config:
 
 class Models:
     device = "cpu"
+    vgg = types.SimpleNamespace(dtype="torch.float32")
 
     @staticmethod
     def load(*_: Any) -> Models:
@@ -176,8 +177,8 @@ if __name__ == "__main__":
     replace_modules()
     watch_swap()
     enter(os.environ.get("HOST", ""))
-    from portraitist.cli.main import main
+    from portraitist.cli.main import run_process
 
     if STOP_AT.isdigit():
         stop_at_line(int(STOP_AT))
-    main()
+    run_process()

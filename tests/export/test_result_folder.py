@@ -148,7 +148,7 @@ def test_save_intermediates_adds_content_and_intermediates(result: Result, input
 def test_record_takes_names_that_are_no_unicode(result: Result, inputs: dict[str, Path], tmp_path: Path):
     """As in a word about a former result at a place with such a name."""
     said = dataclasses.replace(result, warnings=("it is back at \udcff.",))
-    record = write_result(said, tmp_path / "out", config=RunConfig(), inputs=inputs, device="cpu")
+    record = write_result(said, tmp_path / "out", config=RunConfig(), inputs=inputs, device="cpu", precision="float32")
     assert record["warnings"] == [r"it is back at \udcff."]
 
 

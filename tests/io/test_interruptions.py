@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -16,7 +17,6 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image as PillowImage
 
 from conftest import make_head
 from portraitist import save_head, save_image, write_glb, write_obj
@@ -221,11 +221,11 @@ def test_picture_that_fails_half_way_leaves_the_former_one(tmp_path: Path, monke
     path = tmp_path / "picture.png"
     path.write_bytes(b"former")
 
-    def fail(_: Any, to: Any, **__: Any) -> None:
-        Path(to).write_bytes(b"half")
-        raise OSError("encoder error -2 when writing image file")
+    def fail(to: Path, data: bytes) -> None:
+        to.open("wb").write(data[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(PillowImage.Image, "save", fail)
-    with pytest.raises(OutputError, match="encoder error -2"):
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OutputError, match="No space left"):
         save_image(path, torch.zeros(3, 40, 40))
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("picture.png", b"former")]

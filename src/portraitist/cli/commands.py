@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,11 +35,12 @@ def run_command(arguments: list[str] | None) -> None:
 
 def make_demo_request(output: Path | None = None, style: str = STYLES[0], **values: Any) -> Request:
     """The embedded example. Only the default folder is replaced unasked: there, nothing but a former demo can be."""
-    from matplotlib.cbook import get_sample_data
+    from importlib.resources import files
 
     from portraitist.assets import asset_path
 
-    photo = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))  # US Navy portrait, public domain
+    # A portrait of the US Navy, in the public domain.
+    photo = Path(str(files("matplotlib"))) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
     art = asset_path(f"exemplars/{style}.jpg")
     return Request(photo, art, output or DEMO_OUTPUT, overwrite=output is None, **values)
 
@@ -46,6 +48,7 @@ def make_demo_request(output: Path | None = None, style: str = STYLES[0], **valu
 def _run_stylize(make_request: Callable[..., Request], **values: Any) -> None:
     from portraitist.cli.terminal import show_progress
 
+    gc.disable()  # until all is loaded: of what is made meanwhile nothing becomes garbage
     with show_progress() as show:
         show("loading", 0, 1)
         request = make_request(**values)
@@ -107,6 +110,7 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
     if request.threads:
         torch.set_num_threads(request.threads)
     models = Models.load(request.device, request.translator)
+    gc.enable()
     result = stylize(
         photo,
         art,

@@ -29,3 +29,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
         exit_code = report_error(error, sys.argv[1:] if arguments is None else arguments)
     sys.exit(exit_code)
+
+
+def run_process() -> NoReturn:
+    """`main`, then the end of the process at once: taking Python and PyTorch apart would need most of a second."""
+    try:
+        main()
+    except SystemExit as end:
+        import contextlib
+        import os
+
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)

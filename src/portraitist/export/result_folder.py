@@ -27,7 +27,7 @@ from portraitist.io.head_file import save_head
 from portraitist.io.images import save_image
 from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
 from portraitist.rendering.cameras import NAMED_VIEWS, view_camera
-from portraitist.rendering.sampling import render_view
+from portraitist.rendering.sampling import render_all
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
 VIEW_SIZE_PX = 512
@@ -150,8 +150,7 @@ def describe_run(
 
 def _render_views(head: Head, names: Iterable[str]) -> dict[str, Image]:
     cameras = {name: view_camera(head.mesh.vertices, *NAMED_VIEWS[name], VIEW_SIZE_PX) for name in names}
-    white = head.texture.new_ones(3)
-    return {name: render_view(head.mesh, head.texture, camera, white) for name, camera in cameras.items()}
+    return dict(zip(cameras, render_all(head, list(cameras.values())), strict=True))
 
 
 def _write_views(folder: Path, views: Mapping[str, Image]) -> None:

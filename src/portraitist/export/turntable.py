@@ -5,7 +5,6 @@ from __future__ import annotations
 import fractions
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image as PillowImage
 
@@ -13,7 +12,7 @@ from portraitist.errors import InputError
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import new_file
 from portraitist.rendering.cameras import view_camera
-from portraitist.rendering.sampling import render_view
+from portraitist.rendering.sampling import render_all
 from portraitist.types import Head, Progress, ProgressCallback
 
 SIZE_PX = 512
@@ -49,18 +48,19 @@ def render_turn(head: Head, progress: ProgressCallback | None = None) -> list[np
 
     The face turns to the viewer's right first. The camera keeps its scale and looks at the same point all the way.
     """
-    white = head.texture.new_ones(3)
+    cameras = [view_camera(head.mesh.vertices, 360.0 * frame / FRAMES, 0.0, SIZE_PX) for frame in range(FRAMES)]
     frames = []
-    for frame in range(FRAMES):
+    for frame, picture in enumerate(render_all(head, cameras)):
         if progress:
             progress(Progress("turntable", frame, FRAMES))
-        camera = view_camera(head.mesh.vertices, 360.0 * frame / FRAMES, 0.0, SIZE_PX)
-        frames.append(image_to_uint8(render_view(head.mesh, head.texture, camera, white)))
+        frames.append(image_to_uint8(picture))
     return frames
 
 
 def encode_mp4(path: Path, frames: list[np.ndarray]) -> None:
     """H.264 with 4:2:0 color, which every browser plays, and the index in front, so that it starts at once."""
+    import av  # a tenth of a second, for those who want a video
+
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # One thread: the encoder decides differently with another number of them, and records it in the file.
         options = {"crf": "16", "preset": "medium", "threads": "1"}

@@ -16,12 +16,9 @@ class LandmarkDetector:
     """MediaPipe's Face Landmarker. Make one per thread or process, and never fork after making one."""
 
     def __init__(self) -> None:
-        from mediapipe.tasks.python import vision
-
         self._landmarker = open_task(
             self,
-            vision.FaceLandmarker,
-            vision.FaceLandmarkerOptions,
+            "FaceLandmarker",
             "face_landmarker.task",
             num_faces=MAX_FACES,
             output_face_blendshapes=True,

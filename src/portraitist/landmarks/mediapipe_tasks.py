@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
+import types
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from portraitist.assets import asset_path
 from portraitist.io.held_signals import HeldSignals
+
+
+@contextlib.contextmanager
+def import_delayed(name: str) -> Iterator[None]:
+    """Within the block, an import of this module costs nothing: it gives a stand-in that imports it once it is used."""
+    if name in sys.modules:
+        yield
+        return
+    stand_in = types.ModuleType(name)
+    stand_in.__dict__["__getattr__"] = lambda attribute: getattr(importlib.import_module(name), attribute)
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextlib.contextmanager
@@ -38,15 +55,17 @@ def native_log_silenced() -> Iterator[None]:
                 os.close(null)
 
 
-def open_task(owner: object, task: Any, options: Any, asset: str, **settings: Any) -> Any:
+def open_task(owner: object, name: str, asset: str, **settings: Any) -> Any:
     """Create a MediaPipe vision task from a shipped model, to be closed together with ``owner``.
 
-    ``task`` and ``options`` are MediaPipe's classes, ``settings`` are keyword arguments of ``options``. The model goes
-    in as bytes because MediaPipe opens paths with non-ASCII letters wrongly on Windows. Raises AssetError when the
-    model is missing or damaged.
+    ``name``: of MediaPipe's class; ``settings``: keyword arguments of its options. The model goes in as bytes because
+    MediaPipe opens paths with non-ASCII letters wrongly on Windows. Raises AssetError when the model is missing or
+    damaged.
     """
-    from mediapipe.tasks.python import BaseOptions
+    with import_delayed("matplotlib.pyplot"):  # a third of a second, for drawings that nobody asks for
+        from mediapipe.tasks.python import BaseOptions, vision
 
+    task, options = getattr(vision, name), getattr(vision, f"{name}Options")
     base = BaseOptions(model_asset_buffer=asset_path(asset).read_bytes(), delegate=BaseOptions.Delegate.CPU)
     with native_log_silenced():
         opened = task.create_from_options(options(base_options=base, **settings))

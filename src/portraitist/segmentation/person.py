@@ -27,12 +27,9 @@ class PersonSegmenter:
     """MediaPipe's Selfie Segmenter. Make one per thread or process, and never fork after making one."""
 
     def __init__(self) -> None:
-        from mediapipe.tasks.python import vision
-
         self._segmenter = open_task(
             self,
-            vision.ImageSegmenter,
-            vision.ImageSegmenterOptions,
+            "ImageSegmenter",
             "selfie_segmenter.tflite",
             output_confidence_masks=True,
             output_category_mask=False,
