@@ -27,7 +27,7 @@ def main() -> None:
     options = parse_options()
     rows = []
     for pair in spread_pairs(options.pairs):
-        folder = entry_folder(pair, options.data, make_config(options), hash_source())
+        folder = entry_folder(pair, options.data, make_config(options), hash_source(), rounded=options.bfloat16)
         folder = folder if options.current else find_any_source(folder)
         if (folder / "front.png").is_file():
             rows.append(make_row(pair, folder, options.data))

@@ -19,6 +19,7 @@ from mean_face import frontalize_fit
 from pairs import Pair, read_annotation
 from portraitist.errors import PortraitistError
 from portraitist.types import Landmarks, Result
+from rounded_vgg import load_rounded_vgg
 
 if TYPE_CHECKING:
     from portraitist import Config
@@ -40,12 +41,15 @@ class Job:
     config: Config
     folder: Path
     threads: int
+    rounded: bool = False
+    """Whether the network computes as in bfloat16."""
 
 
-def entry_folder(pair: Pair, data: Path, config: Config, source: str) -> Path:
+def entry_folder(pair: Pair, data: Path, config: Config, source: str, *, rounded: bool = False) -> Path:
     """Where the pair's run belongs: the name holds the hash of pictures and config, then that of the source."""
     pictures = [hashlib.sha256((data / path).read_bytes()).hexdigest() for path in (pair.photo, pair.art)]
     asked = json.dumps([pair.photo, pair.art, pictures, dataclasses.asdict(config)], sort_keys=True, default=str)
+    asked += "bfloat16" * rounded
     return CACHE / f"{pair.number:02d}-{hashlib.sha256(asked.encode()).hexdigest()[:10]}-{source}"
 
 
@@ -89,6 +93,8 @@ def run_pair(job: Job) -> str | None:
     unfinished.mkdir(parents=True)
     try:
         models = Models.load("cpu")
+        if job.rounded:
+            models = dataclasses.replace(models, vgg=load_rounded_vgg())
         result = stylize(load_image(inputs["photo"]), load_image(inputs["art"]), models, job.config)
         record = describe_run(result, job.config, inputs, "cpu", str(models.vgg.dtype))
         _save_pictures(result, unfinished)

@@ -36,7 +36,10 @@ def main() -> None:
     if not options.data.is_dir():
         sys.exit(f"The development pictures are not at {options.data}. Give their folder with --data.")
     config = make_config(options)
-    folders = {pair: entry_folder(pair, options.data, config, hash_source()) for pair in spread_pairs(options.pairs)}
+    folders = {
+        pair: entry_folder(pair, options.data, config, hash_source(), rounded=options.bfloat16)
+        for pair in spread_pairs(options.pairs)
+    }
     if options.reuse:
         folders = {pair: find_any_source(folder) for pair, folder in folders.items()}
     defects = run_missing(folders, config, options)
@@ -49,7 +52,7 @@ def main() -> None:
         print(f"\n{pair}\n{trace}")
     if options.reuse:
         print("Runs of other source versions were accepted (--reuse), so no result is written.")
-    elif options.pairs == PAIR_COUNT and any("error" not in row for row in rows.values()):
+    elif options.pairs == PAIR_COUNT and not options.bfloat16 and any("error" not in row for row in rows.values()):
         write_results(rows, means, next(folders[pair] for pair, row in rows.items() if "error" not in row))
     sys.exit(1 if defects else 0)
 
@@ -66,6 +69,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     """Which pairs and which config; the same options for the runs and for the sheets of them."""
     add = parser.add_argument
     add("--pairs", type=int, default=PAIR_COUNT, help="how many, spread over the list (default: all 32)")
+    add("--bfloat16", action="store_true", help="the network rounded as in bfloat16, on any processor")
     add("--preset", choices=("draft", "standard", "best", "paper"), default="standard")
     add("--geometry", type=float, default=1.0, help="geometry strength 0..2 (default: 1)")
     add("--texture", type=float, default=1.0, help="texture strength 0..1 (default: 1)")
@@ -84,7 +88,8 @@ def make_config(options: argparse.Namespace) -> Config:
 def run_missing(folders: dict[Pair, Path], config: Config, options: argparse.Namespace) -> dict[Pair, str]:
     """Run the pairs that have no entry yet. Returns the tracebacks of those that broke; they leave no entry."""
     threads = max(1, (os.cpu_count() or 1) // options.processes)
-    jobs = [Job(pair, options.data, config, folder, threads) for pair, folder in folders.items() if not folder.is_dir()]
+    missing = {pair: folder for pair, folder in folders.items() if not folder.is_dir()}
+    jobs = [Job(pair, options.data, config, folder, threads, options.bfloat16) for pair, folder in missing.items()]
     started = time.perf_counter()
     defects = {}
     pool = ThreadPoolExecutor(options.processes)
