@@ -28,7 +28,7 @@ from portraitist.models import Models
 from portraitist.progress import StageClock
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.person_mask import find_person
-from portraitist.reconstruction.photo_doubts import doubt_photo
+from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_photo
 from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
@@ -145,6 +145,7 @@ def study_artwork(
     """
     config, art = config or Config.standard(), move(art, models.device)
     seen, warnings = _find_landmarks(art, landmarks, face, models, what)
+    warnings += doubt_artwork(art, seen, what)
     fit = fit_head(seen, models.head, config.fit)
     shape = measure_shape(seen, fit, models.head, models.translator)
     person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)

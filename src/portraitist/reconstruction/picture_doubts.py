@@ -1,4 +1,4 @@
-"""What is wrong with how a photo was taken or saved, told by the face in it."""
+"""What is wrong with how a picture was taken or saved, told by the face in it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def doubt_photo(photo: Image, landmarks: Landmarks, fit: HeadFit, model: HeadMod
     return [*doubt_light(photo, landmarks), *doubt_proportions(landmarks, fit, model)]
 
 
+def doubt_artwork(art: Image, landmarks: Landmarks, what: str) -> list[str]:
+    """A warning for the user: a face all but without light and shade. Black and white, and any proportions, are art.
+
+    ``what`` names the picture.
+    """
+    return doubt_levels(image_to_uint8(art)[fill_face(landmarks)], f"The face in the {what}")
+
+
 def doubt_light(photo: Image, landmarks: Landmarks) -> list[str]:
     """Light that spoils the face, or else one of its sides."""
     inside = fill_face(landmarks)
@@ -36,8 +44,10 @@ def doubt_light(photo: Image, landmarks: Landmarks) -> list[str]:
     rows, columns = np.nonzero(inside)
     across = np.stack([columns, rows], 1) @ to_numpy(eyes)
     low, high = np.quantile(across, (1 / 3, 2 / 3))  # light seldom changes right in the middle
-    sides = (doubt_exposure(pixels[side], "One side of the face") for side in (across <= low, across >= high))
-    return doubt_exposure(pixels, "The face") or next(filter(None, sides), [])
+    sides = (
+        doubt_exposure(pixels[side], "One side of the face in the photo") for side in (across <= low, across >= high)
+    )
+    return doubt_exposure(pixels, "The face in the photo") or next(filter(None, sides), [])
 
 
 def doubt_exposure(pixels: UInt8[np.ndarray, "k 3"], what: str) -> list[str]:
@@ -45,15 +55,22 @@ def doubt_exposure(pixels: UInt8[np.ndarray, "k 3"], what: str) -> list[str]:
     clipped = ((pixels == 255).any(1) | (pixels == 0).all(1)).mean()
     if clipped > CLIPPED_SHARE:
         return [
-            f"{what} in the photo is as white or as black as a picture can be over {100 * clipped:.0f} % of its area, "
-            "and shape and colors are lost there. Use a photo that is not overexposed or reduced to black and white."
+            f"{what} is as white or as black as a picture can be over {100 * clipped:.0f} % of its area, and shape and "
+            "colors are lost there. Use a photo that is not overexposed or reduced to black and white."
         ]
+    return doubt_levels(pixels, what)
+
+
+def doubt_levels(pixels: UInt8[np.ndarray, "k 3"], what: str) -> list[str]:
+    """The same for their range of brightness alone."""
+    if not len(pixels):
+        return []
     low, high = np.percentile(luminance(pixels.astype(np.float32)), RANGE_PERCENTILES)
     if high - low < LEAST_LEVELS:
         cause = "too dark" if high < 128 else "without contrast"
         return [
-            f"{what} in the photo is {cause}: it has {max(round(high - low), 1)} of 256 levels of brightness, so "
-            "that grain and steps show. Use a photo taken in more light, or one that was not darkened afterwards."
+            f"{what} is {cause}: it has {max(round(high - low), 1)} of 256 levels of brightness, so that grain and "
+            "steps show. Use a picture taken in more light, or one that was not darkened afterwards."
         ]
     return []
 

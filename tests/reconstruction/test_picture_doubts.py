@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.photo_doubts import doubt_photo, measure_stretch
+from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_photo, measure_stretch
 from portraitist.types import Landmarks
 
 
@@ -49,6 +49,14 @@ def test_good_photos_pass_without_a_word(hopper, models, change):
     assert find_doubts(change * hopper, models) == []
     assert find_doubts(torch.rot90(hopper, 1, (1, 2)).contiguous(), models) == []
     assert find_doubts(hopper.mean(0, keepdim=True).expand(3, -1, -1).contiguous(), models) == []
+
+
+def test_dark_artworks_are_told_and_drawings_are_not(brush, models):
+    landmarks, _ = detect_landmarks(brush, models.detector)
+    assert doubt_artwork(brush, landmarks, "art") == []
+    assert doubt_artwork((brush.mean(0).expand(3, -1, -1) > 0.4).float(), landmarks, "art") == []
+    (doubt,) = doubt_artwork((0.08 * 255 * brush).round() / 255, landmarks, "art")
+    assert doubt.startswith("The face in the art is too dark: it has ")
 
 
 def test_half_a_face_is_not_called_squashed(hopper, models):
