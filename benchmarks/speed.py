@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -24,11 +25,14 @@ RESULTS = Path(__file__).parent / "results" / "speed.json"
 SOURCE = Path(__file__).parents[1] / "src"
 # Older checkouts have only main().
 COMMAND = ["-c", "import portraitist.cli.main as command; getattr(command, 'run_process', command.main)()"]
+END = "import os; os._exit(0)"  # as the command ends
 START = {
     "portraitist --help": [*COMMAND, "--help"],
-    "import portraitist": ["-c", "import portraitist"],
-    "import torch": ["-c", "import torch"],
-    "from portraitist import stylize": ["-c", "from portraitist import stylize"],
+    "import portraitist": ["-c", f"import portraitist; {END}"],
+    "import torch": ["-c", f"import torch; {END}"],
+    "import torch, end as Python does": ["-c", "import torch"],
+    "from portraitist import stylize, write_result": ["-c", f"from portraitist import stylize, write_result; {END}"],
+    "Models.load()": ["-c", f"from portraitist import Models, write_result; Models.load('cpu'); {END}"],
 }
 
 
@@ -46,18 +50,18 @@ def describe_processor() -> dict[str, str]:
     }
 
 
-def run_python(arguments: list[str], source: Path, environment: dict[str, str]) -> float:
-    """Seconds of a whole process."""
+def run_python(arguments: list[str], source: Path, environment: dict[str, str]) -> tuple[float, str]:
+    """Seconds of a whole process, and what it said on standard error."""
     start = time.perf_counter()
-    paths = {"PYTHONPATH": str(source)}
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, *arguments],
         check=True,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | paths | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(source)} | environment,
     )
-    return time.perf_counter() - start
+    return time.perf_counter() - start, done.stderr
 
 
 def run_demo(preset: str, source: Path, environment: dict[str, str]) -> dict[str, float]:
@@ -65,11 +69,13 @@ def run_demo(preset: str, source: Path, environment: dict[str, str]) -> dict[str
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         arguments = [*COMMAND, "demo", "--preset", preset, "-o", str(out)]
-        wall = run_python(arguments, source, environment)
+        wall, said = run_python(arguments, source, environment)
         record = json.loads((out / "run.json").read_text())
     stages = {f"{stage}_s": seconds for stage, seconds in record["seconds"].items()}
-    rest = wall - sum(stages.values())
-    return {"wall_s": wall, **stages, "no_stage_s": rest, "peak_memory_mb": record["peak_memory_mb"]}
+    loading = float(re.search(r"\[ *([0-9.]+) s\] landmarks", said)[1])
+    writing = wall - sum(stages.values()) - loading
+    more = {"loading_s": loading, "writing_s": writing, "no_stage_s": loading + writing}
+    return {"wall_s": wall, **stages, **more, "peak_memory_mb": record["peak_memory_mb"]}
 
 
 def summarize(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -97,7 +103,7 @@ def main() -> None:
         variants["float32"] = (SOURCE, {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"})
     result: dict[str, Any] = {"cores": os.cpu_count(), "platform": platform.platform(), **describe_processor()}
     result["start"] = {
-        name: summarize([{"wall_s": run_python(arguments, SOURCE, {})} for _ in range(options.runs + 2)])["wall_s"]
+        name: summarize([{"wall_s": run_python(arguments, SOURCE, {})[0]} for _ in range(options.runs + 2)])["wall_s"]
         for name, arguments in START.items()
     }
     print(result, flush=True)

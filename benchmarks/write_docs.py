@@ -37,6 +37,9 @@ TITLES = {
 }
 
 MEANINGS = {
+    "speed": """Whole processes. *start*: of a command or a program, to its end. *no_stage_s* is all of a run that is no
+stage: *loading_s* (imports, models, pictures) and *writing_s* (rendering and writing of files; with it Python's own
+start and end). *before*: an older checkout, whose runs took turns with those of this source.""",
     "quality": """Pair k < 24 is photo 11k mod 38 with artwork 7k mod 40; the last eight artworks have hand-set points.
 
 - *Identity distance*: dlib's 128-d face embedding, photo against a 512 px view on white. Two photos of one person are

@@ -89,8 +89,6 @@ RUNS = {
 
 def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
     """Read, stylize, write; return what ``run.json`` says. Problems with OUT and the files are found first."""
-    import torch
-
     from portraitist.cli.terminal import collect_warnings
     from portraitist.export.result_folder import write_result
     from portraitist.io.images import load_image
@@ -108,6 +106,8 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
     }
     config = make_config(request)
     if request.threads:
+        import torch
+
         torch.set_num_threads(request.threads)
     models = Models.load(request.device, request.translator)
     gc.enable()
