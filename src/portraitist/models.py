@@ -28,7 +28,8 @@ class Models:
     @classmethod
     def load(cls, device: str = "auto", translator: str = "network") -> Models:
         """``device``: auto (CUDA when there is one, else the CPU), cpu, cuda, cuda:1 or mps; every stage computes there
-        and returns its results there. Raises InputError for a device that is not there.
+        and returns its results there. For mps, set PYTORCH_ENABLE_MPS_FALLBACK=1 before PyTorch is imported, as the
+        command does: not every operation is there. Raises InputError for a device that is not there.
 
         ``translator``: network (that of the package), direct, or the path of a translator file; InputError if damaged.
 

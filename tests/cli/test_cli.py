@@ -358,3 +358,21 @@ def test_turntable_refuses_before_it_renders(run_here: Callable[..., Any], tmp_p
         assert_refused(run_here("turntable", head, "-o", out, folder=tmp_path), exit_code, word)
     assert {path.name for path in tmp_path.iterdir()} == {"head.safetensors", "text.safetensors", "there.mp4"}
     assert (tmp_path / "there.mp4").read_text() == "mine"
+
+
+def test_what_apples_gpus_cannot_do_is_left_to_the_cpu(monkeypatch, tmp_path):
+    """PyTorch reads the variable when it is imported, so that the command has to set it before."""
+    monkeypatch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "0")  # so that it is put back at the end
+    monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK")
+    seen = []
+    monkeypatch.setattr(
+        "portraitist.cli.commands.stylize_files",
+        lambda request, show: (
+            seen.append(os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK")) or {"warnings": [], "files": []}
+        ),
+    )
+    for device in ("cpu", "mps"):
+        with pytest.raises(SystemExit) as end:
+            main(["demo", "--device", device, "-o", str(tmp_path / "out")])
+        assert end.value.code == 0
+    assert seen == [None, "1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,8 @@ def _run_stylize(make_request: Callable[..., Request], **values: Any) -> None:
     with show_progress() as show:
         show("loading", 0, 1)
         request = make_request(**values)
+        if request.device == "mps":  # read when PyTorch is imported; what it cannot do on Apple's GPUs, the CPU does
+            os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
         record = stylize_files(request, show)
     for warning in record["warnings"]:
         print(f"Note: {warning}", file=sys.stderr)
