@@ -160,6 +160,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "StylizedGeometry": lambda s: s.geometry.displace(0.5, p.RegionStrengths(eyes=0.0), 0.5),
     "sitter": lambda s: s.sitter,
 }
+WHOLE_RUNS = {"stylize", "stylize (paper)", "write_result"}  # of what the stages do one by one
 ON_THE_CPU = {"load_head", "save_head", "load_image", "save_image"}  # come from files
 
 
@@ -177,7 +178,10 @@ def list_tensors(value: Any) -> list[torch.Tensor]:
     return [tensor for item in value for tensor in list_tensors(item)] if isinstance(value, (list, tuple)) else []
 
 
-@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in WHOLE_RUNS)) for name, call in CALLS.items() if call],
+)
 def test_public_functions_stay_on_their_device(studio, name):
     result = CALLS[name](studio)
     elsewhere = [tuple(tensor.shape) for tensor in list_tensors(result) if tensor.device != DEVICE]
@@ -189,6 +193,7 @@ def test_every_public_function_is_covered():
     assert functions - CALLS.keys() == set()
 
 
+@pytest.mark.slow
 def test_the_result_is_that_of_the_cpu(studio, hopper, brush, models):
     """Bit for bit, since the pretended GPU computes as the CPU does: nothing depends on where things are."""
     other, here = studio.result, p.stylize(hopper, brush, models, QUICK)
