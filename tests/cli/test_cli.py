@@ -19,12 +19,14 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
 from conftest import make_head
-from portraitist import __version__, save_head
+from portraitist import __version__, detect_landmarks, load_image, save_head
 from portraitist.assets import asset_path
 from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
 from portraitist.cli.commands import RUNS, make_config, make_demo_request
 from portraitist.cli.main import main
 from portraitist.io.held_signals import STOP_SIGNALS
+from portraitist.io.landmark_files import read_landmarks_of_picture
+from portraitist.landmarks.detector import LandmarkDetector
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[2] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
@@ -79,7 +81,15 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["stylize", "--help"], ["demo", "--help"], ["turntable", "--help"]]
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["stylize", "--help"],
+        ["demo", "--help"],
+        ["turntable", "--help"],
+        ["landmarks", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):
     program = f"""
@@ -343,6 +353,25 @@ def test_stopping_leaves_nothing(number: signal.Signals, exit_code: int, tmp_pat
         assert process.wait(timeout=60) == exit_code
     assert "Traceback" not in rest
     assert not list(tmp_path.iterdir())
+
+
+def test_landmarks_are_written_drawn_and_read_again(run_here: Callable[..., Any], tmp_path: Path):
+    photo = str(make_demo_request().photo)
+    done = run_here("landmarks", photo, "-o", "points.txt", "--overlay", "points.png", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    image = load_image(photo)
+    points = read_landmarks_of_picture(tmp_path / "points.txt", photo, (image.shape[1], image.shape[2]))
+    found, _ = detect_landmarks(image, LandmarkDetector())
+    assert (points - found.points).abs().max() < 0.01
+    assert max(PillowImage.open(tmp_path / "points.png").size) == 1024
+    for arguments, exit_code, word in (
+        (["-o", "points.txt"], 5, "exists already"),
+        (["-o", "new.txt", "--overlay", "points.png"], 5, "exists already"),
+        (["-o", "points.xml"], 2, "suffix"),
+        (["-o", "new.txt", "--face", "2"], 2, "1 face was found"),
+    ):
+        assert_refused(run_here("landmarks", photo, *arguments, folder=tmp_path), exit_code, word)
+    assert {path.name for path in tmp_path.iterdir()} == {"points.txt", "points.png"}
 
 
 def test_turntable_refuses_before_it_renders(run_here: Callable[..., Any], tmp_path: Path):

@@ -7,11 +7,19 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
-from portraitist.errors import InputError
-from portraitist.io.landmark_files import check_landmarks, read_landmarks, read_landmarks_of_picture, write_landmarks
+from portraitist.errors import InputError, OutputError
+from portraitist.io.images import load_image
+from portraitist.io.landmark_files import (
+    check_landmarks,
+    read_landmarks,
+    read_landmarks_of_picture,
+    write_landmarks,
+    write_landmarks_of_picture,
+)
 
 
 @pytest.fixture
@@ -23,6 +31,26 @@ def points() -> torch.Tensor:
 def test_written_points_come_back(tmp_path: Path, points: torch.Tensor, name: str) -> None:
     write_landmarks(tmp_path / name, points)
     assert (read_landmarks(tmp_path / name) - points).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.pts", "a.npy", "a.json"])
+def test_points_of_a_large_picture_come_back(tmp_path: Path, points: torch.Tensor, name: str) -> None:
+    """Loaded smaller than it is, it has its own pixels in the file."""
+    PIL.Image.new("RGB", (4000, 3000)).save(tmp_path / "a.png")
+    image = load_image(tmp_path / "a.png")
+    size = (image.shape[1], image.shape[2])
+    write_landmarks_of_picture(tmp_path / name, points, tmp_path / "a.png", size)
+    assert (read_landmarks(tmp_path / name)[:, 0] / points[:, 0]).median() == pytest.approx(4000 / size[1], rel=1e-4)
+    assert (read_landmarks_of_picture(tmp_path / name, tmp_path / "a.png", size) - points).abs().max() < 1e-2
+
+
+def test_a_landmark_file_is_written_whole_or_not_at_all(tmp_path: Path, points: torch.Tensor) -> None:
+    (tmp_path / "a.json").write_text("former")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_landmarks(tmp_path / "none" / "a.json", points)
+    with pytest.raises(InputError, match="suffix must be"):
+        write_landmarks(tmp_path / "a", points)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "former")]
 
 
 def test_pts_counts_pixels_from_one(tmp_path: Path) -> None:

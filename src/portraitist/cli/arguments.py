@@ -132,6 +132,26 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     )
     turntable.add_argument("--overwrite", action="store_true", help="replace the file OUT")
     turntable.set_defaults(run=runs["turntable"])
+    landmarks = commands.add_parser(
+        "landmarks",
+        help="write the 68 points of a face, to be corrected",
+        description="Write the 68 points that are found in a picture. Corrected by hand, they come back with "
+        "--photo-landmarks or --art-landmarks of stylize.",
+    )
+    landmarks.add_argument("picture", type=existing_file, metavar="PICTURE", help="photo or artwork")
+    landmarks.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", required=True, help=".json, .txt (lines 'x y'), .pts or .npy"
+    )
+    landmarks.add_argument("--overlay", type=Path, metavar="PNG", help="also draw them into the picture")
+    landmarks.add_argument(
+        "--face",
+        type=number(int, 1, MOST_FACES),
+        default=1,
+        metavar="N",
+        help="which of several faces: 1 is the largest",
+    )
+    landmarks.add_argument("--overwrite", action="store_true", help="replace FILE and PNG")
+    landmarks.set_defaults(run=runs["landmarks"])
     return parser
 
 

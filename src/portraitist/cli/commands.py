@@ -83,10 +83,39 @@ def _run_turntable(head: Path, output: Path, overwrite: bool) -> None:
     print_out(f"Written to {output.resolve()}\n", f"The result is complete, at {output.resolve()}. ")
 
 
+def _run_landmarks(picture: Path, output: Path, overlay: Path | None, face: int, overwrite: bool) -> None:
+    from portraitist.cli.terminal import collect_warnings, show_progress
+
+    with show_progress() as show, collect_warnings() as said:
+        show("loading", 0, 1)
+        from portraitist.export.preview import draw_landmarks
+        from portraitist.io.images import load_image, save_image
+        from portraitist.io.landmark_files import check_landmark_suffix, write_landmarks_of_picture
+        from portraitist.io.output_file import check_output_file
+        from portraitist.landmarks.detection import detect_landmarks
+        from portraitist.landmarks.detector import LandmarkDetector
+
+        check_landmark_suffix(output)
+        for path in (output, overlay):
+            if path is not None:
+                check_output_file(path, overwrite)
+        image = load_image(picture)
+        show("landmarks", 0, 1)
+        landmarks, warnings = detect_landmarks(image, LandmarkDetector(), what="picture", face=face)
+        if overlay is not None:
+            save_image(overlay, draw_landmarks(image, landmarks))
+        STOP.expect(output)
+        write_landmarks_of_picture(output, landmarks.points, picture, landmarks.size)
+    for warning in (*said, *warnings):
+        print(f"Note: {warning}", file=sys.stderr)
+    print_out(f"Written to {output.resolve()}\n", f"The result is complete, at {output.resolve()}. ")
+
+
 RUNS = {
     "stylize": functools.partial(_run_stylize, Request),
     "demo": functools.partial(_run_stylize, make_demo_request),
     "turntable": _run_turntable,
+    "landmarks": _run_landmarks,
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jaxtyping import Float
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
+from torch import Tensor
 
 from portraitist.io.images import image_from_pil, image_to_uint8
 from portraitist.types import Image, Landmarks
@@ -13,6 +15,7 @@ from portraitist.types import Image, Landmarks
 GAP_PX = 12
 LABEL_PX = 34
 OVERLAY_PX = 1024
+CURVE_SHARE = 250  # longer side of a picture over the width of the curves in it
 INK = (40, 40, 40)
 IBUG_LINES = ((0, 16), (17, 21), (22, 26), (27, 30), (31, 35), (36, 41), (42, 47), (48, 59), (60, 67))
 """First and last index of each curve of the 68 iBUG points: jaw, brows, nose, eyes, lips."""
@@ -62,14 +65,27 @@ def draw_landmarks(image: Image, landmarks: Landmarks) -> Image:
     if landmarks.dense is not None:
         for x, y in ((landmarks.dense - origin) * scale).tolist():
             draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=(255, 220, 0))
-    points = [tuple(point) for point in ((landmarks.points - origin) * scale).tolist()]
-    for first, last in IBUG_LINES:
-        curve = points[first : last + 1] + ([points[first]] if first in CLOSED_LINES else [])
-        draw.line(curve, fill=(0, 255, 160), width=2)
+    points = _draw_curves(draw, (landmarks.points - origin) * scale, width=2)
     for index, (x, y) in enumerate(points):
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(255, 40, 40))
         draw.text((x + 4, y - 12), str(index), fill="white", font=font, stroke_width=1, stroke_fill="black")
     return image_from_pil(picture)
+
+
+def mark_landmarks(image: Image, landmarks: Landmarks) -> Image:
+    """The whole picture with the curves of its 68 points, wide enough to be seen when it is made small."""
+    picture = PillowImage.fromarray(image_to_uint8(image))
+    _draw_curves(ImageDraw.Draw(picture), landmarks.points, width=max(round(max(picture.size) / CURVE_SHARE), 1))
+    return image_from_pil(picture)
+
+
+def _draw_curves(draw: ImageDraw.ImageDraw, points_px: Float[Tensor, "68 2"], width: int) -> list[tuple[float, float]]:
+    """Draws them; returns their points."""
+    points = [(x, y) for x, y in points_px.tolist()]
+    for first, last in IBUG_LINES:
+        curve = points[first : last + 1] + ([points[first]] if first in CLOSED_LINES else [])
+        draw.line(curve, fill=(0, 255, 160), width=width)
+    return points
 
 
 def _fit_into_square(picture: PillowImage.Image, side: int) -> PillowImage.Image:

@@ -21,7 +21,7 @@ from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.export.glb import write_glb
 from portraitist.export.obj import write_obj
-from portraitist.export.preview import Panel, draw_landmarks, draw_sheet
+from portraitist.export.preview import Panel, draw_landmarks, draw_sheet, mark_landmarks
 from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
 from portraitist.io.head_file import save_head
 from portraitist.io.images import save_image
@@ -82,10 +82,11 @@ def write_result(
 
 
 def draw_preview(result: Result, views: Mapping[str, Image], content_front: Image) -> Image:
-    """One sheet: photo, artwork, unstylized head, texture; below them the stylized head at -30, 0 and +30 degrees."""
+    """One sheet: photo and artwork with the points that were read, unstylized head, texture; below them the stylized
+    head at -30, 0 and +30 degrees."""
     inputs = [
-        Panel("photo", result.photo),
-        Panel("artwork", result.art),
+        Panel("photo", mark_landmarks(result.photo, result.photo_landmarks)),
+        Panel("artwork", mark_landmarks(result.art, result.art_landmarks)),
         Panel("unstylized head", content_front),
         Panel("stylized texture", result.stylized.texture),
     ]

@@ -6,6 +6,7 @@ coordinates; ``.pts`` counts pixels from 1 with whole numbers at pixel centers (
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from torch import Tensor
 from portraitist.devices import to_numpy
 from portraitist.errors import InputError
 from portraitist.io.images import read_picture_size
+from portraitist.io.output_file import new_file
 
 PTS_OFFSET = 0.5
 """iBUG counts the first pixel's center as 1, we count it as 0.5."""
@@ -83,22 +85,49 @@ def read_landmarks_of_picture(
 def write_landmarks(path: str | Path, points: Float[Tensor, "68 2"]) -> None:
     """Write 68 points in the format that the suffix names: ``.txt``, ``.pts``, ``.npy`` or ``.json``.
 
-    Raises InputError for another suffix.
+    The file appears whole or not at all. Raises InputError for another suffix, OutputError when it cannot be written.
     """
     path = Path(path)
-    values = to_numpy(points, np.float64)
-    lines = "".join(f"{x:.3f} {y:.3f}\n" for x, y in values)
-    if path.suffix == ".npy":
-        np.save(path, values.astype(np.float32))
-    elif path.suffix == ".json":
-        path.write_text(json.dumps({"points": values.round(3).tolist()}) + "\n", encoding="utf-8")
-    elif path.suffix == ".pts":
-        body = "".join(f"{x:.3f} {y:.3f}\n" for x, y in values + PTS_OFFSET)
-        path.write_text(f"version: 1\nn_points: {len(values)}\n{{\n{body}}}\n", encoding="utf-8")
-    elif path.suffix == ".txt":
-        path.write_text(lines, encoding="utf-8")
-    else:
+    check_landmark_suffix(path)
+    encode = ENCODERS[path.suffix.lower()]
+    with new_file(path) as temporary:
+        temporary.write_bytes(encode(to_numpy(points, np.float64)))
+
+
+def write_landmarks_of_picture(
+    path: str | Path, points: Float[Tensor, "68 2"], picture_file: str | Path, size: tuple[int, int]
+) -> None:
+    """`write_landmarks` in pixels of ``picture_file``, which was loaded with ``size`` (height, width): what
+    `read_landmarks_of_picture` reads."""
+    (height, width), of = read_picture_size(picture_file), size
+    write_landmarks(path, points * points.new_tensor([width / of[1], height / of[0]]))
+
+
+def check_landmark_suffix(path: Path) -> None:
+    """Raises InputError unless the file is to be one of those that landmarks can be."""
+    if path.suffix.lower() not in ENCODERS:
         raise InputError(f"Landmarks cannot be written to {path}: the suffix must be .txt, .pts, .npy or .json.")
+
+
+def encode_lines(points: Float[np.ndarray, "68 2"]) -> bytes:
+    return "".join(f"{x:.3f} {y:.3f}\n" for x, y in points).encode()
+
+
+def encode_pts(points: Float[np.ndarray, "68 2"]) -> bytes:
+    return f"version: 1\nn_points: {len(points)}\n{{\n".encode() + encode_lines(points + PTS_OFFSET) + b"}\n"
+
+
+def encode_json(points: Float[np.ndarray, "68 2"]) -> bytes:
+    return f"{json.dumps({'points': points.round(3).tolist()})}\n".encode()
+
+
+def encode_npy(points: Float[np.ndarray, "68 2"]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, points.astype(np.float32))
+    return buffer.getvalue()
+
+
+ENCODERS = {".txt": encode_lines, ".pts": encode_pts, ".npy": encode_npy, ".json": encode_json}
 
 
 def check_landmarks(points: Float[Tensor, "68 2"], size: tuple[int, int]) -> None:
