@@ -138,19 +138,7 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
         description="Write the 68 points that are found in a picture. Corrected by hand, they come back with "
         "--photo-landmarks or --art-landmarks of stylize.",
     )
-    landmarks.add_argument("picture", type=existing_file, metavar="PICTURE", help="photo or artwork")
-    landmarks.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", required=True, help=".json, .txt (lines 'x y'), .pts or .npy"
-    )
-    landmarks.add_argument("--overlay", type=Path, metavar="PNG", help="also draw them into the picture")
-    landmarks.add_argument(
-        "--face",
-        type=number(int, 1, MOST_FACES),
-        default=1,
-        metavar="N",
-        help="which of several faces: 1 is the largest",
-    )
-    landmarks.add_argument("--overwrite", action="store_true", help="replace FILE and PNG")
+    _add_landmarks_options(landmarks)
     landmarks.set_defaults(run=runs["landmarks"])
     return parser
 
@@ -169,6 +157,22 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
     _add_landmark_options(parser)
     _add_run_options(parser)
     _add_output_options(parser)
+
+
+def _add_landmarks_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("picture", type=existing_file, metavar="PICTURE", help="photo or artwork")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", required=True, help=".json, .txt (lines 'x y'), .pts or .npy"
+    )
+    parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw them into the picture")
+    parser.add_argument(
+        "--face",
+        type=number(int, 1, MOST_FACES),
+        default=1,
+        metavar="N",
+        help="which of several faces: 1 is the largest",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE and PNG")
 
 
 def _add_geometry_options(parser: argparse.ArgumentParser) -> None:
