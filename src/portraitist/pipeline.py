@@ -22,6 +22,7 @@ from portraitist.geometry.transfer import GeometryTransfer, precompute_transfer
 from portraitist.geometry.translation import RegionStrengths, ShapeExemplar, measure_displacement, measure_shape
 from portraitist.io.images import round_to_bytes
 from portraitist.io.landmark_files import check_landmarks
+from portraitist.landmarks.agreement import check_against_picture
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.mesh.subdivision import subdivide_head
 from portraitist.models import Models
@@ -269,8 +270,10 @@ def _find_landmarks(
         return detect_landmarks(image, models.detector, what=what, face=face)
     if face != 1:
         raise InputError(f"Face {face} of the {what} was asked for, but landmarks were given. Give one or the other.")
-    check_landmarks(given, (image.shape[1], image.shape[2]))
-    return Landmarks(points=move(given.float(), image.device), size=(image.shape[1], image.shape[2])), []
+    size = (image.shape[1], image.shape[2])
+    check_landmarks(given, size)
+    points, warnings = check_against_picture(move(given.float(), image.device), image, models.detector, what)
+    return Landmarks(points=points, size=size), warnings
 
 
 def _measure_quality(sitter: Sitter, exemplar: Exemplar, geometry: StylizedGeometry) -> dict[str, float]:

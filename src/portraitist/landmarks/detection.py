@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from portraitist.devices import from_numpy
 from portraitist.errors import InputError, NoFaceError
@@ -93,6 +95,15 @@ def detect_landmarks(
         expressions=from_numpy(chosen.scores, image).clamp(0, 1),
     )
     return landmarks, [warning.format(what=what) for warning in warnings]
+
+
+def find_nearest_face(
+    points: Float[Tensor, "68 2"], image: Image, detector: LandmarkDetector
+) -> Float[Tensor, "68 2"] | None:
+    """The 68 points (pixels) of the face of a picture that is nearest to ``points``; None where none is found."""
+    faces, _ = find_faces(ViewRenderer(image_to_uint8(image)), detector)
+    found = [dense_to_ibug68(from_numpy(face.points, points)) for face in faces]
+    return min(found, key=lambda face: float((face - points).norm(dim=1).mean()), default=None)
 
 
 def find_faces(renderer: ViewRenderer, detector: LandmarkDetector) -> tuple[list[Face], list[str]]:
