@@ -48,7 +48,7 @@ WRONG = {
     "x and y exchanged": (lambda points: points.flip(1), "x and y exchanged"),
     "counted from the second point": (lambda points: points.roll(-1, 0), "from the second point on"),
     "counted from one before": (lambda points: points.roll(1, 0), "one before the first"),
-    "of a picture half as large": (lambda points: points / 2, "0.50 times as large"),
+    "of a picture half as large": (lambda points: points / 2, "0.5. times as large"),
     "scaled by 1.15": (lambda points: 1.15 * points, "not where its face is"),
     "scaled by 1 / 1.15": (lambda points: points / 1.15, "not where its face is"),
     "shifted by half a face": (lambda points: points + 60, "not where its face is"),
