@@ -56,7 +56,7 @@ def main() -> None:
             if options.sheet:
                 write_sheets(options.sheet, panels)
     if not options.only:
-        RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps({"cases": rows}, indent=1) + "\n", encoding="utf-8")
         print(RESULTS)
 
 
@@ -118,11 +118,11 @@ def run_case(case: Case, models: Models) -> tuple[dict[str, object], list[Panel]
             photo, art = load_image(case.photo), load_image(case.art)
         panels = [Panel(case.name, art if case.name.startswith("art") else photo)]
         result = stylize(photo, art, models, Config.draft())
-        row |= {"outcome": "head", "warnings": [*said, *result.warnings]}
+        row |= {"outcome": "head", "said": " ".join([*said, *result.warnings])}
         heads = {"unstylized": result.content, "stylized": result.stylized}
         panels += [Panel(name, render_named_views(head)["front"]) for name, head in heads.items()]
     except PortraitistError as error:
-        row |= {"outcome": type(error).__name__, "error": str(error).replace(f"{case.photo.parent}/", "")}
+        row |= {"outcome": type(error).__name__, "said": str(error).replace(f"{case.photo.parent}/", "")}
     return row | {"seconds": round(time.monotonic() - started, 1)}, panels
 
 

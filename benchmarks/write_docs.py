@@ -37,6 +37,8 @@ TITLES = {
 }
 
 MEANINGS = {
+    "odd_pictures": """An odd photo with a good artwork, or an odd artwork with a good photo, preset draft. *said*: the
+words that came with the head, or the refusal.""",
     "speed": """Whole processes. *start*: of a command or a program, to its end. *no_stage_s* is all of a run that is no
 stage: *loading_s* (imports, models, pictures) and *writing_s* (rendering and writing of files; with it Python's own
 start and end). *before*: an older checkout, whose runs took turns with those of this source.""",

@@ -50,12 +50,17 @@ def _run_stylize(make_request: Callable[..., Request], **values: Any) -> None:
     from portraitist.cli.terminal import show_progress
 
     gc.disable()  # until all is loaded: of what is made meanwhile nothing becomes garbage
-    with show_progress() as show:
-        show("loading", 0, 1)
-        request = make_request(**values)
-        if request.device == "mps":  # read when PyTorch is imported; what it cannot do on Apple's GPUs, the CPU does
-            os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
-        record = stylize_files(request, show)
+    try:
+        with show_progress() as show:
+            show("loading", 0, 1)
+            request = make_request(**values)
+            if (
+                request.device == "mps"
+            ):  # read when PyTorch is imported; what it cannot do on Apple's GPUs, the CPU does
+                os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+            record = stylize_files(request, show)
+    finally:
+        gc.enable()
     for warning in record["warnings"]:
         print(f"Note: {warning}", file=sys.stderr)
     out = request.output.resolve()
