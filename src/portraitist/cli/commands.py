@@ -54,9 +54,8 @@ def _run_stylize(make_request: Callable[..., Request], **values: Any) -> None:
         with show_progress() as show:
             show("loading", 0, 1)
             request = make_request(**values)
-            if (
-                request.device == "mps"
-            ):  # read when PyTorch is imported; what it cannot do on Apple's GPUs, the CPU does
+            if request.device == "mps":
+                # Read when PyTorch is imported: what it cannot do on Apple's GPUs, the CPU does.
                 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
             record = stylize_files(request, show)
     finally:
