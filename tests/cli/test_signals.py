@@ -126,7 +126,7 @@ sys.addaudithook(stop)
 main(sys.argv[2:])
 """
 EARLY = ["portraitist.cli.commands", "argparse", "portraitist.cli.streams", "portraitist.cli.terminal", "rich.console"]
-LATE = ["matplotlib", "numpy", "torch", "torch._C", "scipy", "cv2", "mediapipe", "portraitist.pipeline"]
+LATE = ["numpy", "torch", "torch._C", "scipy", "cv2", "mediapipe", "portraitist.pipeline"]
 
 
 @pytest.mark.parametrize("module", [*EARLY, *(pytest.param(name, marks=pytest.mark.slow) for name in LATE)])
