@@ -13,9 +13,9 @@ from PIL import ImageDraw
 from portraitist import save_image
 from portraitist.export.preview import CLOSED_LINES, IBUG_LINES, Panel, draw_sheet
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
-from portraitist.geometry.shape_space import outer_eye_distance
 from portraitist.geometry.translation import GeometryConfig, ShapeExemplar, Translator, mean_face, translate_landmarks
 from portraitist.io.images import image_from_pil
+from portraitist.landmarks.ibug68 import outer_eye_distance
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.rasterizer import rasterize

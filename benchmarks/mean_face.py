@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from metrics.shape import frontalize_landmarks
-from portraitist.geometry.shape_space import MIRROR_IDS
+from portraitist.landmarks.ibug68 import MIRROR_IDS
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, Landmarks

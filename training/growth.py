@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from portraitist.geometry.shape_space import measure_deviation, mirror_deviation, similarity_2d
+from portraitist.geometry.shape_space import measure_deviation, mirror_deviation
+from portraitist.landmarks.alignment import similarity_2d
 
 REGIONS = (range(0, 17), range(17, 27), range(27, 36), range(36, 48), range(48, 68))  # jaw, brows, nose, eyes, mouth
 FIVE_POINTS = ((range(36, 42)), (range(42, 48)), (30,), (48,), (54,))  # eye centers, nose tip, mouth corners

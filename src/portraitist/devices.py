@@ -26,15 +26,15 @@ def choose_device(name: str) -> torch.device:
 
     Raises InputError for a device that is unknown or not there.
     """
-    kind = name.split(":")[0]
-    if kind not in ("auto", "cpu", "cuda", "mps"):
-        raise InputError(f"Unknown device {name!r}: use auto, cpu, cuda or mps.")
-    if kind == "auto":
+    if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"Unknown device {name!r}: use auto, cpu, cuda, cuda:1 or mps.") from error
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"Unknown device {name!r}: use auto, cpu, cuda or mps.")
+    kind = device.type
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError("Device cuda was asked for, but this PyTorch sees no CUDA GPU. Use --device auto or cpu.")
     if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -45,15 +45,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def move(value: Movable, device: torch.device) -> Movable:
-    """``value`` with every tensor in it on ``device``: a tensor, a dataclass of them, or a list or tuple of either.
+    """``value`` with every tensor in it on ``device``: a tensor, a module, or a dataclass of these and of dataclasses.
 
     What is there already is not copied, and a dataclass without anything to move is returned as it is.
     """
     if isinstance(value, (Tensor, torch.nn.Module)):  # modules in place, as PyTorch does
         return value.to(device)  # pyright: ignore[reportReturnType]
-    if isinstance(value, (list, tuple)):
-        moved = [move(item, device) for item in value]
-        return value if all(a is b for a, b in zip(moved, value, strict=True)) else type(value)(moved)  # pyright: ignore
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         changed = {name: new for name, old in fields.items() if (new := move(old, device)) is not old}
@@ -67,9 +64,9 @@ def to_numpy(tensor: Tensor, dtype: Any = None) -> np.ndarray:
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def from_numpy(array: np.ndarray, like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor of the array's values on the device of ``like``, and of its kind of numbers or of ``dtype``."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(like.device, dtype or like.dtype)
+def from_numpy(array: np.ndarray, like: Tensor) -> Tensor:
+    """A tensor of the array's values on the device of ``like``, and of its kind of numbers."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(like)
 
 
 def random_order(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

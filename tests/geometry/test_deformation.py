@@ -8,7 +8,7 @@ import torch
 
 from portraitist.geometry.blendshape_transfer import find_lip_contacts, local_frames, transfer_blendshapes
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
-from portraitist.geometry.shape_space import align_to, similarity_2d
+from portraitist.geometry.shape_space import align_to
 from portraitist.geometry.translation import (
     DirectTranslator,
     GeometryConfig,
@@ -16,6 +16,7 @@ from portraitist.geometry.translation import (
     measure_shape,
     translate_landmarks,
 )
+from portraitist.landmarks.alignment import similarity_2d
 from portraitist.mesh.handles import CONSTRAINT_WEIGHT
 from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.contour_landmarks import find_contour_landmarks

@@ -15,7 +15,6 @@ from portraitist.geometry.shape_space import (
     align_to,
     measure_deviation,
     mirror_deviation,
-    similarity_2d,
 )
 from portraitist.geometry.translation import (
     DirectTranslator,
@@ -34,6 +33,7 @@ from portraitist.geometry.translation_network import (
     load_translator,
     save_translator,
 )
+from portraitist.landmarks.alignment import similarity_2d
 from portraitist.types import Camera, HeadFit
 
 SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from portraitist import InputError, detect_landmarks
-from portraitist.landmarks.agreement import EYES_EXCHANGED, MIRRORED, check_against_picture
+from portraitist.landmarks.agreement import EYES_EXCHANGED, check_against_picture
+from portraitist.landmarks.ibug68 import MIRROR_IDS
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def exchange(ids):
 
 WRONG = {
     "reversed": (lambda points: points.flip(0), "in reverse order"),
-    "names mirrored": (exchange(MIRRORED), "from the other side"),
+    "names mirrored": (exchange(MIRROR_IDS), "from the other side"),
     "picture mirrored": (
         lambda points: torch.tensor([512.0, 0.0]) + torch.tensor([-1.0, 1.0]) * points,
         "mirrored picture",

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.devices import CPU, move
-from portraitist.geometry.shape_space import align_to, close_lips, outer_eye_distance
+from portraitist.geometry.shape_space import align_to, close_lips
+from portraitist.landmarks.ibug68 import outer_eye_distance
 from portraitist.reconstruction.head_model import HeadModel
 
 LANDMARK_NOISE = 0.02  # of a frontal coordinate, in outer eye distances: what a drawn point may be off

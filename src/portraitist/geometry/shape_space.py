@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.landmarks.alignment import similarity_2d
+from portraitist.landmarks.ibug68 import MIRROR_IDS
+
 # Alignment leaves out the inner lips: they open and close.
 ALIGNMENT_POINTS = tuple(range(60))
-OUTER_EYE_CORNERS = (36, 45)
 # (upper, lower) inner lip points, and inner lip corners with the outer corner they follow.
 LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 LIP_CORNERS = ((60, 48), (64, 54))
-# iBUG point that mirrors each point.
-MIRROR_IDS = (
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-    41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,22 +39,6 @@ class ShapeSpace:
 
     def decode(self, coefficients: Float[Tensor, "*b c"]) -> Float[Tensor, "*b 68 2"]:
         return (self.spread * coefficients @ self.basis).unflatten(-1, (68, 2))
-
-
-def similarity_2d(
-    source: Float[Tensor, "*b k 2"], target: Float[Tensor, "k 2"]
-) -> tuple[Float[Tensor, "*b 2 2"], Float[Tensor, "*b 2"]]:
-    """Least-squares similarity: ``source @ linear.mT + shift`` comes closest to ``target``; no reflection.
-
-    In closed form, many shapes at once (``scipy.spatial.procrustes`` takes one, scales both, and may reflect).
-    """
-    middle_source, middle_target = source.mean(-2), target.mean(-2)
-    a, b = source - middle_source[..., None, :], target - middle_target
-    scale = (a * a).sum((-1, -2))
-    cosine = (a * b).sum((-1, -2)) / scale
-    sine = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).sum(-1) / scale
-    linear = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
-    return linear, middle_target - (linear @ middle_source[..., None])[..., 0]
 
 
 def align_to(
@@ -88,8 +68,3 @@ def close_lips(deviation: Float[Tensor, "*b 68 2"]) -> Float[Tensor, "*b 68 2"]:
 def mirror_deviation(deviation: Float[Tensor, "*b 68 2"]) -> Float[Tensor, "*b 68 2"]:
     """Of the mirrored picture."""
     return deviation[..., list(MIRROR_IDS), :] * deviation.new_tensor([-1.0, 1.0])
-
-
-def outer_eye_distance(shape: Float[Tensor, "68 2"]) -> Float[Tensor, ""]:
-    right, left = OUTER_EYE_CORNERS
-    return (shape[right] - shape[left]).norm()

@@ -23,8 +23,9 @@ from portraitist.errors import InputError
 from portraitist.geometry.depth import predict_depth, scale_depth
 from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.foldover import prevent_foldover
-from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation, outer_eye_distance
+from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation
 from portraitist.geometry.translation_network import TrainedTranslator, load_translator
+from portraitist.landmarks.ibug68 import outer_eye_distance
 from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, Landmarks

@@ -31,9 +31,21 @@ IBUG_FROM_DENSE: tuple[tuple[int, ...], ...] = (
     *[(78,), (81, 82), (13,), (311, 312), (308,), (402, 317), (14,), (178, 87)],  # inner lip
 )
 
+OUTER_EYE_CORNERS = (36, 45)
+# iBUG point that mirrors each point.
+MIRROR_IDS = (
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
+    41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
+)  # fmt: skip
+
 
 def dense_to_ibug68(dense: Float[Tensor, "478 d"]) -> Float[Tensor, "68 d"]:
     """The 68 iBUG points from the 478 dense ones, in 2D or 3D."""
     first = [indices[0] for indices in IBUG_FROM_DENSE]
     last = [indices[-1] for indices in IBUG_FROM_DENSE]
     return (dense[first] + dense[last]) / 2
+
+
+def outer_eye_distance(shape: Float[Tensor, "68 2"]) -> Float[Tensor, ""]:
+    right, left = OUTER_EYE_CORNERS
+    return (shape[right] - shape[left]).norm()

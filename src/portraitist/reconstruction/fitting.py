@@ -17,6 +17,7 @@ from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import FitError
+from portraitist.landmarks.ibug68 import OUTER_EYE_CORNERS
 from portraitist.mesh.handles import HandleSystem, factor_handles
 from portraitist.reconstruction.camera_pose import solve_camera
 from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_contour_candidates, find_contour_landmarks
@@ -31,7 +32,6 @@ FACE_OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
-OUTER_EYE_CORNERS = (36, 45)  # iBUG
 LEAST_EYE_DISTANCE_PX = 2  # a smaller face has no shape
 LARGEST_MISS = 0.5  # outer eye distances, on average: beyond, the landmarks are no face's
 LEAST_RESIDUAL_SHARE = 0.1  # of the residual, on a head in profile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
@@ -13,6 +12,7 @@ from portraitist.landmarks.faces import MAX_OUTSIDE
 from portraitist.reconstruction.fitting import SKIN_POINTS, embed_skin_points
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.shader_math import luminance
+from portraitist.segmentation.person import fill_hull
 from portraitist.types import HeadFit, Image, Landmarks
 
 CLIPPED_SHARE = 0.5  # of the face: with more at the end of the range, most of it is lost (16 % at most in good photos)
@@ -111,6 +111,4 @@ def measure_stretch(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> flo
 def fill_face(landmarks: Landmarks) -> Bool[np.ndarray, "h w"]:
     """The pixels within the hull of the landmarks."""
     points = landmarks.points if landmarks.dense is None else landmarks.dense
-    hull = cv2.convexHull(to_numpy(points).astype(np.float32))
-    canvas = np.zeros(landmarks.size, np.uint8)
-    return cv2.fillPoly(canvas, [np.round(hull - 0.5).astype(np.int32)], 1) > 0
+    return fill_hull(to_numpy(points), landmarks.size)

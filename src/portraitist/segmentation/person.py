@@ -61,9 +61,13 @@ def segment_person(image: Image, landmarks: Landmarks, segmenter: PersonSegmente
 def fill_face_core(points_px: Float[Tensor, "68 2"], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """The middle of the face, which no hair covers: the hull of jaw and brows, drawn in. ``size``: (height, width)."""
     outline = to_numpy(points_px[:27])
-    hull = cv2.convexHull((outline.mean(0) + FACE_CORE * (outline - outline.mean(0))).astype(np.float32))
-    canvas = np.zeros(size, np.uint8)
-    return cv2.fillPoly(canvas, [np.round(hull - 0.5).astype(np.int32)], 1) > 0
+    return fill_hull(outline.mean(0) + FACE_CORE * (outline - outline.mean(0)), size)
+
+
+def fill_hull(points_px: Float[np.ndarray, "k 2"], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """The pixels within the convex hull of points. ``size``: (height, width)."""
+    hull = cv2.convexHull(points_px.astype(np.float32))
+    return cv2.fillPoly(np.zeros(size, np.uint8), [np.round(hull - 0.5).astype(np.int32)], 1) > 0
 
 
 def holds_face(person: Float[Tensor, "h w"], points_px: Float[Tensor, "68 2"]) -> bool:
