@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from portraitist.assets import asset_path
-from portraitist.texture.vgg import VGG
+from portraitist.vgg import VGG
 
 
 class RoundedVGG(VGG):

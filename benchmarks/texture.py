@@ -195,7 +195,7 @@ def unnormalized_network() -> Iterator[None]:
         mean = self.get_buffer("mean_bgr")
         return original(self, image / 255 + mean.flip(0) / 255)
 
-    from portraitist.texture.vgg import VGG
+    from portraitist.vgg import VGG
 
     original = VGG.forward
     with mock.patch.object(VGG, "forward", forward):

@@ -31,9 +31,9 @@ from portraitist.texture.losses import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.texture.views import render_front_view
 from portraitist.types import Fragments
+from portraitist.vgg import VGG, sample_hypercolumns
 
 HELD_OUT = ((0.0, 7.0), (-25.0, -12.0), (-12.0, 15.0), (14.0, -6.0), (27.0, 11.0))
 VIEW_PX, SAMPLES = 256, 1024

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from portraitist import Models
 from portraitist.texture.optimization import TextureConfig
-from portraitist.texture.vgg import VGG
+from portraitist.vgg import VGG
 from texture import RUNS, PreparedHead, load_example, prepare
 
 RESULTS = Path(__file__).resolve().parent / "results" / "texture_floor.json"

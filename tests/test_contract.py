@@ -25,6 +25,7 @@ LEVELS = {
     "io": 1,
     "mesh": 1,
     "rendering": 2,
+    "vgg": 2,
     "landmarks": 3,
     "segmentation": 3,
     "export": 3,

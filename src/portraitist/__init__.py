@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from portraitist.texture.labels import LabelRoles, LabelStrengths, TexelLabels
     from portraitist.texture.objective import LossWeights
     from portraitist.texture.optimization import TextureConfig, optimize_texture
-    from portraitist.texture.vgg import load_vgg
     from portraitist.texture.views import CameraBank, place_cameras
     from portraitist.types import (
         EXPRESSION_NAMES,
@@ -74,6 +73,7 @@ if TYPE_CHECKING:
         Tracked,
     )
     from portraitist.unwrapping.projection import UnwrapConfig
+    from portraitist.vgg import load_vgg
 
 __version__ = "0.1.0"
 
@@ -221,7 +221,7 @@ _HOMES = {
         "TextureConfig",
         "optimize_texture",
     ),
-    "texture.vgg": ("load_vgg",),
+    "vgg": ("load_vgg",),
     "texture.views": (
         "CameraBank",
         "place_cameras",

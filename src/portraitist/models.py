@@ -11,7 +11,7 @@ from portraitist.geometry.translation import Translator, make_translator
 from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.segmentation.person import PersonSegmenter
-from portraitist.texture.vgg import VGG, load_vgg
+from portraitist.vgg import VGG, load_vgg
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from matplotlib.cbook import get_sample_data
 
 from portraitist import Config, Models, Result, load_image, render_view, save_image, stylize, view_camera
 from portraitist.assets import asset_path
-from portraitist.texture.vgg import load_vgg
 from portraitist.types import Image
+from portraitist.vgg import load_vgg
 
 FOLDER = Path(__file__).parent
 PRESETS = ("draft", "standard")

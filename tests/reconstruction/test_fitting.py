@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from portraitist.errors import FitError
+from portraitist.landmarks.camera_pose import solve_camera
 from portraitist.landmarks.ibug68 import dense_to_ibug68
-from portraitist.reconstruction.camera_pose import solve_camera
 from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.gauss_newton import angles_to_rotation, rotation_to_angles, solve_box_constrained

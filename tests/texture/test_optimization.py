@@ -20,9 +20,9 @@ from portraitist.texture.optimization import TextureConfig, _Optimization
 from portraitist.texture.optimizer import PyramidRMSprop
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.transfer import stylize_texture
-from portraitist.texture.vgg import load_vgg
 from portraitist.texture.views import Subject, place_cameras, precompute_views
 from portraitist.types import REGIONS, Progress
+from portraitist.vgg import load_vgg
 
 TINY = TextureConfig(
     view_px=48,

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import FitError
+from portraitist.landmarks.camera_pose import solve_camera
 from portraitist.landmarks.ibug68 import OUTER_EYE_CORNERS
 from portraitist.mesh.handles import HandleSystem, factor_handles
-from portraitist.reconstruction.camera_pose import solve_camera
 from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_contour_candidates, find_contour_landmarks
 from portraitist.reconstruction.gauss_newton import LandmarkModel, estimate_map, rotation_to_angles
 from portraitist.reconstruction.head_model import HeadModel

@@ -18,8 +18,8 @@ from portraitist.segmentation.parts import is_one_of
 from portraitist.texture.labels import LabelRoles, face_roles
 from portraitist.texture.losses import sample_points, unit_rows
 from portraitist.texture.patches import PatchPlaces, PatchSource, make_patch_source
-from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Image
+from portraitist.vgg import VGG, sample_hypercolumns
 
 LARGEST_ENLARGEMENT = 2.0  # of a small artwork: beyond that there is nothing but blur to learn from
 STYLE_POINTS = 3072  # hypercolumns of all labels but the secondary ones, shared out by area

@@ -19,9 +19,9 @@ from portraitist.texture.losses import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.texture.views import View
 from portraitist.types import Image
+from portraitist.vgg import VGG, sample_hypercolumns
 
 MOMENT_CHANNELS = 256  # random channels whose covariances are compared in a step
 

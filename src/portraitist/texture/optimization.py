@@ -18,9 +18,9 @@ from portraitist.texture.objective import LossWeights, measure_loss
 from portraitist.texture.optimizer import PlainRMSprop, PyramidRMSprop
 from portraitist.texture.pyramid import TONE_SIDE, build_pyramid, find_finest, fold_pyramid
 from portraitist.texture.strokes import Report, paint_strokes
-from portraitist.texture.vgg import VGG
 from portraitist.texture.views import CameraBank, Subject, ViewBank, precompute_views
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
+from portraitist.vgg import VGG
 
 LINE_SIDE = 256  # side of the coarsest level that holds lines
 FEWEST_LINES = 2  # levels that hold lines, however small the texture

@@ -27,9 +27,9 @@ from portraitist.texture.label_colors import (
 from portraitist.texture.labels import label_head
 from portraitist.texture.optimization import TextureConfig, optimize_texture
 from portraitist.texture.shading_transfer import transfer_shading
-from portraitist.texture.vgg import VGG
 from portraitist.texture.views import Subject, place_cameras, render_front_view
 from portraitist.types import Image, Mesh, ProgressCallback
+from portraitist.vgg import VGG
 
 CANONICAL_VIEW_PX = 512  # side of the view in which the mean head's face is measured
 

@@ -17,8 +17,8 @@ from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.labels import TexelLabels
 from portraitist.texture.losses import sample_points, unit_rows
 from portraitist.texture.patches import PatchPlaces
-from portraitist.texture.vgg import VGG, sample_hypercolumns
 from portraitist.types import Camera, Fragments, Image, Mesh
+from portraitist.vgg import VGG, sample_hypercolumns
 
 VIEW_POINTS = 1536  # points whose content features are kept per view
 MAX_YAW_DEG = 30.0  # Sec. 5.1

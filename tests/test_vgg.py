@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from portraitist.texture.vgg import HYPERCOLUMN_CHANNELS, load_vgg, sample_hypercolumns
+from portraitist.vgg import HYPERCOLUMN_CHANNELS, load_vgg, sample_hypercolumns
 
 
 @pytest.fixture(scope="module")
