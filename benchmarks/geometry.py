@@ -1,9 +1,11 @@
-"""Shape style alone: eight sitters by twelve artworks at five strengths.
+"""Shape style alone: all 168 annotated artworks, one sitter each.
 
-    python benchmarks/geometry.py [--translator network|direct|FILE] [--sheet FOLDER]
+    python benchmarks/geometry.py [--sheet FOLDER] [TRANSLATOR ...]
 
-Measures flipped triangles, how far heads go, what a photo given as the artwork does, and times; writes
-``results/geometry.json``. ``--sheet`` draws landmark sets and untextured heads (``geometry_sheets.py``).
+Translators are ``network``, ``direct`` or files (default: network and direct). Artworks are read by the product
+(``artworks.read_artwork``) and by hand; the hand-set points are the truth. Measures how well artworks are read, where
+the final head goes, flipped triangles, what a photo given as the artwork does, and times. Run with the defaults it
+writes ``results/geometry.json``. ``--sheet`` draws landmark sets and untextured heads (``geometry_sheets.py``).
 """
 
 from __future__ import annotations
@@ -13,135 +15,213 @@ import itertools
 import json
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image as PillowImage
+from torch import Tensor
 
-from geometry_sheets import deform, draw_sheets
-from metrics.shape import measure_flipped_share
+from artworks import AnnotatedArtwork, read_annotated_artworks, read_photos_as_artworks, read_sitters
+from geometry_sheets import draw_sheets
+from mean_face import frontalize_fit
+from metrics.shape import ShapeTransfer, measure_flipped_share, measure_shape_transfer
+from pair_figures import load_mean_face
 from pairs import DEFAULT_DATA
-from portraitist import load_image
-from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
+from portraitist.geometry.deformation import build_deformer, deform_neutral, deform_to_landmarks
 from portraitist.geometry.translation import (
     GeometryConfig,
+    LandmarkTranslation,
     NetworkTranslator,
     ShapeExemplar,
     Translator,
     make_translator,
     measure_displacement,
     measure_shape,
+    precompute_translation,
     translate_landmarks,
 )
-from portraitist.landmarks.detection import detect_landmarks
-from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.ibug68 import outer_eye_distance
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.types import HeadFit, Landmarks
+from portraitist.types import Head, HeadFit, Landmarks
 from portraitist.unwrapping.unwrap import make_content
 
-PHOTOS = ("p00", "p02", "p06", "p11", "p14", "p19", "p24", "p37")
-DETECTED = ("art/a09", "art/a26", "art/a29", "art/a31", "art/a33", "art/a36")
-ANNOTATED = (
-    *(f"artistic_faces/{number}.png" for number in ("000", "040", "090")),
-    *(f"caricatures/{number}.jpg" for number in ("02", "13", "33")),
-)
-MEASURED = (1.0, 2.0)
+DEFAULT_TRANSLATORS = ("network", "direct")
+WAYS = ("detected", "hand-set")
+STRENGTHS = (1.0, 2.0)
+AS_ARTWORKS = 12  # photos given as artworks to each other
+NAMED = 3  # of the worst artworks
+DRAWN = 12  # artworks on the sheets, and two thirds as many sitters
 RESULTS = Path(__file__).parent / "results" / "geometry.json"
-REPEATS = 30
+REPEATS = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """An artwork and the sitter it is given. ``truth``: its hand-set points, ``seen``: the ones read, both from the
+    front, meters; the latter None when no face was found."""
+
+    artwork: AnnotatedArtwork
+    fit: HeadFit
+    head: Head
+    hand_fit: HeadFit
+    read_fit: HeadFit | None
+    truth: Tensor
+    seen: Tensor | None
+
+    def find_exemplar(self, how: str, model: HeadModel, translator: Translator) -> ShapeExemplar | None:
+        if how == "hand-set":
+            return measure_shape(self.artwork.by_hand, self.hand_fit, model, translator)
+        if self.artwork.read is None or self.read_fit is None:
+            return None
+        return measure_shape(self.artwork.read, self.read_fit, model, translator)
+
+    def translate(self, how: str, model: HeadModel, translator: Translator) -> LandmarkTranslation | None:
+        exemplar = self.find_exemplar(how, model, translator)
+        return precompute_translation(self.fit, [exemplar], model, translator) if exemplar else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure and draw the shape style alone.")
-    parser.add_argument("--translator", default="network", help="network, direct or a file (default: network)")
-    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also draw the heads there")
+    parser.add_argument("translators", nargs="*", default=DEFAULT_TRANSLATORS, metavar="TRANSLATOR")
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also draw heads there, by the first translator")
     options = parser.parse_args()
+    if not DEFAULT_DATA.is_dir():
+        raise SystemExit(f"No development data at {DEFAULT_DATA}; this benchmark needs its pictures.")
     torch.set_num_threads(1)
     model = load_head_model()
-    translator = make_translator(options.translator, model)
-    fits = {name: fit_photo_file(DEFAULT_DATA / "photos" / f"{name}.jpg", model) for name in PHOTOS}
-    heads = {name: make_content(fit, torch.zeros(3, 4, 4), model) for name, (_, fit) in fits.items()}
-    exemplars = read_exemplars(model, translator)
-    rows = {f"strength {s:g}": measure_strength(s, fits, heads, exemplars, model, translator) for s in MEASURED}
-    photos = [measure_shape(landmarks, fit, model, translator) for landmarks, fit in fits.values()]
+    translators = {Path(name).stem: make_translator(name, model) for name in options.translators}
+    sitters = {name: (seen, fit_head(seen, model)) for name, seen in read_sitters(DEFAULT_DATA).items()}
+    cases = read_cases(sitters, model)
+    first = next(iter(translators.values()))
     record = {
-        "translator": options.translator,
-        "strengths": rows,
-        "photo as artwork": measure_photos(photos, fits, model, translator),
-        "milliseconds": time_steps(fits, heads, exemplars, model, translator),
+        "reading": measure_reading(cases),
+        "final mesh": {
+            f"{name}, {how}": measure_meshes(cases, how, model, translator)
+            for (name, translator), how in itertools.product(translators.items(), WAYS)
+        },
+        "triangles turned over": {
+            f"{next(iter(translators))}, {how}": measure_flips(cases, how, model, first) for how in WAYS
+        },
+        "photo as artwork": measure_photos(sitters, model, translators),
+        "milliseconds": time_steps(cases[-1], model, first),
     }
     print(json.dumps(record, indent=1))
-    if options.translator == "network":
+    if tuple(options.translators) == DEFAULT_TRANSLATORS:
         RESULTS.write_text(json.dumps(record, indent=1) + "\n")
     if options.sheet:
         options.sheet.mkdir(parents=True, exist_ok=True)
-        draw_sheets(options.sheet, fits, heads, exemplars, model, translator)
+        draw_most_exaggerated(options.sheet, sitters, cases, model, first)
 
 
-def fit_photo_file(path: Path, model: HeadModel) -> tuple[Landmarks, HeadFit]:
-    landmarks, _ = detect_landmarks(load_image(path), LandmarkDetector(), what="photo")
-    return landmarks, fit_head(landmarks, model)
+def read_cases(sitters: dict[str, tuple[Landmarks, HeadFit]], model: HeadModel) -> list[Case]:
+    """Every artwork with the next of the sitters in turn."""
+    heads = [(fit, make_content(fit, torch.zeros(3, 4, 4), model)) for _, fit in sitters.values()]
+    cases = []
+    for artwork, sitter in zip(read_annotated_artworks(DEFAULT_DATA), itertools.cycle(heads), strict=False):
+        hand_fit = fit_head(artwork.by_hand, model)
+        read_fit = fit_head(artwork.read, model) if artwork.read else None
+        truth = frontalize_fit(artwork.by_hand, hand_fit, model)
+        seen = frontalize_fit(artwork.read, read_fit, model) if artwork.read and read_fit else None
+        cases.append(Case(artwork, *sitter, hand_fit, read_fit, truth, seen))
+    return cases
 
 
-def read_exemplars(model: HeadModel, translator: Translator) -> dict[str, ShapeExemplar]:
-    """Six artworks as the detector sees them, six with points set by hand."""
-    exemplars = {}
-    for name in DETECTED:
-        landmarks, _ = detect_landmarks(load_image(DEFAULT_DATA / f"{name}.jpg"), LandmarkDetector(), what="art")
-        exemplars[name] = measure_shape(landmarks, fit_head(landmarks, model), model, translator)
-    with np.load(DEFAULT_DATA / "landmarks" / "art68.npz") as file:
-        points, names = file["points"], file["image"].tolist()
-    for wanted in ANNOTATED:
-        row = names.index(wanted)
-        with PillowImage.open(DEFAULT_DATA / names[row]) as picture:
-            landmarks = Landmarks(torch.from_numpy(points[row]).float(), (picture.height, picture.width))
-        exemplars[wanted] = measure_shape(landmarks, fit_head(landmarks, model), model, translator)
-    return exemplars
+def measure_reading(cases: list[Case]) -> dict[str, dict[str, float | int]]:
+    """Of paintings, caricatures and all: distance of the read points to the hand-set ones, and the deviation read, each
+    from the mean face that is read the same way."""
+    mean, read_mean = (load_mean_face(DEFAULT_DATA, annotated) for annotated in (True, False))
+    rows = {}
+    for group, members in _group(cases).items():
+        found = [case for case in members if case.artwork.read is not None and case.seen is not None]
+        errors = [_measure_error(case.artwork) for case in found]
+        transfers = [measure_shape_transfer(read_mean, case.seen, case.truth, mean) for case in found]
+        rows[group] = {
+            "artworks": len(members),
+            "found": len(found),
+            "error, % of eye distance (median)": statistics.median(errors),
+            "deviation, cosine": statistics.mean(transfer.cosine for transfer in transfers),
+            "deviation, gain": statistics.mean(transfer.gain for transfer in transfers),
+        }
+    return rows
 
 
-def measure_strength(
-    strength: float, fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator
-) -> dict[str, float]:
-    """Over all sitters and artworks: triangles turned over on the neutral head, and movement in eye distances."""
-    flips, moves = [], []
-    for (name, (_, fit)), exemplar in itertools.product(fits.items(), exemplars.values()):
-        config = GeometryConfig(strength=strength)
-        after = deform(fit, heads[name], exemplar, model, translator, config)
-        faces, regions = after.mesh.faces, after.mesh.regions
-        flips.append(100 * measure_flipped_share(heads[name].neutral, after.neutral, faces, regions))
-        moves.append(measure_displacement(fit, after.landmarks68.positions(after.mesh.vertices, faces), model))
+def _measure_error(artwork: AnnotatedArtwork) -> float:
+    assert artwork.read is not None
+    apart = (artwork.read.points - artwork.by_hand.points).norm(dim=1).mean()
+    return 100 * float(apart / outer_eye_distance(artwork.by_hand.points))
+
+
+def measure_meshes(cases: list[Case], how: str, model: HeadModel, translator: Translator) -> dict[str, float | str]:
+    """Where the heads go at strength 1. An artwork in which no face was found moves nothing: cosine and gain 0."""
+    mean, deformer = load_mean_face(DEFAULT_DATA, True), build_deformer(model, GeometryConfig().stiffness)
+    transfers: dict[str, ShapeTransfer] = {}
+    for case in cases:
+        translation = case.translate(how, model, translator)
+        before = model.landmarks68.positions(case.head.neutral, model.faces)
+        after = before
+        if translation:
+            shape = deform_neutral(case.head, translation.displace(), deformer)
+            after = model.landmarks68.positions(shape, model.faces)
+        transfers[case.artwork.name] = measure_shape_transfer(before[:, :2], after[:, :2], case.truth, mean)
+    row: dict[str, float | str] = {}
+    for group, members in _group(cases).items():
+        of_group = [transfers[case.artwork.name] for case in members]
+        row[f"cosine, {group}"] = statistics.mean(transfer.cosine for transfer in of_group)
+        row[f"gain, {group}"] = statistics.mean(transfer.gain for transfer in of_group)
+    worst = sorted(transfers, key=lambda name: transfers[name].cosine)[:NAMED]
+    return row | {"worst": ", ".join(f"{Path(name).with_suffix('')} {transfers[name].cosine:.2f}" for name in worst)}
+
+
+def measure_flips(cases: list[Case], how: str, model: HeadModel, translator: Translator) -> dict[str, float]:
+    """Shares of skin triangles that are turned over on the heads without expression."""
+    deformer, row = build_deformer(model, GeometryConfig().stiffness), {}
+    translations = [(case.head, case.translate(how, model, translator)) for case in cases]
+    for strength in STRENGTHS:
+        shares = []
+        for head, translation in translations:
+            if translation:
+                shape = deform_neutral(head, translation.displace(strength), deformer)
+                shares.append(100 * measure_flipped_share(head.neutral, shape, head.mesh.faces, head.mesh.regions))
+        row |= {f"% at {strength:g} (mean)": statistics.mean(shares), f"% at {strength:g} (most)": max(shares)}
+    return row
+
+
+def _group(cases: list[Case]) -> dict[str, list[Case]]:
     return {
-        "flipped % (mean)": statistics.mean(flips),
-        "flipped % (most)": max(flips),
-        "heads with a flip": float(np.mean(np.array(flips) > 0)),
-        "moved, eye distances (median)": statistics.median(moves),
-        "moved, eye distances (most)": max(moves),
+        "paintings": [case for case in cases if case.artwork.is_painting],
+        "caricatures": [case for case in cases if not case.artwork.is_painting],
+        "all": cases,
     }
 
 
 def measure_photos(
-    photos: list[ShapeExemplar], fits: dict, model: HeadModel, translator: Translator
-) -> dict[str, float]:
-    """Movement when another sitter's photo is the artwork, root mean square in eye distances; wanted below 0.03."""
-    moves = []
-    for row, (_, fit) in enumerate(fits.values()):
-        for other, exemplar in enumerate(photos):
-            if other != row:
-                targets = translate_landmarks(fit, [exemplar], model, translator)
-                moves.append(measure_displacement(fit, targets, model))
-    return {"mean": statistics.mean(moves), "most": max(moves)}
+    sitters: dict[str, tuple[Landmarks, HeadFit]], model: HeadModel, translators: dict[str, Translator]
+) -> dict[str, dict[str, float]]:
+    """Movement when another sitter's photo is the artwork, root mean square in eye distances."""
+    sitters = dict(list(sitters.items())[:AS_ARTWORKS])
+    photos = {name: (seen, fit_head(seen, model)) for name, seen in read_photos_as_artworks(DEFAULT_DATA).items()}
+    rows = {}
+    for name, translator in translators.items():
+        shapes = {photo: measure_shape(*seen, model, translator) for photo, seen in photos.items()}
+        moves = [
+            measure_displacement(fit, translate_landmarks(fit, [shape], model, translator), model)
+            for (sitter, (_, fit)), (photo, shape) in itertools.product(sitters.items(), shapes.items())
+            if photo in sitters and photo != sitter
+        ]
+        rows[name] = {"mean": statistics.mean(moves), "most": max(moves)}
+    return rows
 
 
-def time_steps(fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator) -> dict[str, float]:
+def time_steps(case: Case, model: HeadModel, translator: Translator) -> dict[str, float]:
     """Medians of processor time on one thread, everything factored and warm; other programs do not count."""
-    (_, fit), head, exemplar = next(iter(fits.values())), next(iter(heads.values())), list(exemplars.values())[-1]
-    config = GeometryConfig()
-    deformer = build_deformer(model, config.stiffness)
-    targets = translate_landmarks(fit, [exemplar], model, translator, config)
+    fit, head, exemplar = case.fit, case.head, case.find_exemplar("hand-set", model, translator)
+    assert exemplar is not None
+    deformer = build_deformer(model, GeometryConfig().stiffness)
+    targets = translate_landmarks(fit, [exemplar], model, translator)
     moved = targets - head.landmarks68.positions(head.mesh.vertices, head.mesh.faces)
     steps = {
-        "translate 68 landmarks": lambda: translate_landmarks(fit, [exemplar], model, translator, config),
+        "translate 68 landmarks": lambda: translate_landmarks(fit, [exemplar], model, translator),
         "slider step: handle matrix to vertices": lambda: deformer.displace(head.neutral, moved),
         "deform the head, 52 expressions carried": lambda: deform_to_landmarks(head, targets, deformer),
     }
@@ -155,6 +235,22 @@ def _time(step) -> float:
     start = time.process_time()
     step()
     return time.process_time() - start
+
+
+def draw_most_exaggerated(
+    folder: Path,
+    sitters: dict[str, tuple[Landmarks, HeadFit]],
+    cases: list[Case],
+    model: HeadModel,
+    translator: Translator,
+) -> None:
+    """Sheets of the artworks that deviate most, as they are read."""
+    read = {case.artwork.name: case.find_exemplar("detected", model, translator) for case in cases}
+    found = {name: exemplar for name, exemplar in read.items() if exemplar}
+    most = sorted(found, key=lambda name: -float(found[name].deviation.norm()))[:DRAWN]
+    fits = dict(list(sitters.items())[: 2 * DRAWN // 3])
+    heads = {name: make_content(fit, torch.zeros(3, 4, 4), model) for name, (_, fit) in fits.items()}
+    draw_sheets(folder, fits, heads, {name: found[name] for name in most}, model, translator)
 
 
 if __name__ == "__main__":

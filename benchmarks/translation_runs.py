@@ -88,8 +88,8 @@ def run_fold(job: tuple[Path, str, int, int]) -> Path:
 
 
 class Packaged(Translation):
-    """A translator file in the shape of a trained system, moving faces as the product does. Its classifier and judge
-    are not used."""
+    """A translator file in the shape of a trained system, by its moves alone: the product adds them to the
+    artwork's own deviation, as far as they are special for the sitter. Its classifier and judge are not used."""
 
     def __init__(self, trained: TrainedTranslator) -> None:
         super().__init__(trained.network, 1, OURS)

@@ -237,17 +237,16 @@ def test_self_exaggeration_moves_along_the_sitters_own_deviation(model, sitter):
     assert cosine > 0.8
 
 
-def test_the_shipped_network_keeps_the_sitter_and_follows_the_artwork(model, shipped):
-    """Gain and direction on made-up exaggerations; that of real artworks is measured by benchmarks/translation.py."""
-    content = draw_deviation(model, 7, 0.02)
-    cosines, gains = [], []
-    for seed in range(10, 20):
-        deviation = draw_deviation(model, seed, 0.12)
-        moved = shipped.move(content, [ShapeExemplar(deviation)])
-        cosines.append(float((moved * deviation).sum() / moved.norm() / deviation.norm()))
-        gains.append(float((moved * deviation).sum() / deviation.square().sum()))
-    assert np.mean(cosines) > 0.6
-    assert 0.4 < np.mean(gains) < 1.2
+def test_the_average_sitter_gets_the_artworks_own_deviation(model, shipped):
+    """In full and in its direction; what is special for one sitter is small. Real ones: benchmarks/geometry.py."""
+    deviation, people = draw_deviation(model, 10, 0.12), draw_people(model, 20, 33)
+    torch.testing.assert_close(shipped.move(torch.zeros(68, 2), [ShapeExemplar(deviation)]), deviation)
+    moves = torch.stack([shipped.move(person, [ShapeExemplar(deviation)]) for person in people])
+    gains = (moves * deviation).sum((1, 2)) / deviation.square().sum()
+    cosines = torch.nn.functional.cosine_similarity(moves.flatten(1), deviation.flatten()[None])
+    assert abs(gains.mean() - 1) < 0.05
+    assert cosines.min() > 0.95
+    assert (moves[0] - moves[1]).abs().max() > 1e-3
 
 
 def test_content_and_style_codes_of_a_translation_are_those_that_went_in(model, shipped):
@@ -263,16 +262,6 @@ def test_content_and_style_codes_of_a_translation_are_those_that_went_in(model, 
     assert (found == torch.arange(20)).float().mean() > 0.8, found
     assert content_error < 0.75
     assert style_error < 0.4
-
-
-def test_normal_faces_as_artworks_move_less_than_they_deviate(model, shipped):
-    """What a photo given as the artwork moves is measured by benchmarks/geometry.py."""
-    people, others = draw_people(model, 10, 31), draw_people(model, 10, 32)
-    moves = [
-        float(shipped.move(person, [ShapeExemplar(other)]).square().sum(1).mean().sqrt())
-        for person, other in zip(people, others, strict=True)
-    ]
-    assert np.mean(moves) < 0.85 * float(others.square().sum(-1).mean(-1).sqrt().mean())
 
 
 def test_depth_follows_what_the_model_knows(model):

@@ -67,8 +67,7 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
     moved = targets - own
     if not moved.any():
         return content
-    neutral = content.neutral + deformer.displace(content.neutral, moved)
-    neutral = _clear_eyeballs(neutral, content.neutral, model)
+    neutral = deform_neutral(content, moved, deformer)
     deltas = transfer_blendshapes(content.neutral, neutral, content.expression_deltas, model)
     deltas = _clear_moving_lids(content, neutral, deltas, model)
     neutral, deltas = _keep_teeth_inside(neutral, deltas, model)
@@ -80,6 +79,12 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
         expression_deltas=deltas,
         original=content.mesh.vertices,
     )
+
+
+def deform_neutral(content: Head, moved: Float[Tensor, "68 3"], deformer: Deformer) -> Float[Tensor, "n 3"]:
+    """The content head's neutral shape for landmark displacements (head space, meters), without its expressions."""
+    neutral = content.neutral + deformer.displace(content.neutral, moved)
+    return _clear_eyeballs(neutral, content.neutral, deformer.model)
 
 
 def _clear_eyeballs(

@@ -1,8 +1,8 @@
 """Landmark translation (paper Sec. 4.1): which 68 landmarks the sitter would have if drawn like the artwork.
 
-Two translators, the trained network and the training-free transfer of the artwork's deviation from the mean normal
-face, on frontal shapes without expression (``shape_space.py``). Their displacement is scaled by strength and region,
-kept from folding over (``foldover.py``), and given depth (``depth.py``).
+On frontal shapes without expression (``shape_space.py``) the sitter takes the artwork's deviation from the mean normal
+face, and what the network finds special for the sitter, scaled by strength and region, kept from folding over
+(``foldover.py``), and given depth (``depth.py``).
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class DirectTranslator:
     annotated_mean: Float[Tensor, "68 2"]
 
     def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]:
-        return torch.einsum("k,kpj->pj", _shares(exemplars), torch.stack([e.deviation for e in exemplars]))
+        return _mix(torch.stack([e.deviation for e in exemplars]), exemplars)
 
     def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]:
         raise InputError("Direct transfer knows no styles to draw from. Use --translator network with --random-style.")
@@ -104,7 +104,7 @@ class DirectTranslator:
 
 @dataclass(frozen=True)
 class NetworkTranslator:
-    """The trained network."""
+    """The exemplars' deviations, and what the network finds special for the sitter: its move less the mean face's."""
 
     trained: TrainedTranslator
 
@@ -113,9 +113,13 @@ class NetworkTranslator:
         return self.trained.space.mean
 
     def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]:
-        """Of several exemplars the style codes are mixed (Sec. 4.1: style codes are near N(0, 1))."""
-        art = self.trained.space.encode(torch.stack([exemplar.deviation for exemplar in exemplars]))
-        return self._move_by(content, _shares(exemplars) @ self.trained.network.style_code(art))
+        """Of several exemplars the style codes are mixed, too (Sec. 4.1: style codes are near N(0, 1))."""
+        codes = self.trained.network.style_code(
+            self.trained.space.encode(torch.stack([e.deviation for e in exemplars]))
+        )
+        style = _mix(codes, exemplars)
+        special = self._move_by(content, style) - self._move_by(torch.zeros_like(content), style)
+        return _mix(torch.stack([e.deviation for e in exemplars]), exemplars) + special
 
     def move_randomly(self, content: Float[Tensor, "68 2"], generator: torch.Generator) -> Float[Tensor, "68 2"]:
         return self._move_by(content, random_normal([self.trained.network.size.style], generator, content.device))
@@ -125,9 +129,9 @@ class NetworkTranslator:
         return close_lips(space.decode(self.trained.move(space.encode(content[None]), style[None]))[0])
 
 
-def _shares(exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "k"]:
-    weights = exemplars[0].deviation.new_tensor([exemplar.weight for exemplar in exemplars])
-    return weights / weights.sum()
+def _mix(values: Float[Tensor, "k *d"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "*d"]:
+    weights = values.new_tensor([exemplar.weight for exemplar in exemplars])
+    return torch.tensordot(weights / weights.sum(), values, dims=1)
 
 
 def make_translator(name: str, model: HeadModel) -> Translator:
@@ -221,10 +225,8 @@ class LandmarkTranslation:
     def find_targets(
         self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
     ) -> Float[Tensor, "68 3"]:
-        """Target landmarks on the sitter's head with its expression, head space (meters); l_z in the paper.
-
-        At strength 0 without exaggeration they are the sitter's own, exactly.
-        """
+        """Target landmarks on the sitter's head with its expression, head space (meters); l_z in the paper. Without
+        strength and exaggeration they are the sitter's own, exactly."""
         return self.sitter.posed + self.displace(strength, regions, exaggeration)
 
 
@@ -285,8 +287,7 @@ def add_depth(
 
 
 def measure_displacement(fit: HeadFit, targets: Float[Tensor, "68 3"], model: HeadModel) -> float:
-    """How far the targets are from the sitter's landmarks, seen from the front: root mean square after alignment, in
-    outer eye distances."""
+    """Root mean square distance of targets from the sitter's landmarks, frontal and aligned, in outer eye distances."""
     own = model.landmarks68.positions(fit.mesh.vertices, model.faces)[:, :2]
     moved = align_to(targets[:, :2], own)[0] - own
     return float(moved.square().sum(1).mean().sqrt() / outer_eye_distance(own))
