@@ -21,7 +21,7 @@ from torch import Tensor
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian, difference_matrix
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SKIN_COMPONENTS, attach_to_gums
+from portraitist.reconstruction.head_surface import DECIMETER, SKIN_COMPONENTS, build_surface
 from portraitist.types import EXPRESSION_NAMES
 
 FRAME_SMOOTHING_DM = 0.12  # the local deformation is averaged over this: finer detail is no frame to move in
@@ -184,15 +184,20 @@ def _transfer_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, fra
 def _transfer_attached_parts(
     rest: np.ndarray, shape: np.ndarray, moves: np.ndarray, transferred: np.ndarray, model: HeadModel
 ) -> None:
-    """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue, which go with their gums."""
+    """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue: they go with the skin around
+    them as far as the sitter's do."""
     for side in ("left", "right"):
         ball = to_numpy(model.vertex_ids(f"eyeball_{side}"))
         transferred[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
-    for piece in attach_to_gums(model):
-        ids, gums = piece.vertex_ids, piece.anchor_ids
-        beyond_gums = moves[:, ids] - moves[:, gums].mean(1, keepdims=True)
+    surface = build_surface(model)
+    for piece in (("upper_teeth",), ("lower_teeth", "tongue")):
+        ids = to_numpy(model.vertex_ids(*piece))
+        around = surface.hung_weights[np.searchsorted(surface.hung_ids, ids)]
+        with_skin, with_new_skin = (
+            np.stack([around @ move for move in field[:, surface.vertex_ids]]) for field in (moves, transferred)
+        )
         frame = _fit_frame(rest[ids], shape[ids])
-        transferred[:, ids] = transferred[:, gums].mean(1, keepdims=True) + beyond_gums @ frame.T
+        transferred[:, ids] = with_new_skin + (moves[:, ids] - with_skin) @ frame.T
 
 
 def _fit_frame(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -22,12 +22,9 @@ from portraitist.geometry.blendshape_transfer import find_lip_contacts, transfer
 from portraitist.mesh.handles import DeformableSurface, factor_handles
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_COMPONENTS, attach_to_gums, build_surface
-from portraitist.rendering.ray_casting import is_occluded
+from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_COMPONENTS, build_surface
 from portraitist.types import EXPRESSION_NAMES, Head
 
-JAW_BLENDSHAPES = ("jawOpen", "jawForward", "jawLeft", "jawRight")
-TEETH_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried in turn until teeth are inside the cheeks
 LID_BLENDSHAPES = ("eyeBlink", "eyeLookDown", "eyeSquint")
 CLEARANCE_ITERATIONS = 12  # each averaging leaves some skin inside
 PUSH_SMOOTHING_DM = 0.03  # a push is averaged over this, so that skin does not fold
@@ -71,7 +68,6 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
     neutral = _clear_eyeballs(neutral, content.neutral, model)
     deltas = transfer_blendshapes(content.neutral, neutral, content.expression_deltas, model)
     deltas = _clear_moving_lids(content, neutral, deltas, model)
-    neutral, deltas = _keep_teeth_inside(neutral, deltas, model)
     shape = neutral + torch.einsum("e,end->nd", content.expression, deltas)
     return replace(
         content,
@@ -136,29 +132,3 @@ def _arms_and_radius(
     """From the ball's center to each of the vertices, and the ball's radius."""
     center = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
     return vertices[ids] - center, (vertices[ball] - center).norm(dim=1).mean()
-
-
-def _keep_teeth_inside(
-    neutral: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
-) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "52 n 3"]]:
-    """Make teeth and tongue smaller where the jaw has become too narrow for them, in any position of the jaw."""
-    neutral, deltas = neutral.clone(), deltas.clone()
-    moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_BLENDSHAPES)]
-    skins = [to_numpy((neutral + move)[model.faces[model.face_mask("outer_skin")]]) for move in moves]
-    for piece in attach_to_gums(model):
-        ids, gums = (from_numpy(x, model.faces) for x in (piece.vertex_ids, piece.anchor_ids))
-        center, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
-        arms, beyond_gums = neutral[ids] - center, deltas[:, ids] - with_gums
-        for size in TEETH_SCALES:
-            neutral[ids], deltas[:, ids] = center + size * arms, with_gums + size * beyond_gums
-            posed = [to_numpy((neutral + move)[ids]) for move in moves]  # sees what was just written
-            if all(_have_cheeks_beside(points, skin) for points, skin in zip(posed, skins, strict=True)):
-                break
-    return neutral, deltas
-
-
-def _have_cheeks_beside(points: Float[np.ndarray, "v 3"], skin: Float[np.ndarray, "f 3 3"]) -> bool:
-    """Whether a ray from each point straight away from the head's middle meets one of the triangles."""
-    outward = np.zeros_like(points)
-    outward[:, 0] = np.where(points[:, 0] > 0, 1.0, -1.0)
-    return bool(is_occluded(skin, points, outward).all())
