@@ -88,7 +88,9 @@ def transfer_blendshapes(
     local[ids] = np.arange(len(ids))
     contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
     transferred[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
-    _transfer_attached_parts(rest, shape, moves, transferred, model)
+    spread_frames = np.zeros((len(before), 3, 3))
+    spread_frames[ids] = frames
+    _transfer_inner_parts(rest, shape, spread_frames, moves, transferred, model)
     return from_numpy(transferred * DECIMETER, deltas)
 
 
@@ -181,23 +183,22 @@ def _transfer_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, fra
     return np.einsum("pij,epj->epi", frames, moved + overlap) + kept * own - shape
 
 
-def _transfer_attached_parts(
-    rest: np.ndarray, shape: np.ndarray, moves: np.ndarray, transferred: np.ndarray, model: HeadModel
-) -> None:
+def _transfer_inner_parts(
+    rest: np.ndarray, shape: np.ndarray, frames: np.ndarray, moves: np.ndarray, transferred: np.ndarray,
+    model: HeadModel,
+) -> None:  # fmt: skip
     """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue: they go with the skin around
-    them as far as the sitter's do."""
+    them, and what the sitter's do beyond it is seen in the frames of that skin."""
     for side in ("left", "right"):
         ball = to_numpy(model.vertex_ids(f"eyeball_{side}"))
         transferred[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
     surface = build_surface(model)
-    for piece in (("upper_teeth",), ("lower_teeth", "tongue")):
-        ids = to_numpy(model.vertex_ids(*piece))
-        around = surface.hung_weights[np.searchsorted(surface.hung_ids, ids)]
-        with_skin, with_new_skin = (
-            np.stack([around @ move for move in field[:, surface.vertex_ids]]) for field in (moves, transferred)
-        )
-        frame = _fit_frame(rest[ids], shape[ids])
-        transferred[:, ids] = with_new_skin + (moves[:, ids] - with_skin) @ frame.T
+    ids = to_numpy(model.vertex_ids("upper_teeth", "lower_teeth", "tongue"))
+    around = surface.hung_weights[np.searchsorted(surface.hung_ids, ids)]
+    local = (around @ frames[surface.vertex_ids].reshape(-1, 9)).reshape(-1, 3, 3)
+    for move, new in zip(moves, transferred, strict=True):
+        beyond = move[ids] - around @ move[surface.vertex_ids]
+        new[ids] = around @ new[surface.vertex_ids] + np.einsum("nij,nj->ni", local, beyond)
 
 
 def _fit_frame(before: np.ndarray, after: np.ndarray) -> np.ndarray:

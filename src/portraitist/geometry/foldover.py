@@ -18,9 +18,8 @@ from scipy.spatial import Delaunay
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
+from portraitist.geometry.shape_space import LIP_CORNERS, LIP_PAIRS
 
-INNER_LIPS = range(60, 68)
-OUTER_OF_INNER = (48, 50, 51, 52, 54, 56, 57, 58)  # of points 60..67
 LEAST_STRETCH = 0.3  # further, artists squeeze one triangle in a hundred (168 annotated artworks)
 TOLERANCE = 1e-3  # of a stretch
 ROUNDS = 300  # at most
@@ -29,24 +28,23 @@ OVER_RELAXATION = 1.7
 
 
 class LandmarkTriangles(NamedTuple):
-    """``gradient`` [2t, 60]: displacements of the points to their gradients on the triangles, weighted by the root of
-    the area. ``weights`` [t]: those roots. ``global_step`` [60, 60]: see ``prevent_foldover``."""
+    """``gradient`` [2t, k]: displacements of the points to their gradients on the triangles, weighted by the root of
+    the area. ``weights`` [t]: those roots. ``global_step`` [k, k]: see ``prevent_foldover``."""
 
-    gradient: Float[np.ndarray, "t2 60"]
+    gradient: Float[np.ndarray, "t2 k"]
     weights: Float[np.ndarray, "t"]
-    global_step: Float[np.ndarray, "60 60"]
+    global_step: Float[np.ndarray, "k k"]
 
 
 def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]) -> Float[Tensor, "68 2"]:
     """Displacements nearest to ``moved`` (least squares) under which no triangle shrinks below ``LEAST_STRETCH``.
 
-    Unchanged when none does. The inner lips, which have no area of their own, follow the outer ones. Solved by the
-    alternating direction method of multipliers: triangles are stretched one by one, then the points are solved for.
+    Unchanged when none does. Upper and lower inner lip count as one line, since a closed mouth has no area. Solved by
+    the alternating direction method of multipliers: triangles are stretched one by one, then the points are solved for.
     """
-    before, wanted = to_numpy(points, np.float64)[:60], to_numpy(moved, np.float64)
-    triangles = _triangulate(before.tobytes())
-    rest = triangles.weights[:, None, None] * np.eye(2)
-    kept = wanted[:60].copy()
+    before, asked_68 = to_numpy(points, np.float64), to_numpy(moved, np.float64)
+    triangles, wanted = _triangulate((_CLOSING @ before).tobytes()), _CLOSING @ asked_68
+    kept, rest = wanted, triangles.weights[:, None, None] * np.eye(2)
     allowed = asked = rest + (triangles.gradient @ kept).reshape(-1, 2, 2)
     multiplier = np.zeros_like(rest)
     for _ in range(ROUNDS):
@@ -56,10 +54,23 @@ def prevent_foldover(points: Float[Tensor, "68 2"], moved: Float[Tensor, "68 2"]
             break
         multiplier += relaxed - allowed
         pulls = triangles.gradient.T @ (allowed - multiplier - rest).reshape(-1, 2)
-        kept = triangles.global_step @ (wanted[:60] + PENALTY * pulls)
+        kept = triangles.global_step @ (wanted + PENALTY * pulls)
         asked = rest + (triangles.gradient @ kept).reshape(-1, 2, 2)
-    lips = wanted[INNER_LIPS] + (kept - wanted[:60])[list(OUTER_OF_INNER)]
-    return from_numpy(np.concatenate([kept, lips]), moved)
+    return from_numpy(asked_68 + (kept - wanted)[_CLOSED_IDS], moved)
+
+
+def _closed_ids() -> Int[np.ndarray, "68"]:
+    """Which of 63 points each of the 68 belongs to: the inner lips' corners are the outer ones', the others pairs."""
+    ids = np.arange(68)
+    for inner, outer in LIP_CORNERS:
+        ids[inner] = outer
+    for row, pair in enumerate(LIP_PAIRS, start=60):
+        ids[list(pair)] = row
+    return ids
+
+
+_CLOSED_IDS = _closed_ids()
+_CLOSING = np.eye(63)[:, _CLOSED_IDS] / np.bincount(_CLOSED_IDS)[:, None]  # means over the points that belong together
 
 
 def _stretch(gradients: Float[np.ndarray, "t 2 2"], least: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 2 2"]:
@@ -77,21 +88,19 @@ def _stretch(gradients: Float[np.ndarray, "t 2 2"], least: Float[np.ndarray, "t"
 
 @functools.lru_cache(maxsize=8)
 def _triangulate(points: bytes) -> LandmarkTriangles:
-    """Delaunay triangles of the outer 60 points; slivers on the hull are left out."""
-    places = np.frombuffer(points).reshape(60, 2)
+    """Delaunay triangles of the points; slivers on the hull are left out."""
+    places = np.frombuffer(points).reshape(-1, 2)
     corners = Delaunay(places).simplices
     edges = places[np.roll(corners, -1, axis=1)] - places[corners]
     areas = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) / 2
     solid = areas > 0.01 * (edges**2).sum(2).max(1)
     corners, weights = corners[solid], np.sqrt(areas[solid])
     gradient = _gradient_matrix(places, corners) * np.repeat(weights, 2)[:, None]
-    return LandmarkTriangles(gradient, weights, np.linalg.inv(np.eye(60) + PENALTY * gradient.T @ gradient))
+    return LandmarkTriangles(gradient, weights, np.linalg.inv(np.eye(len(places)) + PENALTY * gradient.T @ gradient))
 
 
-def _gradient_matrix(
-    places: Float[np.ndarray, "60 2"], corners: Int[np.ndarray, "t 3"]
-) -> Float[np.ndarray, "t2 60"]:
-    """[2t, 60]: values at the points to their gradients (x, then y) on the triangles."""
+def _gradient_matrix(places: Float[np.ndarray, "k 2"], corners: Int[np.ndarray, "t 3"]) -> Float[np.ndarray, "t2 k"]:
+    """Values at the points to their gradients (x, then y) on the triangles."""
     a, b, c = corners.T
     inverse = np.linalg.inv(np.stack([places[b] - places[a], places[c] - places[a]], 1))
     gradient, rows = np.zeros((len(corners), 2, len(places))), np.arange(len(corners))

@@ -68,12 +68,11 @@ def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, binding: np.
 
 
 def _hang_inside(vertices: np.ndarray, model: HeadModel, skin_ids: np.ndarray, ids: np.ndarray) -> sp.csr_matrix:
-    """Mean value coordinates [h, m] of the vertices ``ids`` inside the head, over the skin that each of them sees
-    (positive mean value coordinates, Lipman et al. 2007).
+    """Coordinates [h, m] of the vertices ``ids`` inside the head, over the skin that each of them sees.
 
     Every line through a vertex meets the skin on both sides; the vertex keeps its place between the two. This is
-    averaged over all directions, nearer skin counting more. So what is inside shrinks, widens and turns with the skin
-    around it.
+    averaged over all directions, as in positive mean value coordinates (Lipman et al. 2007), but short lines count
+    more: where the head becomes narrow, what is inside becomes narrow too. An affine map of the skin is reproduced.
     """
     faces = to_numpy(model.faces[model.face_mask("outer_skin")])
     directions = _spread_directions(LINES)
@@ -84,8 +83,9 @@ def _hang_inside(vertices: np.ndarray, model: HeadModel, skin_ids: np.ndarray, i
     local[skin_ids] = np.arange(len(skin_ids))
     weights = sp.csr_matrix((len(ids), len(skin_ids)))
     rows = np.repeat(np.arange(len(ids)), LINES)[met]
-    for face_ids, barycentrics, distance in ends:
-        shares = barycentrics[met] / np.maximum(distance[met, None], 1e-4)
+    nearness = [1 / np.maximum(distance[met], 1e-4) for _, _, distance in ends]
+    for (face_ids, barycentrics, _), near in zip(ends, nearness, strict=True):
+        shares = barycentrics[met] * (near * sum(nearness) ** 2)[:, None]
         places = (np.repeat(rows, 3), local[faces[face_ids[met]]].ravel())
         weights += sp.csr_matrix((shares.ravel().astype(np.float64), places), weights.shape)
     return sp.csr_matrix(sp.diags(1 / weights.sum(1).A1) @ weights)
