@@ -87,16 +87,14 @@ def _clear_eyeballs(
     """
     shape = shape.clone()
     spread = _factor_spreading(model)
+    balls = [model.vertex_ids(f"eyeball_{side}") for side in ("left", "right")]
+    skins = [model.vertex_ids("outer_skin", f"eye_socket_{side}") for side in ("left", "right")]
+    held = [_relative_distance(before, *ids)[1].clamp(max=BALL_CLEARANCE) for ids in zip(balls, skins, strict=True)]
     for _ in range(CLEARANCE_ITERATIONS):
         push = torch.zeros_like(shape)
-        for side in ("left", "right"):
-            ball = model.vertex_ids(f"eyeball_{side}")
-            skin = model.vertex_ids("outer_skin", f"eye_socket_{side}")
-            arms_before, radius_before = _arms_and_radius(before, ball, skin)
-            arms, radius = _arms_and_radius(shape, ball, skin)
-            least = (arms_before.norm(dim=1) / radius_before).clamp(max=BALL_CLEARANCE) * radius
-            length = arms.norm(dim=1).clamp(min=1e-9)
-            push[skin] += arms * (torch.maximum(length, least) / length - 1)[:, None]
+        for ball, skin, least in zip(balls, skins, held, strict=True):
+            arms, distance = _relative_distance(shape, ball, skin)
+            push[skin] += arms * (least / distance - 1).clamp(min=0)[:, None]
         surface_ids = from_numpy(build_surface(model).vertex_ids, model.faces)
         shape[surface_ids] += from_numpy(spread.solve(to_numpy(push[surface_ids], np.float64)), shape)
     return shape
@@ -126,9 +124,12 @@ def _factor_spreading(model: HeadModel) -> ScreenedPoisson:
     return ScreenedPoisson.factorize(PUSH_SMOOTHING_DM**2 * laplacian, areas)
 
 
-def _arms_and_radius(
+def _relative_distance(
     vertices: Float[Tensor, "n 3"], ball: Int[Tensor, "b"], ids: Int[Tensor, "v"]
-) -> tuple[Float[Tensor, "v 3"], Float[Tensor, ""]]:
-    """From the ball's center to each of the vertices, and the ball's radius."""
+) -> tuple[Float[Tensor, "v 3"], Float[Tensor, "v"]]:
+    """From the ball's center to each of the vertices, and how far that is in radii of the ball in that direction: the
+    cornea bulges."""
     center = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
-    return vertices[ids] - center, (vertices[ball] - center).norm(dim=1).mean()
+    arms, radii = vertices[ids] - center, vertices[ball] - center
+    along = torch.nn.functional.normalize(arms, dim=1) @ torch.nn.functional.normalize(radii, dim=1).mT
+    return arms, arms.norm(dim=1).clamp(min=1e-9) / radii.norm(dim=1)[along.argmax(1)]
