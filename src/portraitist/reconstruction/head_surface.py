@@ -27,7 +27,7 @@ DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditione
 MOUTH_COMPONENTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
 LINES = 256  # in which the skin is looked for, from each vertex of the mouth
 REACH = 0.8  # decimeters: beyond this distance a displacement levels off instead of growing
-BINDING_RADII = 1.35  # skin this near to an eyeball's center, in radii, carries the ball: lids and what is around them
+BINDING_RADII = 1.15  # skin this near to an eyeball's center, in radii, carries the ball: the lids
 RIM_REACH = 0.05  # decimeters: how far into the socket the lids' own displacement is felt
 
 
