@@ -21,7 +21,7 @@ from portraitist.devices import from_numpy, to_numpy
 from portraitist.geometry.shape_space import LIP_CORNERS, LIP_PAIRS
 
 LEAST_STRETCH = 0.3  # further, artists squeeze one triangle in a hundred (168 annotated artworks)
-TOLERANCE = 1e-3  # of a stretch
+TOLERANCE = 0.01  # of a stretch
 ROUNDS = 300  # at most
 PENALTY = 10.0  # of the method of multipliers; this and the next only change how fast it converges
 OVER_RELAXATION = 1.7

@@ -1,9 +1,9 @@
 """Smooth displacement fields on the head: sparse handles in, every vertex out. Used by fitting and by deformation.
 
-Skin and eye sockets are one connected surface and are solved. The mouth cavity hangs on the lips only: solved with the
-rest it would stay large in a chin that shrinks, and poke through; it is carried by the skin around it. Eyeballs, teeth
-and tongue are separate pieces and follow what surrounds them by a similarity each, and so does the inside of an eye
-socket: it is wrapped around the ball.
+Skin and eye sockets are one connected surface and are solved. What is inside the mouth hangs on the lips or on nothing:
+solved with the rest it would stay large in a chin that shrinks, and poke through. Cavity, teeth and tongue keep their
+place between the skin on either side of them. Eyeballs follow the rims of their lids by a similarity each, and so does
+the inside of an eye socket: it is wrapped around the ball.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from portraitist.devices import to_numpy
-from portraitist.mesh.attachments import AttachedPart, attach, sphere_around
+from portraitist.mesh.attachments import AttachedPart, attach
 from portraitist.mesh.handles import DeformableSurface
 from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
@@ -25,9 +25,8 @@ SURFACE_COMPONENTS = ("outer_skin", "eye_socket_left", "eye_socket_right")
 SKIN_COMPONENTS = (*SURFACE_COMPONENTS, "mouth_cavity")
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
 MOUTH_COMPONENTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
-LINES = 256  # in which the skin is looked for, from each vertex of the mouth
+LINES = 64  # in which the skin is looked for, from each vertex of the mouth
 REACH = 0.8  # decimeters: beyond this distance a displacement levels off instead of growing
-BINDING_RADII = 1.15  # skin this near to an eyeball's center, in radii, carries the ball: the lids
 RIM_REACH = 0.05  # decimeters: how far into the socket the lids' own displacement is felt
 
 
@@ -42,29 +41,30 @@ def build_surface(model: HeadModel) -> DeformableSurface:
     smoothness = laplacian @ sp.diags(1 / areas) @ laplacian + laplacian / REACH**2
 
     attached = []
-    skin = to_numpy(model.vertex_ids("outer_skin"))
     for side in ("left", "right"):
-        ball = to_numpy(model.vertex_ids(f"eyeball_{side}"))
-        center, radius = sphere_around(vertices[ball])
-        binding = skin[np.linalg.norm(vertices[skin] - center, axis=1) < BINDING_RADII * radius]
-        attached += [attach(ball, binding), _hang_socket(vertices, model, side, binding)]
+        lids = _rim_of_socket(model, side)
+        attached += [attach(to_numpy(model.vertex_ids(f"eyeball_{side}")), lids), _hang_socket(vertices, model, side)]
     inside = np.setdiff1d(to_numpy(model.vertex_ids(*MOUTH_COMPONENTS)), ids)
     weights = _hang_inside(vertices, model, ids, inside)
     return DeformableSurface(len(vertices), ids, smoothness.tocsr(), inside, weights, tuple(attached))
 
 
-def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str, binding: np.ndarray) -> AttachedPart:
+def _rim_of_socket(model: HeadModel, side: str) -> np.ndarray:
+    """Vertices where lids and socket meet."""
+    return np.intersect1d(to_numpy(model.vertex_ids(f"eye_socket_{side}")), to_numpy(model.vertex_ids("outer_skin")))
+
+
+def _hang_socket(vertices: np.ndarray, model: HeadModel, side: str) -> AttachedPart:
     """The socket without its rim: near the lids it moves with them, deeper inside with the ball.
 
     Solved with the skin it would keep its width behind eyes that are drawn close together, and come out beside them.
     """
-    socket = to_numpy(model.vertex_ids(f"eye_socket_{side}"))
-    rim = np.intersect1d(socket, to_numpy(model.vertex_ids("outer_skin")))
-    inside = np.setdiff1d(socket, rim)
+    rim = _rim_of_socket(model, side)
+    inside = np.setdiff1d(to_numpy(model.vertex_ids(f"eye_socket_{side}")), rim)
     distance = np.linalg.norm(vertices[inside, None] - vertices[rim], axis=2)
     weights = 1 / (distance**4 + 1e-8)
     weights *= (np.exp(-((distance.min(1) / RIM_REACH) ** 2)) / weights.sum(1))[:, None]
-    return AttachedPart(inside, binding, rim, sp.csr_matrix(weights))
+    return AttachedPart(inside, rim, rim, sp.csr_matrix(weights))
 
 
 def _hang_inside(vertices: np.ndarray, model: HeadModel, skin_ids: np.ndarray, ids: np.ndarray) -> sp.csr_matrix:
