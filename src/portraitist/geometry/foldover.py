@@ -20,7 +20,7 @@ from torch import Tensor
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.geometry.shape_space import LIP_CORNERS, LIP_PAIRS
 
-LEAST_STRETCH = 0.3  # further, artists squeeze one triangle in a hundred (168 annotated artworks)
+LEAST_STRETCH = 0.3  # artists squeeze 1 to 2 triangles in a hundred further (168 annotated artworks)
 TOLERANCE = 0.01  # of a stretch
 ROUNDS = 300  # at most
 PENALTY = 10.0  # of the method of multipliers; this and the next only change how fast it converges
