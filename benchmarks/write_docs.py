@@ -57,9 +57,9 @@ start and end). *before*: an older checkout, whose runs took turns with those of
     "detection": """A face counts as found when the mean error of its 68 points is below 20 % of the outer eye distance;
 `error_median` is that error, over all pictures with hand-set points.""",
     "expressions": """The five of the 168 annotated artworks that deviate furthest from the mean face, each put on
-another photo at geometry strength 1. Shares are of the head's pixels, worst of five views (front, 30 degrees to
-either side, 20 degrees from above and below), and where a figure covers several actions, the worst action at weight 1;
-*before* is the sitter's unexaggerated head under the same actions.
+another photo by the default translator, at strengths 1 and 2 and with the eyes at 2. Shares are of the head's pixels,
+worst of five views (front, 30 degrees to either side, 20 degrees from above and below), and where a figure covers
+several actions, the worst action at weight 1. A row with a photo alone is its unexaggerated head.
 
 - *Eye shows when closed*: eyeball and socket seen in a blink. *Mouth shows when closed*: its inside seen in the neutral
   face, with pressed lips, and under `jawOpen` with `mouthClose`.

@@ -21,7 +21,7 @@ from torch import Tensor
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian, difference_matrix
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SKIN_COMPONENTS, attach_to_gums
+from portraitist.reconstruction.head_surface import DECIMETER, SKIN_COMPONENTS, build_surface
 from portraitist.types import EXPRESSION_NAMES
 
 FRAME_SMOOTHING_DM = 0.12  # the local deformation is averaged over this: finer detail is no frame to move in
@@ -88,7 +88,9 @@ def transfer_blendshapes(
     local[ids] = np.arange(len(ids))
     contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
     transferred[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
-    _transfer_attached_parts(rest, shape, moves, transferred, model)
+    spread_frames = np.zeros((len(before), 3, 3))
+    spread_frames[ids] = frames
+    _transfer_inner_parts(rest, shape, spread_frames, moves, transferred, model)
     return from_numpy(transferred * DECIMETER, deltas)
 
 
@@ -181,18 +183,22 @@ def _transfer_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, fra
     return np.einsum("pij,epj->epi", frames, moved + overlap) + kept * own - shape
 
 
-def _transfer_attached_parts(
-    rest: np.ndarray, shape: np.ndarray, moves: np.ndarray, transferred: np.ndarray, model: HeadModel
-) -> None:
-    """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue, which go with their gums."""
+def _transfer_inner_parts(
+    rest: np.ndarray, shape: np.ndarray, frames: np.ndarray, moves: np.ndarray, transferred: np.ndarray,
+    model: HeadModel,
+) -> None:  # fmt: skip
+    """Fill in ``transferred`` for eyeballs, which turn in place, and for teeth and tongue: they go with the skin around
+    them, and what the sitter's do beyond it is seen in the frames of that skin."""
     for side in ("left", "right"):
         ball = to_numpy(model.vertex_ids(f"eyeball_{side}"))
         transferred[:, ball] = moves[:, ball] @ _fit_frame(rest[ball], shape[ball]).T
-    for piece in attach_to_gums(model):
-        ids, gums = piece.vertex_ids, piece.anchor_ids
-        beyond_gums = moves[:, ids] - moves[:, gums].mean(1, keepdims=True)
-        frame = _fit_frame(rest[ids], shape[ids])
-        transferred[:, ids] = transferred[:, gums].mean(1, keepdims=True) + beyond_gums @ frame.T
+    surface = build_surface(model)
+    ids = to_numpy(model.vertex_ids("upper_teeth", "lower_teeth", "tongue"))
+    around = surface.hung_weights[np.searchsorted(surface.hung_ids, ids)]
+    local = (around @ frames[surface.vertex_ids].reshape(-1, 9)).reshape(-1, 3, 3)
+    for move, new in zip(moves, transferred, strict=True):
+        beyond = move[ids] - around @ move[surface.vertex_ids]
+        new[ids] = around @ new[surface.vertex_ids] + np.einsum("nij,nj->ni", local, beyond)
 
 
 def _fit_frame(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -22,12 +22,9 @@ from portraitist.geometry.blendshape_transfer import find_lip_contacts, transfer
 from portraitist.mesh.handles import DeformableSurface, factor_handles
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_COMPONENTS, attach_to_gums, build_surface
-from portraitist.rendering.ray_casting import is_occluded
+from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_COMPONENTS, build_surface
 from portraitist.types import EXPRESSION_NAMES, Head
 
-JAW_BLENDSHAPES = ("jawOpen", "jawForward", "jawLeft", "jawRight")
-TEETH_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # tried in turn until teeth are inside the cheeks
 LID_BLENDSHAPES = ("eyeBlink", "eyeLookDown", "eyeSquint")
 CLEARANCE_ITERATIONS = 12  # each averaging leaves some skin inside
 PUSH_SMOOTHING_DM = 0.03  # a push is averaged over this, so that skin does not fold
@@ -70,7 +67,6 @@ def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer:
     neutral = deform_neutral(content, moved, deformer)
     deltas = transfer_blendshapes(content.neutral, neutral, content.expression_deltas, model)
     deltas = _clear_moving_lids(content, neutral, deltas, model)
-    neutral, deltas = _keep_teeth_inside(neutral, deltas, model)
     shape = neutral + torch.einsum("e,end->nd", content.expression, deltas)
     return replace(
         content,
@@ -96,16 +92,14 @@ def _clear_eyeballs(
     """
     shape = shape.clone()
     spread = _factor_spreading(model)
+    balls = [model.vertex_ids(f"eyeball_{side}") for side in ("left", "right")]
+    skins = [model.vertex_ids("outer_skin", f"eye_socket_{side}") for side in ("left", "right")]
+    held = [_relative_distance(before, *ids)[1].clamp(max=BALL_CLEARANCE) for ids in zip(balls, skins, strict=True)]
     for _ in range(CLEARANCE_ITERATIONS):
         push = torch.zeros_like(shape)
-        for side in ("left", "right"):
-            ball = model.vertex_ids(f"eyeball_{side}")
-            skin = model.vertex_ids("outer_skin", f"eye_socket_{side}")
-            arms_before, radius_before = _arms_and_radius(before, ball, skin)
-            arms, radius = _arms_and_radius(shape, ball, skin)
-            least = (arms_before.norm(dim=1) / radius_before).clamp(max=BALL_CLEARANCE) * radius
-            length = arms.norm(dim=1).clamp(min=1e-9)
-            push[skin] += arms * (torch.maximum(length, least) / length - 1)[:, None]
+        for ball, skin, least in zip(balls, skins, held, strict=True):
+            arms, distance = _relative_distance(shape, ball, skin)
+            push[skin] += arms * (least / distance - 1).clamp(min=0)[:, None]
         surface_ids = from_numpy(build_surface(model).vertex_ids, model.faces)
         shape[surface_ids] += from_numpy(spread.solve(to_numpy(push[surface_ids], np.float64)), shape)
     return shape
@@ -135,35 +129,12 @@ def _factor_spreading(model: HeadModel) -> ScreenedPoisson:
     return ScreenedPoisson.factorize(PUSH_SMOOTHING_DM**2 * laplacian, areas)
 
 
-def _arms_and_radius(
+def _relative_distance(
     vertices: Float[Tensor, "n 3"], ball: Int[Tensor, "b"], ids: Int[Tensor, "v"]
-) -> tuple[Float[Tensor, "v 3"], Float[Tensor, ""]]:
-    """From the ball's center to each of the vertices, and the ball's radius."""
+) -> tuple[Float[Tensor, "v 3"], Float[Tensor, "v"]]:
+    """From the ball's center to each of the vertices, and how far that is in radii of the ball in that direction: the
+    cornea bulges."""
     center = (vertices[ball].amax(0) + vertices[ball].amin(0)) / 2
-    return vertices[ids] - center, (vertices[ball] - center).norm(dim=1).mean()
-
-
-def _keep_teeth_inside(
-    neutral: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
-) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "52 n 3"]]:
-    """Make teeth and tongue smaller where the jaw has become too narrow for them, in any position of the jaw."""
-    neutral, deltas = neutral.clone(), deltas.clone()
-    moves = [torch.zeros_like(neutral), *(deltas[EXPRESSION_NAMES.index(name)] for name in JAW_BLENDSHAPES)]
-    skins = [to_numpy((neutral + move)[model.faces[model.face_mask("outer_skin")]]) for move in moves]
-    for piece in attach_to_gums(model):
-        ids, gums = (from_numpy(x, model.faces) for x in (piece.vertex_ids, piece.anchor_ids))
-        center, with_gums = neutral[gums].mean(0), deltas[:, gums].mean(1, keepdim=True)
-        arms, beyond_gums = neutral[ids] - center, deltas[:, ids] - with_gums
-        for size in TEETH_SCALES:
-            neutral[ids], deltas[:, ids] = center + size * arms, with_gums + size * beyond_gums
-            posed = [to_numpy((neutral + move)[ids]) for move in moves]  # sees what was just written
-            if all(_have_cheeks_beside(points, skin) for points, skin in zip(posed, skins, strict=True)):
-                break
-    return neutral, deltas
-
-
-def _have_cheeks_beside(points: Float[np.ndarray, "v 3"], skin: Float[np.ndarray, "f 3 3"]) -> bool:
-    """Whether a ray from each point straight away from the head's middle meets one of the triangles."""
-    outward = np.zeros_like(points)
-    outward[:, 0] = np.where(points[:, 0] > 0, 1.0, -1.0)
-    return bool(is_occluded(skin, points, outward).all())
+    arms, radii = vertices[ids] - center, vertices[ball] - center
+    along = torch.nn.functional.normalize(arms, dim=1) @ torch.nn.functional.normalize(radii, dim=1).mT
+    return arms, arms.norm(dim=1).clamp(min=1e-9) / radii.norm(dim=1)[along.argmax(1)]

@@ -45,10 +45,10 @@ class GeometryTransfer:
         The arguments mean what they mean in ``GeometryConfig``; ``regions`` None is 1 everywhere. At strength 0 without
         exaggeration these are the sitter's own vertices, exactly.
 
-        A slider leaves out three steps of ``deform_to_landmarks``: pushing skin out of the eyeballs, shrinking teeth
-        that a narrow jaw cannot hold, and fitting the expression to the new shape (the sitter's own is added as it is).
-        At strength 1 skin moves by 6 to 12 mm on average and is then 0.1 to 0.3 mm from the final head on average, 1 to
-        3 mm at most, around the eyes and where the expression is strong; teeth and tongue 20 mm at most.
+        A slider leaves out two steps of ``deform_to_landmarks``: pushing skin out of the eyeballs, and fitting the
+        expression to the new shape (the sitter's own is added as it is). At strength 1 skin moves by 12 to 20 mm on
+        average on strong caricatures and is then 0.1 to 0.4 mm from the final head on average, 2 to 5 mm at most,
+        around the eyes and where the expression is strong; teeth and tongue 2 mm at most.
         """
         moved = self.translation.displace(strength, regions, exaggeration)
         return self.fit.mesh.vertices + self.deformer.displace(self.fit.neutral, moved)

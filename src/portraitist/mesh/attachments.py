@@ -1,4 +1,4 @@
-"""Attached parts, which move with a deforming surface by one similarity each: eyeballs, teeth, tongue, sockets."""
+"""Attached parts, which move with a deforming surface by one similarity each: eyeballs and their sockets."""
 
 from __future__ import annotations
 
@@ -35,12 +35,6 @@ class AttachedPart:
 
         missed = displacement[self.rim_ids] - similarity(self.rim_ids)
         return similarity(self.vertex_ids) + self.rim_weights @ missed
-
-
-def sphere_around(vertices: np.ndarray) -> tuple[np.ndarray, float]:
-    """Center and mean radius of an eyeball's vertices [v,3]."""
-    center = (vertices.min(0) + vertices.max(0)) / 2
-    return center, float(np.linalg.norm(vertices - center, axis=1).mean())
 
 
 def attach(vertex_ids: np.ndarray, anchor_ids: np.ndarray) -> AttachedPart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 
 def cast_parallel_rays(corners_px: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -26,6 +26,19 @@ def cast_parallel_rays(corners_px: np.ndarray, size: tuple[int, int]) -> tuple[n
     for full, name in ((face_ids, "primID"), (u, "u"), (v, "v")):
         full[rows, columns] = hits[name].reshape(x.shape)
     return face_ids, u, v
+
+
+def cast_rays(
+    corners: Float[np.ndarray, "f 3 3"], origins: Float[np.ndarray, "r 3"], directions: Float[np.ndarray, "r 3"]
+) -> tuple[Int[np.ndarray, "r"], Float[np.ndarray, "r 3"], Float[np.ndarray, "r"]]:
+    """First hit of each ray: face id (-1 for none), weights of the face's corners, distance in lengths of direction."""
+    scene = rtcore_scene.EmbreeScene()  # pyright: ignore[reportAttributeAccessIssue]
+    geometry = TriangleMesh(scene, np.ascontiguousarray(corners, np.float32))
+    rays = (np.ascontiguousarray(x, np.float32) for x in (origins, directions))
+    hits = scene.run(*rays, query="INTERSECT", output=True)
+    del geometry  # the scene borrows its buffers, so it has to live until here
+    u, v = hits["u"], hits["v"]
+    return hits["primID"], np.stack([1 - u - v, u, v], 1), hits["tfar"]
 
 
 def is_occluded(
