@@ -40,8 +40,8 @@ BALL_CLEARANCE = 1.25  # skin stays outside the eyeball's radius times this
 
 @dataclass(frozen=True)
 class Deformer:
-    """``whole_head``: what goes with the landmarks. ``handles`` [68, m]: barycentric rows. ``response`` [m, 68]: further
-    displacement of each surface vertex per unit that a landmark misses (Eq. 10)."""
+    """``whole_head``: how all goes with the landmarks. ``handles`` [68, m]: barycentric rows. ``response`` [m, 68]:
+    what each surface vertex moves beyond, per unit that it leaves a landmark off (Eq. 10)."""
 
     model: HeadModel
     surface: DeformableSurface

@@ -96,10 +96,15 @@ def _free_fields(extent: Float[np.ndarray, "3"]) -> Float[np.ndarray, "5 10 3"]:
 
 def _own_movement(points: Float[np.ndarray, "68 3"]) -> Float[np.ndarray, "204 204"]:
     """Covariance of what landmarks do without the head: locally, and as features of any size within the outline."""
-    apart = np.linalg.norm(points[:, None] - points, axis=2)
-    local = LOCAL_M**2 * np.exp(-((apart / LOCAL_REACH_M) ** 2) / 2) + POINT_M**2 * np.eye(68)
     scaled = np.zeros((3, 68, 3))
     for axis, place in enumerate(points[17:].T):  # all but the outline
         scaled[axis, 17:, axis] = FREE * (place - place.mean())
     scaled = scaled.reshape(3, 204)
+    local = find_local_movement(points) + POINT_M**2 * np.eye(68)
     return np.kron(local, np.diag([1, 1, DEPTH_DOUBT**2])) + scaled.T @ scaled
+
+
+def find_local_movement(points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k k"]:
+    """Covariance (square meters) of what features of artworks move for themselves, along any axis."""
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    return LOCAL_M**2 * np.exp(-((apart / LOCAL_REACH_M) ** 2) / 2)
