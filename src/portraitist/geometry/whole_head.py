@@ -22,12 +22,12 @@ from portraitist.reconstruction.head_surface import build_surface
 
 STEPS = 4  # of Euler's method along the field
 FREE = 1.0  # standard deviation of what the landmarks decide alone: shift in meters, size as a factor
-# By maximum likelihood of the frontal deviations of 168 artworks with points set by hand:
-ENLARGEMENT = 1.7  # of the head model's standard deviations
-LOCAL_M, LOCAL_REACH_M = 0.003, 0.024  # what a feature moves for itself, and how far its surroundings go with it
+# By maximum likelihood of the frontal deviations of annotated paintings:
+ENLARGEMENT = 1.4  # of the head model's standard deviations
+LOCAL_M, LOCAL_REACH_M = 0.0025, 0.023  # what a feature moves for itself, and how far its surroundings go with it
 POINT_M = 0.0013  # what a point is off alone
-ELONGATION = 0.12  # of width over height, in the fifty that deviate most
-DEPTH_DOUBT = 5.0  # times LOCAL_M and POINT_M: depth is itself predicted and tells little of its own
+ELONGATION = 0.07  # of width over height; fitted without the head model, whose skulls hardly follow their faces
+DEPTH_DOUBT = 5.0  # chosen: times LOCAL_M and POINT_M, since depth is itself predicted and tells little of its own
 
 
 @dataclass(frozen=True)
