@@ -14,8 +14,8 @@ from jaxtyping import Float
 
 from dataset import TrainingSet, encode_training_set
 from growth import distort, draw_warps, exaggerate, mirror
-from portraitist.geometry.shape_space import measure_deviation
-from portraitist.geometry.translation import frontal_landmarks, mean_face
+from portraitist.geometry.shape_space import frontal_landmarks, measure_deviation
+from portraitist.geometry.translation import mean_face
 from portraitist.io.images import load_image
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector

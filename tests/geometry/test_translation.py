@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from portraitist.errors import InputError
-from portraitist.geometry.depth import predict_depth, scale_depth
+from portraitist.geometry.depth import measure_depth, predict_depth, scale_depth
 from portraitist.geometry.foldover import prevent_foldover
 from portraitist.geometry.shape_space import (
     ShapeSpace,
@@ -34,7 +34,8 @@ from portraitist.geometry.translation_network import (
     save_translator,
 )
 from portraitist.landmarks.alignment import similarity_2d
-from portraitist.types import Camera, HeadFit
+from portraitist.landmarks.ibug68 import outer_eye_distance
+from portraitist.types import Camera, HeadFit, rotation_from_yaw_pitch
 
 SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)
 
@@ -299,3 +300,50 @@ def test_a_mouth_driven_over_the_nose_is_held_back(model):
     assert (mean + moved)[51, 1] > (mean + moved)[33, 1]
     assert (mean + held)[51, 1] < (mean + held)[33, 1]
     assert held[48:68, 1].min() > 0.1
+
+
+def draw_turned_heads(model, yaw_deg, count=20):
+    """Landmarks of enlarged heads of the model, their deviations, true depth beyond the mean's, and a view."""
+    generator, mean = torch.Generator().manual_seed(4), mean_face(model)
+    flat = model.landmarks68.positions(model.mean, model.faces)
+    unit = outer_eye_distance(flat[:, :2])
+    for _ in range(count):
+        identity = 2 * torch.randn(len(model.identity_basis), generator=generator)
+        vertices = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
+        points = model.landmarks68.positions(vertices, model.faces)
+        size = align_to(points[:, :2], mean)[1].det().sqrt()
+        depth = size * (points[:, 2] - points[:, 2].mean()) - (flat[:, 2] - flat[:, 2].mean()) / unit
+        yield points, measure_deviation(points[:, :2], mean), depth, rotation_from_yaw_pitch(yaw_deg, 0.0)
+
+
+def test_a_face_seen_from_the_side_shows_its_depth(model):
+    shown, predicted = [], []
+    for points, deviation, depth, rotation in draw_turned_heads(model, 35.0):
+        guess = predict_depth(deviation, model)
+        predicted.append((guess - depth).norm())
+        shown.append((guess + measure_depth(points, deviation, rotation, model) - depth).norm())
+    assert np.mean(shown) < 0.7 * np.mean(predicted)
+
+
+def test_a_face_seen_from_the_front_shows_none(model):
+    points, deviation, _depth, rotation = next(draw_turned_heads(model, 0.0))
+    assert measure_depth(points, deviation, rotation, model).abs().max() < 1e-5
+
+
+def test_shown_depth_moves_the_sitter_along_its_axis_only(model, sitter):
+    direct = DirectTranslator(mean_face(model))
+    depth = torch.linspace(-0.1, 0.1, 68)
+    deviation = draw_deviation(model, 6, 0.03)
+
+    def translate(strength, *exemplars):
+        return translate_landmarks(sitter, exemplars, model, direct, GeometryConfig(strength=strength))
+
+    plain, with_depth = ShapeExemplar(deviation), ShapeExemplar(deviation, depth=depth)
+    added = translate(1.0, with_depth) - translate(1.0, plain)
+    assert added[:, :2].abs().max() < 1e-7
+    assert (added[:, 2] * depth >= 0).all()
+    assert added[:, 2].abs().max() > 0.005
+    torch.testing.assert_close(translate(0.5, with_depth) - translate(0.5, plain), 0.5 * added, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        translate(1.0, with_depth, plain) - translate(1.0, plain), 0.5 * added, atol=1e-6, rtol=0
+    )

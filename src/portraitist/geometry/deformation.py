@@ -2,6 +2,8 @@
 
 The paper minimizes unsquared norms with Adam for 2 s; squared, the same two terms are one sparse symmetric system, and
 since topology and handles never change, its solution is one constant matrix: handle displacements in, vertices out.
+The paper draws all that is far from a handle to rest. Here it goes with the face first (``whole_head.py``), and the
+solution adds what the handles miss.
 The paper's uniform graph Laplacian depends on how finely the mesh is cut around lids and lips; ours is the cotangent
 bi-Laplacian (``reconstruction/head_surface.py``). Its weight is chosen by the handle residual wanted: the paper's
 alpha = 10^7 belongs to the unsquared, early-stopped form; squared, it would not move the face at all.
@@ -13,12 +15,14 @@ import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.geometry.blendshape_transfer import find_lip_contacts, transfer_blendshapes
+from portraitist.geometry.whole_head import WholeHead, predict_whole_head
 from portraitist.mesh.handles import DeformableSurface, factor_handles
 from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian
 from portraitist.reconstruction.head_model import HeadModel
@@ -33,17 +37,22 @@ BALL_CLEARANCE = 1.25  # skin stays outside the eyeball's radius times this
 
 @dataclass(frozen=True)
 class Deformer:
-    """``response`` [m, 68]: displacement of each surface vertex per unit displacement of each landmark (Eq. 10)."""
+    """``whole_head``: how all goes with the landmarks. ``handles`` [68, m]: barycentric rows. ``response`` [m, 68]:
+    what each surface vertex moves beyond, per unit that it leaves a landmark off (Eq. 10)."""
 
     model: HeadModel
     surface: DeformableSurface
+    whole_head: WholeHead
+    handles: sp.csr_matrix
     response: Float[np.ndarray, "m 68"]
 
     def displace(self, vertices: Float[Tensor, "n 3"], moved: Float[Tensor, "68 3"]) -> Float[Tensor, "n 3"]:
-        """Displacement of all vertices (meters) for landmark displacements on the given head, linear in ``moved``."""
-        displacement = np.zeros((len(vertices), 3))
-        displacement[self.surface.vertex_ids] = self.response @ to_numpy(moved, np.float64)
-        return from_numpy(self.surface.complete(to_numpy(vertices, np.float64), displacement), vertices)
+        """Displacement of all vertices (meters) for landmark displacements on the given head."""
+        places, asked = to_numpy(vertices, np.float64), to_numpy(moved, np.float64)
+        together = self.whole_head.displace(places[self.surface.vertex_ids], asked)
+        displacement = np.zeros_like(places)
+        displacement[self.surface.vertex_ids] = together + self.response @ (asked - self.handles @ together)
+        return from_numpy(self.surface.complete(places, displacement), vertices)
 
 
 @functools.lru_cache(maxsize=4)
@@ -51,7 +60,8 @@ def build_deformer(model: HeadModel, stiffness: float) -> Deformer:
     """Factor the system and store the response of every vertex to every landmark."""
     surface, weights = build_surface(model), torch.ones(68)
     system = factor_handles(surface, model.faces, model.landmarks68, weights, stiffness, find_lip_contacts(model))
-    return Deformer(model, system.surface, system.solve(np.eye(68)))
+    handles = sp.csr_matrix(system.weighted_handles.T)  # of weight 1
+    return Deformer(model, surface, predict_whole_head(model), handles, system.solve(np.eye(68)))
 
 
 def deform_to_landmarks(content: Head, targets: Float[Tensor, "68 3"], deformer: Deformer) -> Head:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.landmarks.alignment import similarity_2d
 from portraitist.landmarks.ibug68 import MIRROR_IDS
+from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.types import HeadFit, Landmarks
 
 # Alignment leaves out the inner lips: they open and close.
 ALIGNMENT_POINTS = tuple(range(60))
@@ -39,6 +43,26 @@ class ShapeSpace:
 
     def decode(self, coefficients: Float[Tensor, "*b c"]) -> Float[Tensor, "*b 68 2"]:
         return (self.spread * coefficients @ self.basis).unflatten(-1, (68, 2))
+
+
+def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> Float[Tensor, "68 3"]:
+    """The picture's 68 landmarks on its own head without pose and expression, in head space (meters).
+
+    Depth comes from the fitted head; what fitting missed in the picture's plane is put back, so a drawing no head model
+    can reach keeps its own proportions. Points set by hand show the outline of a turned jaw: what they miss is measured
+    there, across the outline.
+    """
+    faces = fit.mesh.faces
+    if landmarks.dense is None:
+        seen = find_contour_landmarks(fit.mesh.vertices, fit.camera.rotation, model)
+        along = seen.tangents * seen.tangents.new_tensor([1.0, -1.0])
+        missing = landmarks.points - fit.camera.project(seen.embedding.positions(fit.mesh.vertices, faces))
+        missing = missing - along * (along * missing).sum(1, keepdim=True)
+    else:
+        missing = landmarks.points - fit.camera.project(model.landmarks68.positions(fit.mesh.vertices, faces))
+    missing = missing / fit.camera.scale_px
+    in_plane = torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(68, 1)], 1)
+    return model.landmarks68.positions(fit.neutral, faces) + in_plane @ fit.camera.rotation
 
 
 def align_to(

@@ -20,13 +20,12 @@ from torch import Tensor
 from portraitist.assets import asset_path
 from portraitist.devices import random_normal
 from portraitist.errors import InputError
-from portraitist.geometry.depth import predict_depth, scale_depth
+from portraitist.geometry.depth import measure_depth, predict_depth, scale_depth
 from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.foldover import prevent_foldover
-from portraitist.geometry.shape_space import align_to, close_lips, measure_deviation
+from portraitist.geometry.shape_space import align_to, close_lips, frontal_landmarks, measure_deviation
 from portraitist.geometry.translation_network import TrainedTranslator, load_translator
 from portraitist.landmarks.ibug68 import outer_eye_distance
-from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, Landmarks
 
@@ -69,10 +68,12 @@ class GeometryConfig:
 
 @dataclass(frozen=True)
 class ShapeExemplar:
-    """An artwork's shape. ``deviation``: from the mean normal face, outer eye distances. ``weight``: in a mixture."""
+    """An artwork's shape. ``deviation``: from the mean normal face, outer eye distances. ``weight``: in a mixture.
+    ``depth``: what it shows of depth beyond what the deviation predicts (``depth.py``); None seen from the front."""
 
     deviation: Float[Tensor, "68 2"]
     weight: float = 1.0
+    depth: Float[Tensor, "68"] | None = None
 
 
 @runtime_checkable
@@ -147,32 +148,14 @@ def mean_face(model: HeadModel) -> Float[Tensor, "68 2"]:
     return frontal / outer_eye_distance(frontal)
 
 
-def frontal_landmarks(landmarks: Landmarks, fit: HeadFit, model: HeadModel) -> Float[Tensor, "68 3"]:
-    """The picture's 68 landmarks on its own head without pose and expression, in head space (meters).
-
-    Depth comes from the fitted head; what fitting missed in the picture's plane is put back, so a drawing no head model
-    can reach keeps its own proportions. Points set by hand show the outline of a turned jaw: what they miss is measured
-    there, across the outline.
-    """
-    faces = fit.mesh.faces
-    if landmarks.dense is None:
-        seen = find_contour_landmarks(fit.mesh.vertices, fit.camera.rotation, model)
-        along = seen.tangents * seen.tangents.new_tensor([1.0, -1.0])
-        missing = landmarks.points - fit.camera.project(seen.embedding.positions(fit.mesh.vertices, faces))
-        missing = missing - along * (along * missing).sum(1, keepdim=True)
-    else:
-        missing = landmarks.points - fit.camera.project(model.landmarks68.positions(fit.mesh.vertices, faces))
-    missing = missing / fit.camera.scale_px
-    in_plane = torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(68, 1)], 1)
-    return model.landmarks68.positions(fit.neutral, faces) + in_plane @ fit.camera.rotation
-
-
 def measure_shape(
     landmarks: Landmarks, fit: HeadFit, model: HeadModel, translator: Translator, weight: float = 1.0
 ) -> ShapeExemplar:
     """Deviation of an artwork from the mean normal face that is measured as it is: by hand, or by the detector."""
     mean = translator.annotated_mean if landmarks.dense is None else mean_face(model)
-    return ShapeExemplar(measure_deviation(frontal_landmarks(landmarks, fit, model)[:, :2], mean), weight)
+    frontal = frontal_landmarks(landmarks, fit, model)
+    deviation = measure_deviation(frontal[:, :2], mean)
+    return ShapeExemplar(deviation, weight, measure_depth(frontal, deviation, fit.camera.rotation, model))
 
 
 @dataclass(frozen=True)
@@ -196,12 +179,13 @@ class LandmarkTranslation:
     """All of a translation that does not depend on strengths: computed once, then displaced in well under 1 ms.
 
     ``style``: displacement by the artwork's style at strength 1, in the frame of the mean face (outer eye distances).
-    ``depth``: as in ``GeometryConfig``.
+    ``shown_depth``: what the artworks show of depth beyond what follows from it. ``depth``: as in ``GeometryConfig``.
     """
 
     fit: HeadFit
     sitter: SitterShape
     style: Float[Tensor, "68 2"]
+    shown_depth: Float[Tensor, "68"]
     depth: Literal["model", "paper"]
     model: HeadModel
 
@@ -215,12 +199,12 @@ class LandmarkTranslation:
     ) -> Float[Tensor, "68 3"]:
         """Displacement of the sitter's landmarks in head space (meters), linear in the strengths until a triangle of
         landmarks would fold over. ``regions``: None for 1 everywhere."""
+        weights = _weigh_regions(regions or RegionStrengths(), self.style)
         moved = strength * self.style
         if exaggeration:
             moved = moved + exaggeration * self.own_features
-        moved = _weigh_regions(regions or RegionStrengths(), moved) * moved
-        moved = prevent_foldover(self.sitter.mean + self.sitter.deviation, moved)
-        return add_depth(moved, self.sitter, self.model, self.depth)
+        moved = prevent_foldover(self.sitter.mean + self.sitter.deviation, weights * moved)
+        return add_depth(moved, strength * weights[:, 0] * self.shown_depth, self.sitter, self.model, self.depth)
 
     def find_targets(
         self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
@@ -255,9 +239,13 @@ def precompute_translation(
     sitter = measure_sitter(fit, model)
     if config.random_style:
         style = translator.move_randomly(sitter.deviation, generator or torch.Generator().manual_seed(0))
+        shown_depth = style.new_zeros(68)
     else:
         style = translator.move(sitter.deviation, exemplars)
-    return LandmarkTranslation(fit, sitter, style, config.depth, model)
+        whole = sum(exemplar.weight for exemplar in exemplars)
+        depths = [exemplar.weight / whole * exemplar.depth for exemplar in exemplars if exemplar.depth is not None]
+        shown_depth = sum(depths, style.new_zeros(68))
+    return LandmarkTranslation(fit, sitter, style, shown_depth, config.depth, model)
 
 
 def translate_landmarks(
@@ -275,14 +263,19 @@ def translate_landmarks(
 
 
 def add_depth(
-    moved: Float[Tensor, "68 2"], sitter: SitterShape, model: HeadModel, depth: Literal["model", "paper"]
+    moved: Float[Tensor, "68 2"],
+    shown: Float[Tensor, "68"],
+    sitter: SitterShape,
+    model: HeadModel,
+    depth: Literal["model", "paper"],
 ) -> Float[Tensor, "68 3"]:
-    """A frontal displacement in the frame of the mean face, taken to head space (meters) and given depth."""
+    """A frontal displacement in the frame of the mean face, taken to head space (meters) and given depth: that which
+    follows from it, and what the artwork shows beyond."""
     in_plane = moved @ sitter.to_head.mT
     if depth == "paper":
         added = scale_depth(sitter.frontal, in_plane, sitter.posed[:, 2])
     else:
-        added = sitter.to_head.det().sqrt() * predict_depth(moved, model)
+        added = sitter.to_head.det().sqrt() * (predict_depth(moved, model) + shown)
     return torch.cat([in_plane, added[:, None]], 1)
 
 
