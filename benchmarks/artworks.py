@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image as PillowImage
-from torch import Tensor
+from torch import nn
 
 from pair_runs import CACHE, hash_source
 from portraitist import load_image
 from portraitist.errors import NoFaceError
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.refinement import LandmarkRefiner, load_refiner
 from portraitist.types import Image, Landmarks
+from portraitist.vgg import VGG, load_vgg
 
+FIELDS = ("points", "dense", "expressions", "confidence")  # of landmarks, kept in files
 PER_ARTIST = 10
 """Paintings are numbered by artist: 000..009 are the first one's."""
+NETWORKS = 4
+"""Each never saw the artists whose number leaves its own as the remainder (``training/artworks/learn.py``)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class AnnotatedArtwork:
 
     @property
     def is_painting(self) -> bool:
-        return _fold_of(self.name) is not None
+        return find_artist(self.name) is not None
 
 
 def read_artwork(picture: Image, fold: int | None, detector: LandmarkDetector) -> Landmarks:
@@ -43,7 +49,23 @@ def read_artwork(picture: Image, fold: int | None, detector: LandmarkDetector) -
     ``fold``: the artist of an annotated painting. What was learnt from annotated paintings must not have seen this
     artist's; None is what never saw a caricature, for all other pictures.
     """
-    return detect_landmarks(picture, detector, what="art")[0]
+    found = detect_landmarks(picture, detector, what="art")[0]
+    return load_refiner_without(fold).refine(picture, found, _load_vgg())
+
+
+@cache
+def load_refiner_without(artist: int | None) -> LandmarkRefiner:
+    """The shipped one, or that of its networks which never saw this artist. The nine numbers of its fusion, the normal
+    reading and the size are of all paintings."""
+    whole = load_refiner()
+    if artist is None:
+        return whole
+    return replace(whole, networks=nn.ModuleList([whole.networks[artist % NETWORKS]]))
+
+
+@cache
+def _load_vgg() -> VGG:
+    return load_vgg(dtype=torch.float32)
 
 
 def read_annotated_artworks(data: Path) -> list[AnnotatedArtwork]:
@@ -53,7 +75,7 @@ def read_annotated_artworks(data: Path) -> list[AnnotatedArtwork]:
     read = _read_pictures(
         "artworks",
         [data / name for name in names],
-        lambda picture, path, detector: read_artwork(picture, _fold_of(f"{path.parent.name}/{path.name}"), detector),
+        lambda picture, path, detector: read_artwork(picture, find_artist(f"{path.parent.name}/{path.name}"), detector),
     )
     artworks = []
     for name, by_hand, seen in zip(names, points, read, strict=True):
@@ -78,14 +100,17 @@ def _read_photos(data: Path, kind: str, read: Callable) -> dict[str, Landmarks]:
     return {path.stem: landmarks for path, landmarks in zip(paths, found, strict=True) if landmarks}
 
 
-def _fold_of(name: str) -> int | None:
+def find_artist(name: str) -> int | None:
+    """Number of an annotated painting's artist; None for other pictures."""
     path = Path(name)
     return int(path.stem) // PER_ARTIST if path.parent.name == "artistic_faces" else None
 
 
 def _read_pictures(kind: str, paths: list[Path], read: Callable) -> list[Landmarks | None]:
     """Landmarks of many pictures, kept until the reading of pictures or this file changes."""
-    source = hash_source(parts=("io", "landmarks")) + hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:6]
+    source = (
+        hash_source(parts=("io", "landmarks", "vgg.py")) + hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:6]
+    )
     kept = CACHE / f"read-{kind}-{source}.npz"
     if not kept.is_file():
         detector, arrays = LandmarkDetector(), {}
@@ -94,7 +119,7 @@ def _read_pictures(kind: str, paths: list[Path], read: Callable) -> list[Landmar
                 found = read(load_image(path), path, detector)
             except NoFaceError:
                 continue
-            fields = {"points": found.points, "dense": found.dense, "expressions": found.expressions}
+            fields = {name: getattr(found, name) for name in FIELDS}
             arrays |= {f"{row}-{name}": value.numpy() for name, value in fields.items() if value is not None}
             arrays[f"{row}-size"] = np.array(found.size)
         CACHE.mkdir(exist_ok=True)
@@ -108,9 +133,5 @@ def _unpack(arrays: dict[str, np.ndarray], row: int) -> Landmarks | None:
     if f"{row}-points" not in arrays:
         return None
     height, width = arrays[f"{row}-size"].tolist()
-
-    def field(name: str) -> Tensor | None:
-        key = f"{row}-{name}"
-        return torch.from_numpy(arrays[key]) if key in arrays else None
-
-    return Landmarks(torch.from_numpy(arrays[f"{row}-points"]), (height, width), field("dense"), field("expressions"))
+    kept = {name: torch.from_numpy(arrays[f"{row}-{name}"]) for name in FIELDS if f"{row}-{name}" in arrays}
+    return Landmarks(size=(height, width), **kept)

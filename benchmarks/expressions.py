@@ -87,7 +87,7 @@ def find_most_exaggerated(model: HeadModel, translator: Translator) -> list[tupl
     for name, face in zip(names, points, strict=True):
         with PillowImage.open(DEFAULT_DATA / name) as picture:
             landmarks = Landmarks(torch.from_numpy(face).float(), (picture.height, picture.width))
-        exemplar = measure_shape(landmarks, fit_head(landmarks, model), model, translator)
+        exemplar = measure_shape(landmarks, fit_head(landmarks, model), model)
         found.append((float(exemplar.deviation.norm()), name, exemplar))
     return [(name, exemplar) for _, name, exemplar in sorted(found, key=lambda item: -item[0])[: len(PHOTOS)]]
 

@@ -5,7 +5,7 @@
 Translators are ``network``, ``direct`` or files (default: network and direct). Artworks are read by the product
 (``artworks.read_artwork``) and by hand; the hand-set points are the truth. Measures how well artworks are read, where
 the final head goes, flipped triangles, what a photo given as the artwork does, and times. Run with the defaults it
-writes ``results/geometry.json``. ``--sheet`` draws landmark sets and untextured heads (``geometry_sheets.py``).
+writes ``results/geometry.json``. ``--sheet`` draws the heads of the most exaggerated ones (``geometry_sheets.py``).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from artworks import AnnotatedArtwork, read_annotated_artworks, read_photos_as_artworks, read_sitters
-from geometry_sheets import draw_sheets
-from mean_face import frontalize_fit
+from geometry_sheets import draw_strong_artworks
+from mean_face import average_faces, frontalize_fit
 from metrics.shape import ShapeTransfer, measure_flipped_share, measure_shape_transfer
 from pair_figures import load_mean_face
 from pairs import DEFAULT_DATA
@@ -51,7 +51,7 @@ WAYS = ("detected", "hand-set")
 STRENGTHS = (1.0, 2.0)
 AS_ARTWORKS = 12  # photos given as artworks to each other
 NAMED = 3  # of the worst artworks
-DRAWN = 12  # artworks on the sheets, and two thirds as many sitters
+DRAWN = 24  # artworks on the sheets
 RESULTS = Path(__file__).parent / "results" / "geometry.json"
 REPEATS = 10
 
@@ -71,10 +71,10 @@ class Case:
 
     def find_exemplar(self, how: str, model: HeadModel, translator: Translator) -> ShapeExemplar | None:
         if how == "hand-set":
-            return measure_shape(self.artwork.by_hand, self.hand_fit, model, translator)
+            return measure_shape(self.artwork.by_hand, self.hand_fit, model)
         if self.artwork.read is None or self.read_fit is None:
             return None
-        return measure_shape(self.artwork.read, self.read_fit, model, translator)
+        return measure_shape(self.artwork.read, self.read_fit, model)
 
     def translate(self, how: str, model: HeadModel, translator: Translator) -> LandmarkTranslation | None:
         exemplar = self.find_exemplar(how, model, translator)
@@ -95,7 +95,7 @@ def main() -> None:
     cases = read_cases(sitters, model)
     first = next(iter(translators.values()))
     record = {
-        "reading": measure_reading(cases),
+        "reading": measure_reading(cases, model),
         "final mesh": {
             f"{name}, {how}": measure_meshes(cases, how, model, translator)
             for (name, translator), how in itertools.product(translators.items(), WAYS)
@@ -111,7 +111,7 @@ def main() -> None:
         RESULTS.write_text(json.dumps(record, indent=1) + "\n")
     if options.sheet:
         options.sheet.mkdir(parents=True, exist_ok=True)
-        draw_most_exaggerated(options.sheet, sitters, cases, model, first)
+        draw_most_exaggerated(options.sheet, cases, model, first)
 
 
 def read_cases(sitters: dict[str, tuple[Landmarks, HeadFit]], model: HeadModel) -> list[Case]:
@@ -127,15 +127,18 @@ def read_cases(sitters: dict[str, tuple[Landmarks, HeadFit]], model: HeadModel) 
     return cases
 
 
-def measure_reading(cases: list[Case]) -> dict[str, dict[str, float | int]]:
+def measure_reading(cases: list[Case], model: HeadModel) -> dict[str, dict[str, float | int]]:
     """Of paintings, caricatures and all: distance of the read points to the hand-set ones, and the deviation read, each
     from the mean face that is read the same way."""
-    mean, read_mean = (load_mean_face(DEFAULT_DATA, annotated) for annotated in (True, False))
+    mean = load_mean_face(DEFAULT_DATA, True)
+    read_mean = average_faces(list(read_photos_as_artworks(DEFAULT_DATA).values()), model)
     rows = {}
     for group, members in _group(cases).items():
         found = [case for case in members if case.artwork.read is not None and case.seen is not None]
         errors = [_measure_error(case.artwork) for case in found]
-        transfers = [measure_shape_transfer(read_mean, case.seen, case.truth, mean) for case in found]
+        transfers = [
+            measure_shape_transfer(read_mean, case.seen, case.truth, mean) for case in found if case.seen is not None
+        ]
         rows[group] = {
             "artworks": len(members),
             "found": len(found),
@@ -203,7 +206,7 @@ def measure_photos(
     photos = {name: (seen, fit_head(seen, model)) for name, seen in read_photos_as_artworks(DEFAULT_DATA).items()}
     rows = {}
     for name, translator in translators.items():
-        shapes = {photo: measure_shape(*seen, model, translator) for photo, seen in photos.items()}
+        shapes = {photo: measure_shape(*seen, model) for photo, seen in photos.items()}
         moves = [
             measure_displacement(fit, translate_landmarks(fit, [shape], model, translator), model)
             for (sitter, (_, fit)), (photo, shape) in itertools.product(sitters.items(), shapes.items())
@@ -237,20 +240,15 @@ def _time(step) -> float:
     return time.process_time() - start
 
 
-def draw_most_exaggerated(
-    folder: Path,
-    sitters: dict[str, tuple[Landmarks, HeadFit]],
-    cases: list[Case],
-    model: HeadModel,
-    translator: Translator,
-) -> None:
-    """Sheets of the artworks that deviate most, as they are read."""
-    read = {case.artwork.name: case.find_exemplar("detected", model, translator) for case in cases}
-    found = {name: exemplar for name, exemplar in read.items() if exemplar}
-    most = sorted(found, key=lambda name: -float(found[name].deviation.norm()))[:DRAWN]
-    fits = dict(list(sitters.items())[: 2 * DRAWN // 3])
-    heads = {name: make_content(fit, torch.zeros(3, 4, 4), model) for name, (_, fit) in fits.items()}
-    draw_sheets(folder, fits, heads, {name: found[name] for name in most}, model, translator)
+def draw_most_exaggerated(folder: Path, cases: list[Case], model: HeadModel, translator: Translator) -> None:
+    """Sheets of the artworks that deviate most by their hand-set points, as the product reads them."""
+    deviations = [measure_shape(case.artwork.by_hand, case.hand_fit, model).deviation.norm() for case in cases]
+    order, drawn = torch.stack(deviations).argsort(descending=True).tolist(), []
+    for case in (cases[row] for row in order[:DRAWN]):
+        moved = case.translate("detected", model, translator)
+        if case.artwork.read and moved:
+            drawn.append((case.artwork.name, case.artwork.read, case.head, moved))
+    draw_strong_artworks(folder, drawn, model)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 
+from artworks import find_artist, read_artwork
 from mean_face import frontalize_fit
 from metrics.shape import measure_flipped_share, measure_shape_transfer
 from pair_figures import load_mean_face
@@ -50,10 +51,12 @@ AS_ARTWORKS = 12  # photos given as artworks to each other
 
 @dataclass(frozen=True)
 class ReadPair:
-    """``seen``: the artwork by the detector; ``annotated``: by hand, or None."""
+    """``seen``: the artwork as the product reads it; ``annotated``: by hand, or None. ``photo_as_art``: the photo as
+    the product reads artworks."""
 
     pair: Pair
     photo: tuple[Landmarks, HeadFit]
+    photo_as_art: tuple[Landmarks, HeadFit]
     head: Head
     seen: tuple[Landmarks, HeadFit]
     annotated: tuple[Landmarks, HeadFit] | None
@@ -84,13 +87,14 @@ def read_pairs(data: Path, model: HeadModel) -> list[ReadPair]:
         photo, art = load_image(data / pair.photo), load_image(data / pair.art)
         landmarks, _ = detect_landmarks(photo, detector)
         fit = fit_photo(landmarks, segment_person(photo, landmarks, segmenter), model)
-        seen, _ = detect_landmarks(art, detector, what="art")
+        seen, as_art = read_artwork(art, find_artist(pair.art), detector), read_artwork(photo, None, detector)
         annotated = None
         if pair.annotated:
             points = Landmarks(read_annotation(data, pair.art).float(), (art.shape[1], art.shape[2]))
             annotated = points, fit_head(points, model)
         head = make_content(fit, torch.zeros(3, 4, 4), model)
-        pairs.append(ReadPair(pair, (landmarks, fit), head, (seen, fit_head(seen, model)), annotated))
+        both = [(landmarks, fit_head(landmarks, model)) for landmarks in (as_art, seen)]
+        pairs.append(ReadPair(pair, (landmarks, fit), both[0], head, both[1], annotated))
     return pairs
 
 
@@ -102,7 +106,7 @@ def measure_pairs(
     transfers, flips = {}, []
     for one in pairs:
         art = one.annotated if by_hand and one.annotated else one.seen
-        exemplar = measure_shape(*art, model, translator)
+        exemplar = measure_shape(*art, model)
         targets = translate_landmarks(one.photo[1], [exemplar], model, translator)
         made = deform_to_landmarks(one.head, targets, deformer)
         truth = frontalize_fit(*(one.annotated or one.seen), model)
@@ -129,7 +133,7 @@ def _frontal(head: Head) -> Float[torch.Tensor, "68 2"]:
 
 def measure_photos(pairs: list[ReadPair], model: HeadModel, translator: Translator) -> float:
     """Mean movement by other sitters' photos as artworks, root mean square in eye distances; wanted below 0.03."""
-    photos = [(one.photo[1], measure_shape(*one.photo, model, translator)) for one in pairs]
+    photos = [(one.photo[1], measure_shape(*one.photo_as_art, model)) for one in pairs]
     return statistics.mean(
         measure_displacement(fit, translate_landmarks(fit, [other], model, translator), model)
         for (fit, own), (_, other) in itertools.product(photos, photos)

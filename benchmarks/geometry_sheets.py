@@ -1,98 +1,56 @@
-"""Pictures of shape style alone: landmark sets and untextured heads, to be looked at."""
+"""Pictures of shape style alone: strongly exaggerated artworks with the points read, and the heads they make."""
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from PIL import Image as PillowImage
-from PIL import ImageDraw
 
-from portraitist import save_image
-from portraitist.export.preview import CLOSED_LINES, IBUG_LINES, Panel, draw_sheet
+from pairs import DEFAULT_DATA
+from portraitist import load_image, save_image
+from portraitist.export.preview import Panel, draw_sheet, mark_landmarks
 from portraitist.geometry.deformation import build_deformer, deform_to_landmarks
-from portraitist.geometry.translation import GeometryConfig, ShapeExemplar, Translator, mean_face, translate_landmarks
-from portraitist.io.images import image_from_pil
-from portraitist.landmarks.ibug68 import outer_eye_distance
+from portraitist.geometry.translation import GeometryConfig, LandmarkTranslation
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import Head, HeadFit, Image
+from portraitist.types import Head, Image, Landmarks
 
-STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
-VIEW_PX, LANDMARKS_PX = 256, 320
-LANDMARKS_WIDTH = 2.9  # of a panel, in outer eye distances
-SITTER, DRAWN = (190, 190, 190), (20, 20, 20)
+STRENGTHS = (0.5, 1.0, 1.5)
+YAWS_DEG = {"front": 0.0, "three-quarter": 35.0, "profile": 90.0}
+VIEW_PX, SHEET_PX = 320, 2600
+ROWS = 6  # on one sheet
+CROP = 0.4  # of the points' extent, around them
 LIGHT = torch.nn.functional.normalize(torch.tensor([-0.4, 0.5, 0.8]), dim=0)
 
 
-def deform(
-    fit: HeadFit, head: Head, exemplar: ShapeExemplar, model: HeadModel, translator: Translator, config: GeometryConfig
-) -> Head:
-    targets = translate_landmarks(fit, [exemplar], model, translator, config)
-    return deform_to_landmarks(head, targets, build_deformer(model, config.stiffness))
-
-
-def draw_sheets(
-    folder: Path, fits: dict, heads: dict, exemplars: dict, model: HeadModel, translator: Translator
+def draw_strong_artworks(
+    folder: Path, drawn: Iterable[tuple[str, Landmarks, Head, LandmarkTranslation]], model: HeadModel
 ) -> None:
-    """Landmark sets at every strength; heads: sitters by artworks at strength 1, one sitter's strengths, and both ways
-    of lifting to depth from 60 degrees to either side."""
-    for strength in STRENGTHS:
-        rows = [_draw_row(art, strength, fits, exemplar, model, translator) for art, exemplar in exemplars.items()]
-        save_image(folder / f"landmarks-{strength:g}.png", draw_sheet(rows, 2400))
-    grid = [[Panel("unstylized", render_untextured(heads[name], 0.0)) for name in fits]]
-    for art, exemplar in exemplars.items():
-        config = GeometryConfig()
-        made = [deform(fit, heads[name], exemplar, model, translator, config) for name, (_, fit) in fits.items()]
-        grid.append([Panel(art, render_untextured(head, 0.0)) for head in made])
-    save_image(folder / "sitters.png", draw_sheet(grid))
-    name, (_, fit) = next(iter(fits.items()))
-    strengths = []
-    for art, exemplar in exemplars.items():
-        made = [
-            deform(fit, heads[name], exemplar, model, translator, GeometryConfig(strength=strength))
-            for strength in STRENGTHS
-        ]
-        labeled = zip(STRENGTHS, made, strict=True)
-        strengths.append([Panel(f"{art} {strength:g}", render_untextured(head, 0.0)) for strength, head in labeled])
-    save_image(folder / "strengths.png", draw_sheet(strengths))
-    depths = []
-    for art, exemplar in exemplars.items():
-        row = []
-        for depth, yaw in itertools.product(("paper", "model"), (-60.0, 60.0)):
-            head = deform(fit, heads[name], exemplar, model, translator, GeometryConfig(depth=depth))
-            row.append(Panel(f"{art}, {depth}", render_untextured(head, yaw)))
-        depths.append(row)
-    save_image(folder / "depth.png", draw_sheet(depths))
+    """Sheets ``artworks-N.png``: of each artwork the picture with its points, the sitter, and heads of every strength
+    from every side."""
+    deformer, rows = build_deformer(model, GeometryConfig().stiffness), []
+    for name, landmarks, head, translation in drawn:
+        row = [Panel(name, crop_to_face(load_image(DEFAULT_DATA / name), landmarks))]
+        row.append(Panel("sitter", render_untextured(head, 0.0)))
+        for strength in STRENGTHS:
+            made = deform_to_landmarks(head, translation.find_targets(strength), deformer)
+            row += [Panel(f"{strength:g}, {view}", render_untextured(made, yaw)) for view, yaw in YAWS_DEG.items()]
+        rows.append(row)
+    for first in range(0, len(rows), ROWS):
+        save_image(folder / f"artworks-{first // ROWS}.png", draw_sheet(rows[first : first + ROWS], SHEET_PX))
 
 
-def _draw_row(
-    art: str, strength: float, fits: dict, exemplar: ShapeExemplar, model: HeadModel, translator: Translator
-) -> list[Panel]:
-    """The artwork's shape over the mean face, then every sitter's translation over the sitter."""
-    mean = mean_face(model)
-    row = [Panel(art, draw_landmark_sets(mean, mean + exemplar.deviation))]
-    for name, (_, fit) in fits.items():
-        own = model.landmarks68.positions(fit.mesh.vertices, model.faces)
-        targets = translate_landmarks(fit, [exemplar], model, translator, GeometryConfig(strength=strength))
-        row.append(Panel(f"{name}, {strength:g}", draw_landmark_sets(own[:, :2], targets[:, :2])))
-    return row
-
-
-def draw_landmark_sets(before: Float[torch.Tensor, "68 2"], after: Float[torch.Tensor, "68 2"]) -> Image:
-    """Both sets joined as faces, gray and black."""
-    picture = PillowImage.new("RGB", (LANDMARKS_PX, LANDMARKS_PX), "white")
-    draw = ImageDraw.Draw(picture)
-    scale = LANDMARKS_PX / LANDMARKS_WIDTH / outer_eye_distance(before)
-    for points, color in ((before, SITTER), (after, DRAWN)):
-        places = (points - before.mean(0)) * scale * torch.tensor([1.0, -1.0]) + LANDMARKS_PX / 2
-        for first, last in IBUG_LINES:
-            curve = [tuple(place) for place in places[first : last + 1].tolist()]
-            draw.line(curve + (curve[:1] if first in CLOSED_LINES else []), fill=color, width=2)
-    return image_from_pil(picture)
+def crop_to_face(picture: Image, landmarks: Landmarks) -> Image:
+    """Around the points, which are drawn."""
+    low, high = landmarks.points.amin(0), landmarks.points.amax(0)
+    half = float((0.5 + CROP) * (high - low).amax())
+    middle = (low + high) / 2
+    limits = torch.tensor([picture.shape[2], picture.shape[1]])
+    left, top = (middle - half).round().long().clamp(min=0).tolist()
+    right, bottom = (middle + half).round().long().minimum(limits).tolist()
+    return mark_landmarks(picture, landmarks)[:, top:bottom, left:right]
 
 
 def render_untextured(head: Head, yaw_deg: float) -> Image:

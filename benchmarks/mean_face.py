@@ -34,6 +34,11 @@ def measure_mean_face(data: Path, model: HeadModel, *, annotated: bool) -> Tenso
     Over the development photos with the detector's points, or (``annotated``) over 100 photos with hand-set points.
     """
     landmarks = _read_annotated_photos(data) if annotated else _detect_photos(data)
+    return average_faces(landmarks, model)
+
+
+def average_faces(landmarks: list[Landmarks], model: HeadModel) -> Tensor:
+    """Mean in the frontal frame ``[68, 2]``, meters, made mirror-symmetric."""
     fits = [fit_head(points, model) for points in landmarks]
     shapes = [frontalize_fit(points, fit, model) for points, fit in zip(landmarks, fits, strict=True)]
     mean = torch.stack([shape - shape.mean(0) for shape in shapes]).mean(0)  # fitted heads are all in life size

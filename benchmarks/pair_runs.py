@@ -81,6 +81,7 @@ def run_pair(job: Job) -> str | None:
 
     Meant to be the only job of its process, so that the peak memory is the pair's own.
     """
+    from artworks import find_artist, load_refiner_without
     from portraitist import Models, load_image, stylize
     from portraitist.export.result_folder import describe_run
 
@@ -93,6 +94,7 @@ def run_pair(job: Job) -> str | None:
     unfinished.mkdir(parents=True)
     try:
         models = Models.load("cpu")
+        models = dataclasses.replace(models, refiner=load_refiner_without(find_artist(job.pair.art)))
         if job.rounded:
             models = dataclasses.replace(models, vgg=load_rounded_vgg())
         result = stylize(load_image(inputs["photo"]), load_image(inputs["art"]), models, job.config)
@@ -136,11 +138,13 @@ def _save_pictures(result: Result, folder: Path) -> None:
 
 def _collect_shapes(result: Result, models, job: Job) -> dict[str, np.ndarray]:
     """Meshes and landmarks as ``measure_pair`` reads them; the frontal ones ``[68, 2]`` in meters, y up."""
+    from portraitist.landmarks.detection import detect_landmarks
     from portraitist.reconstruction.fitting import fit_head
     from portraitist.rendering.cameras import view_camera
 
     content, stylized = result.content, result.stylized
     art_landmarks, art_fit = result.art_landmarks, result.art_fit
+    cropped_to, _ = detect_landmarks(result.art, models.detector)  # alike in all versions, so that figures compare
     if job.pair.annotated:  # the product used the detector like any user; the truth is what people annotated
         art_landmarks = Landmarks(points=read_annotation(job.data, job.pair.art), size=art_landmarks.size)
         art_fit = fit_head(art_landmarks, models.head)
@@ -155,7 +159,7 @@ def _collect_shapes(result: Result, models, job: Job) -> dict[str, np.ndarray]:
         "art_frontal": frontalize_fit(art_landmarks, art_fit, models.head),
         "art_frontal_expressive": frontalize_fit(art_landmarks, art_fit, models.head, keep_expression=True),
         "photo_points_px": result.photo_landmarks.points,
-        "art_points_px": art_landmarks.points,
+        "art_points_px": cropped_to.points,
         "front_points_px": view_camera(stylized.mesh.vertices, 0.0, 0.0, VIEW_PX).project(after),
     }
     return {name: tensor.cpu().numpy() for name, tensor in shapes.items()}

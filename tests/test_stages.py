@@ -15,6 +15,7 @@ from portraitist import (
     Models,
     RegionStrengths,
     TexelLabels,
+    detect_landmarks,
     find_seams,
     load_image,
     optimize_texture,
@@ -29,7 +30,8 @@ from portraitist import (
 )
 from portraitist.assets import asset_path
 from portraitist.cli.commands import make_demo_request
-from portraitist.geometry.translation import DirectTranslator, mean_face
+from portraitist.geometry.translation import DirectTranslator
+from portraitist.landmarks.refinement import LandmarkRefiner
 from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.rendering.seams import close_seams, measure_seams
 from portraitist.segmentation.parts import UNLABELED
@@ -87,6 +89,21 @@ def test_an_exemplar_knows_no_sitter(sitter, exemplars, arts, models, config):
     assert torch.equal(transfer_texture(sitter.content, sitter, one, models, config).texture, before)
     heavier = [replace(one[0], weight=3.0)]  # a mix of one is that one
     assert torch.equal(transfer_texture(sitter.content, sitter, heavier, models, config).texture, before)
+
+
+def test_artworks_are_read_again_photos_and_points_by_hand_are_not(photo, arts, models, config, monkeypatch):
+    exemplar = study_artwork(arts[0], models, config)
+    detected, _ = detect_landmarks(arts[0], models.detector)
+    assert exemplar.landmarks.confidence is not None
+    assert (exemplar.landmarks.points - detected.points).norm(dim=1).mean() > 1
+
+    def refuse(*_):
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(LandmarkRefiner, "refine", refuse)
+    assert reconstruct(photo, models, config).landmarks.confidence is None
+    given = study_artwork(arts[0], models, config, landmarks=exemplar.landmarks.points)
+    assert torch.equal(given.landmarks.points, exemplar.landmarks.points)
 
 
 def test_sliders_end_where_the_head_is(sitter, exemplars, models, config):
@@ -178,7 +195,7 @@ def test_seams_of_any_mesh_are_closed(head):
 def test_a_normal_shape_is_said_to_those_who_wait_for_it(sitter, exemplars, models, config, values, is_said):
     """Not to those who asked for another shape, or for none."""
     normal = replace(exemplars[0], shape=replace(exemplars[0].shape, deviation=torch.zeros(68, 2)))
-    direct = replace(models, translator=DirectTranslator(mean_face(models.head)))
+    direct = replace(models, translator=DirectTranslator())
     asked = replace(config, geometry=replace(config.geometry, **values))
     translators = models if asked.geometry.random_style else direct
     geometry = transfer_geometry(sitter, [normal], translators, asked)
@@ -188,7 +205,7 @@ def test_a_normal_shape_is_said_to_those_who_wait_for_it(sitter, exemplars, mode
 def test_a_shape_that_shows_is_not_called_normal(sitter, exemplars, models, config):
     """However little of it is asked for."""
     bold = replace(exemplars[0], shape=replace(exemplars[0].shape, deviation=0.2 * torch.randn(68, 2)))
-    direct = replace(models, translator=DirectTranslator(mean_face(models.head)))
+    direct = replace(models, translator=DirectTranslator())
     asked = replace(config, geometry=replace(config.geometry, strength=0.05))
     assert not transfer_geometry(sitter, [bold], direct, asked).transfer.doubt(asked.geometry)
 

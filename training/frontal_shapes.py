@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from portraitist.errors import FitError
 from portraitist.geometry.shape_space import frontal_landmarks
-from portraitist.reconstruction import camera_pose, contour_landmarks, fitting, gauss_newton, head_model, landmark_noise
+from portraitist.landmarks import camera_pose
+from portraitist.reconstruction import contour_landmarks, fitting, gauss_newton, head_model, landmark_noise
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import Landmarks

@@ -9,6 +9,7 @@ import torch
 from portraitist.devices import choose_device, move
 from portraitist.geometry.translation import Translator, make_translator
 from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.refinement import LandmarkRefiner, load_refiner
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.segmentation.person import PersonSegmenter
 from portraitist.vgg import VGG, load_vgg
@@ -20,6 +21,7 @@ class Models:
 
     head: HeadModel
     detector: LandmarkDetector
+    refiner: LandmarkRefiner
     segmenter: PersonSegmenter
     vgg: VGG
     translator: Translator
@@ -39,4 +41,5 @@ class Models:
         chosen = choose_device(device)
         head = move(load_head_model(), chosen)
         translating = move(make_translator(translator, head), chosen)
-        return cls(head, LandmarkDetector(), PersonSegmenter(), load_vgg(chosen), translating, chosen)
+        refiner = move(load_refiner(), chosen)
+        return cls(head, LandmarkDetector(), refiner, PersonSegmenter(), load_vgg(chosen), translating, chosen)

@@ -148,7 +148,8 @@ def study_artwork(
     seen, warnings = _find_landmarks(art, landmarks, face, models, what)
     warnings += doubt_artwork(art, seen, what)
     fit = fit_head(seen, models.head, config.fit)
-    shape = measure_shape(seen, fit, models.head, models.translator)
+    points = models.refiner.refine(art, seen, models.vgg) if landmarks is None else seen
+    shape = measure_shape(points, fit_head(points, models.head, config.fit), models.head)
     person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)
     labels = label_artwork(art, fit.mesh, fragments, seen.points, person)
     image = delight_artwork(art, labels, fit.mesh, fit.camera, fragments, config.texture.delighting)
@@ -156,7 +157,7 @@ def study_artwork(
         labels = apply_style_mask(labels, move(style_mask, models.device))
     source = crop_exemplar(image, labels, shading=unwrap_shading(image, labels, fit.mesh, fragments))
     style = study_artwork_style(source, models.head, models.vgg, config.texture, _make_generator(config))
-    return Exemplar(art, seen, fit, shape, style, weight, tuple(warnings))
+    return Exemplar(art, points, fit, shape, style, weight, tuple(warnings))
 
 
 @_with_one_blas_thread

@@ -101,6 +101,8 @@ class Landmarks:
 
     ``points``: 68 points in iBUG order. ``dense``: the detector's 478 points, or None when the 68 came from a file.
     ``expressions``: scores 0..1 of the 52 ARKit actions in `EXPRESSION_NAMES` order, or None.
+    ``confidence``: of artworks that were read again (``landmarks/refinement.py``), where the 68 points are as people
+    set them: the share 0..1 of each that rests on itself rather than on its neighbors and the detector; or None.
     ``size``: (height, width) of the picture.
     """
 
@@ -108,6 +110,7 @@ class Landmarks:
     size: tuple[int, int]
     dense: Float[Tensor, "478 2"] | None = None
     expressions: Float[Tensor, "52"] | None = None
+    confidence: Float[Tensor, "68"] | None = None
 
 
 @dataclass(frozen=True)

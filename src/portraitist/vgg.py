@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +98,12 @@ def _computes_in_bfloat16() -> bool:
         return False
     tests = (getattr(torch.cpu, name, None) for name in _BFLOAT16_TESTS)  # not in every PyTorch that we accept
     return any(test() for test in tests if test)
+
+
+def read_layers(vgg: VGG, image: Image, layers: Sequence[str]) -> list[Float[Tensor, "1 _c _m _n"]]:
+    """Maps of the named layers, each scaled to unit activation."""
+    maps = vgg(image)
+    return [maps[1 + HYPERCOLUMN_LAYERS.index(layer)].float() / _ACTIVATIONS[layer] for layer in layers]
 
 
 def sample_hypercolumns(

@@ -27,6 +27,8 @@ from portraitist.cli.main import main
 from portraitist.io.held_signals import STOP_SIGNALS
 from portraitist.io.landmark_files import read_landmarks_of_picture
 from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.landmarks.refinement import load_refiner
+from portraitist.vgg import load_vgg
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = Path(__file__).parents[2] / "src" / "portraitist" / "assets" / "exemplars" / f"{STYLES[0]}.jpg"
@@ -372,6 +374,18 @@ def test_landmarks_are_written_drawn_and_read_again(run_here: Callable[..., Any]
     ):
         assert_refused(run_here("landmarks", photo, *arguments, folder=tmp_path), exit_code, word)
     assert {path.name for path in tmp_path.iterdir()} == {"points.txt", "points.png"}
+
+
+def test_landmarks_of_an_artwork_are_those_that_shape_the_head(run_here: Callable[..., Any], tmp_path: Path):
+    art = str(make_demo_request().art)
+    done = run_here("landmarks", art, "--art", "-o", "points.json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    image = load_image(art)
+    points = read_landmarks_of_picture(tmp_path / "points.json", art, (image.shape[1], image.shape[2]))
+    found, _ = detect_landmarks(image, LandmarkDetector())
+    read = load_refiner().refine(image, found, load_vgg())
+    assert (points - read.points).abs().max() < 0.01
+    assert (points - found.points).abs().max() > 1
 
 
 def test_turntable_refuses_before_it_renders(run_here: Callable[..., Any], tmp_path: Path):

@@ -22,7 +22,6 @@ from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit
 class CountingTranslator:
     """Displaces every face alike, and counts how often it is asked."""
 
-    annotated_mean: torch.Tensor
     displacement: torch.Tensor
     calls: list[str] = field(default_factory=list)
 
@@ -53,7 +52,7 @@ def translator() -> CountingTranslator:
     displacement = torch.zeros(68, 2)
     displacement[:17, 1] = torch.linspace(-1, 1, 17).square() * 0.08 - 0.08
     displacement[48:, 1] = -0.03
-    return CountingTranslator(torch.zeros(68, 2), displacement)
+    return CountingTranslator(displacement)
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def exaggerated(request, content, model):
         camera, 0.0, 0.0,
     )  # fmt: skip
     exemplar = ShapeExemplar(draw(kind, mean))
-    targets = translate_landmarks(fit, [exemplar], model, DirectTranslator(mean), STRENGTHS[strength])
+    targets = translate_landmarks(fit, [exemplar], model, DirectTranslator(), STRENGTHS[strength])
     return deform_to_landmarks(content, targets, build_deformer(model, GeometryConfig().stiffness))
 
 

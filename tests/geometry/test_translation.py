@@ -174,7 +174,7 @@ def test_cut_off_foreign_and_missing_files_are_said_so(trained, tmp_path):
 
 
 def test_direct_transfer_reaches_the_deviation_and_strength_scales_it(model, sitter):
-    direct = DirectTranslator(mean_face(model))
+    direct = DirectTranslator()
     deviation, own = draw_deviation(model, 2), landmarks_of(sitter, model)
     to_mean = align_to(own[:, :2], mean_face(model))[1]
     config = GeometryConfig()
@@ -191,7 +191,7 @@ def test_direct_transfer_reaches_the_deviation_and_strength_scales_it(model, sit
 def test_mixtures_weigh_their_exemplars(model, shipped):
     content = draw_deviation(model, 3, 0.02)
     first, second = draw_deviation(model, 4, 0.1), draw_deviation(model, 5, 0.1)
-    direct = DirectTranslator(mean_face(model))
+    direct = DirectTranslator()
     mixed = direct.move(content, [ShapeExemplar(first, 3.0), ShapeExemplar(second, 1.0)])
     torch.testing.assert_close(mixed, 0.75 * first + 0.25 * second)
     alone = shipped.move(content, [ShapeExemplar(first)])
@@ -217,11 +217,11 @@ def test_random_styles_follow_the_seed(model, sitter, shipped):
     assert not torch.equal(draw(1), draw(2))
     assert 0.005 < measure_displacement(sitter, draw(1), model) < 0.4
     with pytest.raises(InputError, match="--translator network"):
-        translate_landmarks(sitter, [], model, DirectTranslator(mean_face(model)), config)
+        translate_landmarks(sitter, [], model, DirectTranslator(), config)
 
 
 def test_a_region_of_strength_zero_stays_where_it_is(model, sitter):
-    direct, own = DirectTranslator(mean_face(model)), landmarks_of(sitter, model)
+    direct, own = DirectTranslator(), landmarks_of(sitter, model)
     exemplars = [ShapeExemplar(draw_deviation(model, 6, 0.03))]
     config = GeometryConfig(regions=RegionStrengths(nose=0.0))
     moved = (translate_landmarks(sitter, exemplars, model, direct, config) - own)[:, :2].norm(dim=1)
@@ -230,7 +230,7 @@ def test_a_region_of_strength_zero_stays_where_it_is(model, sitter):
 
 
 def test_self_exaggeration_moves_along_the_sitters_own_deviation(model, sitter):
-    direct, mean, own = DirectTranslator(mean_face(model)), mean_face(model), landmarks_of(sitter, model)
+    direct, mean, own = DirectTranslator(), mean_face(model), landmarks_of(sitter, model)
     config = GeometryConfig(strength=0.0, exaggeration=1.0)
     moved = translate_landmarks(sitter, [ShapeExemplar(torch.zeros(68, 2))], model, direct, config)[:, :2] - own[:, :2]
     deviation = measure_deviation(own[:, :2], mean)
@@ -331,7 +331,7 @@ def test_a_face_seen_from_the_front_shows_none(model):
 
 
 def test_shown_depth_moves_the_sitter_along_its_axis_only(model, sitter):
-    direct = DirectTranslator(mean_face(model))
+    direct = DirectTranslator()
     depth = torch.linspace(-0.1, 0.1, 68)
     deviation = draw_deviation(model, 6, 0.03)
 

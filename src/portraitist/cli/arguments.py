@@ -165,12 +165,10 @@ def _add_landmarks_options(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE", required=True, help=".json, .txt (lines 'x y'), .pts or .npy"
     )
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw them into the picture")
+    parser.add_argument("--art", action="store_true", help="read it as artworks are, for --art-landmarks")
+    number_of_face = number(int, 1, MOST_FACES)
     parser.add_argument(
-        "--face",
-        type=number(int, 1, MOST_FACES),
-        default=1,
-        metavar="N",
-        help="which of several faces: 1 is the largest",
+        "--face", type=number_of_face, default=1, metavar="N", help="which of several: 1 is the largest"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace FILE and PNG")
 

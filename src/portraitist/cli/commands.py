@@ -87,7 +87,7 @@ def _run_turntable(head: Path, output: Path, overwrite: bool) -> None:
     print_out(f"Written to {output.resolve()}\n", f"The result is complete, at {output.resolve()}. ")
 
 
-def _run_landmarks(picture: Path, output: Path, overlay: Path | None, face: int, overwrite: bool) -> None:
+def _run_landmarks(picture: Path, output: Path, overlay: Path | None, art: bool, face: int, overwrite: bool) -> None:
     from portraitist.cli.terminal import collect_warnings, show_progress
 
     with show_progress() as show, collect_warnings() as said:
@@ -106,6 +106,11 @@ def _run_landmarks(picture: Path, output: Path, overlay: Path | None, face: int,
         image = load_image(picture)
         show("landmarks", 0, 1)
         landmarks, warnings = detect_landmarks(image, LandmarkDetector(), what="picture", face=face)
+        if art:
+            from portraitist.landmarks.refinement import load_refiner
+            from portraitist.vgg import load_vgg
+
+            landmarks = load_refiner().refine(image, landmarks, load_vgg())
         if overlay is not None:
             save_image(overlay, draw_landmarks(image, landmarks))
         STOP.expect(output)

@@ -51,7 +51,10 @@ def draw_sheet(rows: list[list[Panel]], width_px: int = 1572) -> Image:
 
 
 def draw_landmarks(image: Image, landmarks: Landmarks) -> Image:
-    """The face with its 68 points, joined and numbered, and the dense points as dots, enlarged to be readable."""
+    """The face with its 68 points, joined and numbered, and the dense points as dots, enlarged to be readable.
+
+    Points are the whiter the less sure they are.
+    """
     low, high = landmarks.points.amin(0), landmarks.points.amax(0)
     margin = 0.25 * (high - low).amax()
     left, top, right, bottom = [*(low - margin).round().int().tolist(), *(high + margin).round().int().tolist()]
@@ -66,8 +69,11 @@ def draw_landmarks(image: Image, landmarks: Landmarks) -> Image:
         for x, y in ((landmarks.dense - origin) * scale).tolist():
             draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=(255, 220, 0))
     points = _draw_curves(draw, (landmarks.points - origin) * scale, width=2)
-    for index, (x, y) in enumerate(points):
-        draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=(255, 40, 40))
+    confidence = landmarks.confidence
+    sure = [1.0] * len(points) if confidence is None else (confidence / confidence.amax()).tolist()
+    for index, ((x, y), share) in enumerate(zip(points, sure, strict=True)):
+        white = round(255 - 215 * share)
+        draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=(255, white, white))
         draw.text((x + 4, y - 12), str(index), fill="white", font=font, stroke_width=1, stroke_fill="black")
     return image_from_pil(picture)
 

@@ -187,6 +187,7 @@ def _describe_landmarks(landmarks: Landmarks) -> dict[str, Any]:
         "points": landmarks.points,
         "size": landmarks.size,
         "dense": landmarks.dense,
+        "confidence": landmarks.confidence,
         "expressions": _name_expressions(landmarks.expressions) if landmarks.expressions is not None else None,
     }
 

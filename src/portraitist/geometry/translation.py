@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.assets import asset_path
-from portraitist.devices import random_normal
+from portraitist.devices import from_numpy, random_normal
 from portraitist.errors import InputError
 from portraitist.geometry.depth import measure_depth, predict_depth, scale_depth
 from portraitist.geometry.exaggeration import weigh_by_curvature
@@ -26,6 +26,7 @@ from portraitist.geometry.foldover import prevent_foldover
 from portraitist.geometry.shape_space import align_to, close_lips, frontal_landmarks, measure_deviation
 from portraitist.geometry.translation_network import TrainedTranslator, load_translator
 from portraitist.landmarks.ibug68 import outer_eye_distance
+from portraitist.landmarks.refinement import load_annotated_deviation
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import HeadFit, Landmarks
 
@@ -79,11 +80,7 @@ class ShapeExemplar:
 @runtime_checkable
 class Translator(Protocol):
     """``move``: displacement of a normal face (given as its deviation) by the style of the exemplars, in the frame and
-    unit of the mean face. ``move_randomly``: by a style drawn from N(0, 1). ``annotated_mean``: the normal face that
-    artworks with hand-set points deviate from; annotators place some points elsewhere than detector and model."""
-
-    @property
-    def annotated_mean(self) -> Float[Tensor, "68 2"]: ...
+    unit of the mean face. ``move_randomly``: by a style drawn from N(0, 1)."""
 
     def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]: ...
 
@@ -93,8 +90,6 @@ class Translator(Protocol):
 @dataclass(frozen=True)
 class DirectTranslator:
     """Training-free: the exemplars' deviations from the mean normal face, added to whom they are given."""
-
-    annotated_mean: Float[Tensor, "68 2"]
 
     def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]:
         return _mix(torch.stack([e.deviation for e in exemplars]), exemplars)
@@ -108,10 +103,6 @@ class NetworkTranslator:
     """The exemplars' deviations, and what the network finds special for the sitter: its move less the mean face's."""
 
     trained: TrainedTranslator
-
-    @property
-    def annotated_mean(self) -> Float[Tensor, "68 2"]:
-        return self.trained.space.mean
 
     def move(self, content: Float[Tensor, "68 2"], exemplars: Sequence[ShapeExemplar]) -> Float[Tensor, "68 2"]:
         """Of several exemplars the style codes are mixed, too (Sec. 4.1: style codes are near N(0, 1))."""
@@ -138,7 +129,7 @@ def _mix(values: Float[Tensor, "k *d"], exemplars: Sequence[ShapeExemplar]) -> F
 def make_translator(name: str, model: HeadModel) -> Translator:
     """``network`` (that of the package), ``direct``, or the path of a translator file. Raises InputError."""
     if name == "direct":
-        return DirectTranslator(mean_face(model))
+        return DirectTranslator()
     return NetworkTranslator(load_translator(asset_path("translator.safetensors") if name == "network" else Path(name)))
 
 
@@ -148,11 +139,12 @@ def mean_face(model: HeadModel) -> Float[Tensor, "68 2"]:
     return frontal / outer_eye_distance(frontal)
 
 
-def measure_shape(
-    landmarks: Landmarks, fit: HeadFit, model: HeadModel, translator: Translator, weight: float = 1.0
-) -> ShapeExemplar:
-    """Deviation of an artwork from the mean normal face that is measured as it is: by hand, or by the detector."""
-    mean = translator.annotated_mean if landmarks.dense is None else mean_face(model)
+def measure_shape(landmarks: Landmarks, fit: HeadFit, model: HeadModel, weight: float = 1.0) -> ShapeExemplar:
+    """Deviation of an artwork from the mean normal face whose points are set as its own are: as annotators set them (by
+    hand, or read again by ``landmarks/refinement.py``), or detected."""
+    mean = mean_face(model)
+    if landmarks.dense is None:
+        mean = mean + from_numpy(load_annotated_deviation(), mean)
     frontal = frontal_landmarks(landmarks, fit, model)
     deviation = measure_deviation(frontal[:, :2], mean)
     return ShapeExemplar(deviation, weight, measure_depth(frontal, deviation, fit.camera.rotation, model))

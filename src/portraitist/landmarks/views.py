@@ -62,12 +62,14 @@ class ViewRenderer:
             self.levels.append(cv2.resize(self.levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
         self.mean_color = pixels.reshape(-1, 3).mean(0).tolist()
 
-    def render(self, linear: np.ndarray, center: np.ndarray, blur_px: float = 0.0, tone: str = "color") -> View:
+    def render(
+        self, linear: np.ndarray, center: np.ndarray, blur_px: float = 0.0, tone: str = "color", side: int = VIEW_SIDE
+    ) -> View:
         """The view in which picture point ``center`` lies in the middle and ``linear [2, 2]`` maps offsets from it.
 
-        What lies outside of the picture gets its mean color.
+        ``side``: of the view, pixels. What lies outside of the picture gets its mean color.
         """
-        matrix = np.column_stack([linear, VIEW_SIDE / 2 - linear @ center])
+        matrix = np.column_stack([linear, side / 2 - linear @ center])
         scale = math.sqrt(abs(np.linalg.det(linear)))
         level = min(max(0, math.floor(-math.log2(scale))), len(self.levels) - 1)
         source = self.levels[level]
@@ -75,7 +77,7 @@ class ViewRenderer:
         level_to_picture = np.diag([self.size[1] / source.shape[1], self.size[0] / source.shape[0]])
         level_linear = linear @ level_to_picture
         level_matrix = np.column_stack([level_linear, matrix[:, 2] + level_linear @ [0.5, 0.5] - 0.5])
-        pixels = cv2.warpAffine(source, level_matrix, (VIEW_SIDE, VIEW_SIDE), borderValue=self.mean_color)
+        pixels = cv2.warpAffine(source, level_matrix, (side, side), borderValue=self.mean_color)
         if blur_px > 0:
             pixels = cv2.GaussianBlur(pixels, (0, 0), blur_px)
         return View(apply_tone(pixels, tone), matrix)

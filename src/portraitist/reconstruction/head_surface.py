@@ -88,7 +88,7 @@ def _hang_inside(vertices: np.ndarray, model: HeadModel, skin_ids: np.ndarray, i
         shares = barycentrics[met] * (near * sum(nearness) ** 2)[:, None]
         places = (np.repeat(rows, 3), local[faces[face_ids[met]]].ravel())
         weights += sp.csr_matrix((shares.ravel().astype(np.float64), places), weights.shape)
-    return sp.csr_matrix(sp.diags(1 / weights.sum(1).A1) @ weights)
+    return sp.csr_matrix(sp.diags(1 / np.asarray(weights.sum(1)).ravel()) @ weights)
 
 
 def _spread_directions(count: int) -> np.ndarray:
