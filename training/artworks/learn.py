@@ -39,6 +39,7 @@ from portraitist.vgg import load_vgg, read_layers
 ASSET = Path(__file__).resolve().parents[2] / "src" / "portraitist" / "assets" / "artwork_landmarks.safetensors"
 FOLDS = 4  # artists by their number modulo this
 SIZE, TURN, SHIFT = 0.12, 0.08, 0.1  # how views are varied: logarithm, radians, eye distances
+OUTLINE_SEEN = (0.0, 0.8)  # of its deviation from a normal face's around the same features
 SAMPLED_PICTURES, SAMPLED_CELLS = 150, 200  # for principal components
 EPOCHS, BATCH, RATE, DECAY, WARM_UP = 8, 32, 2e-3, 1e-2, 0.15
 SOFT_PX = 0.5  # errors below count less
@@ -65,8 +66,17 @@ def load_projections(folder: Path) -> Projections:
 
 
 def draw_view(picture: np.ndarray, points: Float[np.ndarray, "68 2"], rng: np.random.Generator):
-    """The face as the product would show it to the network, less exactly; and its points there."""
-    linear, shift = align(points, find_mean_face()[:, :2])
+    """The face as the product would show it to the network, less exactly; and its points there.
+
+    The product puts the view where the detector sees the face: its features are where they are, nearly, but the outline
+    where a normal face would have it around them.
+    """
+    mean = find_mean_face()[:, :2]
+    linear, shift = align(points[17:], mean[17:])
+    detected = points @ linear.T + shift
+    detected[:17] = mean[:17] + rng.uniform(*OUTLINE_SEEN) * (detected[:17] - mean[:17])
+    to_mean, moved = align(detected, mean)
+    linear, shift = to_mean @ linear, to_mean @ shift + moved
     size, turn = np.exp(rng.normal(0, SIZE)), rng.normal(0, TURN)
     moved = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     center = np.linalg.solve(linear, np.array(WINDOW_MIDDLE) + rng.normal(0, SHIFT, 2) - shift)
