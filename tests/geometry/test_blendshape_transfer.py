@@ -126,6 +126,7 @@ def test_the_sitters_own_head_keeps_its_expressions(model):
     assert (carried - model.expression_deltas).abs().max() < 1e-5
 
 
+@pytest.mark.xfail(strict=True, reason="2.1 mm since lids clear the cornea, too: to be mended (issue 22)")
 def test_a_stretched_eye_blinks_as_far_as_it_is_open(content, model):
     """Plain copying would leave an eye twice as high half open: the lids would not meet."""
     points = model.landmarks68.positions(model.mean, model.faces)
@@ -137,7 +138,7 @@ def test_a_stretched_eye_blinks_as_far_as_it_is_open(content, model):
     closed = pose_head(head, BLINK)
     copied = head.neutral + pose_head(content, BLINK) - content.neutral
     gaps = [float((vertices[above] - vertices[below]).norm(dim=1).mean()) for vertices in (closed, copied)]
-    assert gaps[0] < 0.0022 < 0.003 < gaps[1]
+    assert gaps[0] < 0.002 < 0.003 < gaps[1]
 
 
 def test_outside_is_noticed_when_teeth_come_through(content, model):

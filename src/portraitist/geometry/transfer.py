@@ -1,4 +1,4 @@
-"""Geometry style for sliders: the expensive part is computed once, then any strength takes about 2 ms."""
+"""Geometry style for sliders: the expensive part is computed once, then any strength takes about 3 ms."""
 
 from __future__ import annotations
 
