@@ -25,7 +25,6 @@ from portraitist.geometry.translation import (
     GeometryConfig,
     RegionStrengths,
     ShapeExemplar,
-    Translator,
     make_translator,
     measure_shape,
     translate_landmarks,
@@ -64,7 +63,7 @@ def main() -> None:
     model = load_head_model()
     translator = make_translator("network", model)
     rows = {}
-    for (art, exemplar), photo in zip(find_most_exaggerated(model, translator), PHOTOS, strict=True):
+    for (art, exemplar), photo in zip(find_most_exaggerated(model), PHOTOS, strict=True):
         fit, content = make_content_head(photo, model)
         rows[photo] = measure_head(content, content, model)
         for name, config in SETTINGS.items():
@@ -79,7 +78,7 @@ def main() -> None:
     RESULTS.write_text(json.dumps({"heads": rows}, indent=1) + "\n")
 
 
-def find_most_exaggerated(model: HeadModel, translator: Translator) -> list[tuple[str, ShapeExemplar]]:
+def find_most_exaggerated(model: HeadModel) -> list[tuple[str, ShapeExemplar]]:
     """Names and shapes of the annotated artworks that deviate furthest from the mean face, one for each photo."""
     with np.load(DEFAULT_DATA / "landmarks" / "art68.npz") as file:
         points, names = file["points"], file["image"].tolist()

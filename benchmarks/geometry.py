@@ -69,7 +69,7 @@ class Case:
     truth: Tensor
     seen: Tensor | None
 
-    def find_exemplar(self, how: str, model: HeadModel, translator: Translator) -> ShapeExemplar | None:
+    def find_exemplar(self, how: str, model: HeadModel) -> ShapeExemplar | None:
         if how == "hand-set":
             return measure_shape(self.artwork.by_hand, self.hand_fit, model)
         if self.artwork.read is None or self.read_fit is None:
@@ -77,7 +77,7 @@ class Case:
         return measure_shape(self.artwork.read, self.read_fit, model)
 
     def translate(self, how: str, model: HeadModel, translator: Translator) -> LandmarkTranslation | None:
-        exemplar = self.find_exemplar(how, model, translator)
+        exemplar = self.find_exemplar(how, model)
         return precompute_translation(self.fit, [exemplar], model, translator) if exemplar else None
 
 
@@ -218,7 +218,7 @@ def measure_photos(
 
 def time_steps(case: Case, model: HeadModel, translator: Translator) -> dict[str, float]:
     """Medians of processor time on one thread, everything factored and warm; other programs do not count."""
-    fit, head, exemplar = case.fit, case.head, case.find_exemplar("hand-set", model, translator)
+    fit, head, exemplar = case.fit, case.head, case.find_exemplar("hand-set", model)
     assert exemplar is not None
     deformer = build_deformer(model, GeometryConfig().stiffness)
     targets = translate_landmarks(fit, [exemplar], model, translator)

@@ -11,9 +11,8 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor
 
-from portraitist.geometry.shape_space import align_to
 from portraitist.landmarks.ibug68 import MIRROR_IDS
-from portraitist.landmarks.refinement import ErrorModel, LandmarkRefiner, Reading
+from portraitist.landmarks.refinement import ErrorModel, LandmarkRefiner, Reading, without_similarity
 
 START = (1e-3, 0.25, 3e-4, 3e-4, 0.3)
 
@@ -68,8 +67,8 @@ def finish(
     weighed = np.stack([refiner.weigh(reading)[0] for reading in readings])
     normal = find_normal([refiner.weigh(reading)[0] for reading in normals])
     by_hand = find_normal([reading.read for reading in normals])  # the network speaks the annotators' scheme
-    wanted = align(np.stack(truths), plane) - align(by_hand, plane)
-    seen = align(weighed, plane) - align(normal, plane)
+    wanted = without_similarity(np.stack(truths), plane) - without_similarity(by_hand, plane)
+    seen = without_similarity(weighed, plane) - without_similarity(normal, plane)
     size = float(np.sqrt((wanted**2).sum() / (seen**2).sum()))
     return replace(refiner, normal=normal, by_hand=by_hand, size=size)
 
@@ -78,9 +77,3 @@ def find_normal(deviations: Sequence[Float[np.ndarray, "68 2"]]) -> Float[np.nda
     """Their mean, made symmetric."""
     mean = np.mean(deviations, 0)
     return (mean + mean[list(MIRROR_IDS)] * [-1, 1]) / 2
-
-
-def align(deviation: Float[np.ndarray, "*b 68 2"], plane: Float[np.ndarray, "68 2"]) -> Float[np.ndarray, "*b 68 2"]:
-    """The deviation without what a similarity explains."""
-    reference = torch.from_numpy(plane)
-    return (align_to(torch.from_numpy(plane + deviation), reference)[0] - reference).numpy()

@@ -30,7 +30,7 @@ SCALE_RANGE = (0.4, 2.5)  # of a displacement, however far the shape is stretche
 CONTACT_WEIGHT = 30.0  # against edges of weight about one
 LID_TRAVEL_DM = 0.02  # what a blink moves further is upper lid
 JAW_TRAVEL_DM = 0.06  # what an opening jaw moves further is lower lip
-LID_OVERLAP = 0.3  # of the way that lids come together: at 0.15 twice as much of a huge eye shows in a blink
+LID_OVERLAP = 0.3  # of the way that lids come together: at 0.15 three times as much of a huge eye shows in a blink
 LID_MISFIT = 0.1  # of the opening: from here on the whole overlap is used
 CONTACT_DISTANCE_DM = 0.05  # between closed lids or lips
 
@@ -86,8 +86,8 @@ def transfer_blendshapes(
     transferred = np.zeros_like(moves)
     local = np.full(len(before), -1)
     local[ids] = np.arange(len(ids))
-    contacts = local[np.concatenate([find_lid_contacts(model), find_lip_contacts(model)])]
-    transferred[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], contacts)
+    lids, lips = local[find_lid_contacts(model)], local[find_lip_contacts(model)]
+    transferred[:, ids] = _solve_screened(rest[ids], shape[ids], faces, frames, moves[:, ids], lids, lips)
     spread_frames = np.zeros((len(before), 3, 3))
     spread_frames[ids] = frames
     _transfer_inner_parts(rest, shape, spread_frames, moves, transferred, model)
@@ -135,8 +135,9 @@ def _corner_to_vertex(faces: np.ndarray, count: int) -> sp.csr_matrix:
 
 
 def _solve_screened(
-    rest: np.ndarray, shape: np.ndarray, faces: np.ndarray, frames: np.ndarray, moves: np.ndarray, contacts: np.ndarray
-) -> np.ndarray:
+    rest: np.ndarray, shape: np.ndarray, faces: np.ndarray, frames: np.ndarray, moves: np.ndarray, lids: np.ndarray,
+    lips: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     """Displacements [e,n,3] whose gradients on ``shape`` are those of ``moves`` on ``rest``, seen in ``frames``."""
     count, blendshapes = len(rest), len(moves)
     stiffness = _face_stiffness(shape, faces)
@@ -150,10 +151,15 @@ def _solve_screened(
     wanted = _corner_to_vertex(faces, count) @ pulls
     screened = np.einsum("nij,enj->nei", frames, moves).reshape(count, -1)
 
+    contacts = np.concatenate([lids, lips])
     differences = difference_matrix(contacts, count)
-    ends = frames[contacts].mean(1)
     changes = np.stack([differences @ move for move in moves])
-    gaps = _transfer_gaps(differences @ rest, differences @ shape, changes, ends)
+    ends = frames[contacts].mean(1)
+    gaps = np.einsum("pij,epj->epi", ends, changes)
+    of_lids = slice(len(lids))
+    gaps[:, of_lids] = _close_lids(
+        (differences @ rest)[of_lids], (differences @ shape)[of_lids], changes[:, of_lids], ends[of_lids]
+    )
     wanted += CONTACT_WEIGHT * (differences.T @ gaps.transpose(1, 0, 2).reshape(len(contacts), -1))
     poisson = ScreenedPoisson.factorize(laplacian, screen, CONTACT_WEIGHT * (differences.T @ differences))
     return poisson.solve(screened, wanted).reshape(count, blendshapes, 3).transpose(1, 0, 2)
@@ -167,20 +173,18 @@ def _face_stiffness(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return opposite @ opposite.transpose(0, 2, 1) / (2 * np.maximum(doubled, 1e-7))[:, None, None]
 
 
-def _transfer_gaps(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """By how much each gap [p,3] of the new shape has to change, per blendshape [e,p,3].
+def _close_lids(rest: np.ndarray, shape: np.ndarray, changes: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """By how much each gap [p,3] between lids of the new shape has to change, per blendshape [e,p,3].
 
-    The sitter's gap under the blendshape, seen in the local frame; what the new shape's own gap differs from that by is
-    kept in proportion to how far the gap stays open, so that a closed gap is closed.
+    As the sitter's does, seen in the local frame; and what the new shape's gap differs by goes as far as the sitter's
+    gap closes: what closes there closes here.
     """
-    moved = rest + changes
-    openness = np.linalg.norm(moved, axis=2) / np.maximum(np.linalg.norm(rest, axis=1), 1e-6)
+    closed = 1 - np.clip(((rest + changes) * rest).sum(2) / np.maximum((rest**2).sum(1), 1e-12), 0, 1)[..., None]
     own = shape - np.einsum("pij,pj->pi", frames, rest)
-    kept = openness.clip(max=1)[..., None]
     # Lids of another shape than the sitter's fit less well, so they come together a little further than to touch.
     misfit = np.linalg.norm(own, axis=1) / np.maximum(np.linalg.norm(rest, axis=1), 1e-6)
-    overlap = (LID_OVERLAP * (1 - kept) * (misfit / LID_MISFIT).clip(max=1)[:, None]) * changes
-    return np.einsum("pij,epj->epi", frames, moved + overlap) + kept * own - shape
+    overlap = LID_OVERLAP * (misfit / LID_MISFIT).clip(max=1)[:, None]
+    return (1 + overlap * closed) * np.einsum("pij,epj->epi", frames, changes) - closed * own
 
 
 def _transfer_inner_parts(

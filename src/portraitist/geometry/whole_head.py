@@ -22,10 +22,10 @@ from portraitist.reconstruction.head_surface import build_surface
 
 STEPS = 4  # of Euler's method along the field
 FREE = 1.0  # standard deviation of what the landmarks decide alone: shift in meters, size as a factor
-# By maximum likelihood of the frontal deviations of annotated paintings:
+# By maximum likelihood of the frontal deviations of annotated paintings (training/whole_head_priors.py):
 ENLARGEMENT = 1.4  # of the head model's standard deviations
-LOCAL_M, LOCAL_REACH_M = 0.0025, 0.023  # what a feature moves for itself, and how far its surroundings go with it
-POINT_M = 0.0013  # what a point is off alone
+LOCAL_M, LOCAL_REACH_M = 0.0025, 0.018  # what a feature moves for itself, and how far its surroundings go with it
+POINT_M = 0.0009  # what a point is off alone
 ELONGATION = 0.07  # of width over height; fitted without the head model, whose skulls hardly follow their faces
 DEPTH_DOUBT = 5.0  # chosen: times LOCAL_M and POINT_M, since depth is itself predicted and tells little of its own
 

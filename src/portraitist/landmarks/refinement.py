@@ -92,7 +92,8 @@ class Reading:
 class LandmarkRefiner:
     """``mean``: the head model's mean face in head space, outer eye distance 1, middle at 0. ``normal``: what
     the weighed reading of normal faces deviates from it, ``by_hand``: what annotators' points do: everyone places some
-    points elsewhere. ``size``: what a weighed deviation is multiplied by, to be as large as the artworks' own."""
+    points elsewhere. ``size``: what a weighed deviation is multiplied by to be as large as the artworks' own; not the
+    part of it that is the face's place, size and tilt in its picture."""
 
     mean: Float[np.ndarray, "68 3"]
     projections: Projections
@@ -111,7 +112,8 @@ class LandmarkRefiner:
         """
         reading = self.read(image, landmarks.points, vgg)
         deviation, confidence = self.weigh(reading)
-        wanted = self.size * (deviation - self.normal) + self.by_hand
+        own = deviation - self.normal
+        wanted = own + (self.size - 1) * without_similarity(own, self.mean[:, :2]) + self.by_hand
         moved = reading.frame.to_picture(wanted - reading.detected)
         points = landmarks.points + from_numpy(moved, landmarks.points)
         return Landmarks(points, landmarks.size, confidence=from_numpy(confidence, points))
@@ -159,6 +161,16 @@ class LandmarkRefiner:
         gain = np.linalg.solve(of_detector + of_network, of_detector).T
         deviation = reading.detected + gain @ (reading.read - reading.detected)
         return deviation, np.diag(of_detector) / np.diag(of_detector + of_network)
+
+
+def without_similarity(
+    deviation: Float[np.ndarray, "*b 68 2"], plane: Float[np.ndarray, "68 2"]
+) -> Float[np.ndarray, "*b 68 2"]:
+    """The deviation from the points ``plane`` that no similarity explains."""
+    reference = torch.from_numpy(plane)
+    moved = reference + torch.from_numpy(deviation)
+    linear, shift = similarity_2d(moved, reference)
+    return (moved @ linear.mT + shift[..., None, :] - reference).numpy()
 
 
 def load_refiner() -> LandmarkRefiner:
