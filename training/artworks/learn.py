@@ -8,6 +8,7 @@ saw, and the errors of these readings are what the fusion is learnt from. About 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from deformed_faces import find_mean_face
-from error_models import finish
+from error_models import find_size, finish
 from jaxtyping import Float
 from make_pictures import DATA, PHOTOS, align, find_sources
 from safetensors.torch import load_file, save_file
@@ -34,6 +35,8 @@ from portraitist.landmarks.refinement import (
     pack_refiner,
 )
 from portraitist.landmarks.views import ViewRenderer
+from portraitist.reconstruction.head_model import load_head_model
+from portraitist.types import Landmarks
 from portraitist.vgg import load_vgg, read_layers
 
 ASSET = Path(__file__).resolve().parents[2] / "src" / "portraitist" / "assets" / "artwork_landmarks.safetensors"
@@ -184,18 +187,22 @@ def fuse(folder: Path) -> LandmarkRefiner:
     whole = LandmarkRefiner(mean, load_projections(folder), nn.ModuleList(networks), *unknown)
     singles = [LandmarkRefiner(mean, whole.projections, nn.ModuleList([network]), *unknown) for network in networks]
     vgg, detector = load_vgg(dtype=torch.float32), LandmarkDetector()
-    readings, truths = [], []
+    readings, detected, truths = [], [], []
     for source in find_sources(DATA):
         if source.artist < 0:
             continue
         image = load_image(source.path)
-        points = detect_landmarks(image, detector)[0].points
-        reading = singles[source.artist % FOLDS].read(image, points, vgg)
-        readings.append(reading)
-        truths.append(reading.frame.to_deviation(source.points))
+        detected.append(detect_landmarks(image, detector)[0])
+        readings.append(singles[source.artist % FOLDS].read(image, detected[-1].points, vgg))
+        truths.append(Landmarks(torch.from_numpy(source.points).float(), detected[-1].size))
     photos = [load_image(DATA / name) for name in PHOTOS]
     normals = [whole.read(photo, detect_landmarks(photo, detector)[0].points, vgg) for photo in photos]
-    return finish(whole, readings, truths, normals)
+    deviations = [
+        reading.frame.to_deviation(truth.points.double().numpy())
+        for reading, truth in zip(readings, truths, strict=True)
+    ]
+    weighed = finish(whole, readings, deviations, normals)
+    return replace(weighed, size=find_size(weighed, load_head_model(), readings, detected, truths))
 
 
 def main() -> None:
