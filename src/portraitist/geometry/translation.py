@@ -20,7 +20,7 @@ from torch import Tensor
 from portraitist.assets import asset_path
 from portraitist.devices import from_numpy, random_normal
 from portraitist.errors import InputError
-from portraitist.geometry.depth import measure_depth, predict_depth, scale_depth
+from portraitist.geometry.depth import predict_depth, scale_depth, turn_to_front
 from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.foldover import prevent_foldover
 from portraitist.geometry.shape_space import align_to, close_lips, frontal_landmarks, measure_deviation
@@ -146,8 +146,9 @@ def measure_shape(landmarks: Landmarks, fit: HeadFit, model: HeadModel, weight: 
     if landmarks.dense is None:
         mean = mean + from_numpy(load_annotated_deviation(), mean)
     frontal = frontal_landmarks(landmarks, fit, model)
-    deviation = measure_deviation(frontal[:, :2], mean)
-    return ShapeExemplar(deviation, weight, measure_depth(frontal, deviation, fit.camera.rotation, model))
+    seen = measure_deviation(frontal[:, :2], mean)
+    deviation, depth = turn_to_front(frontal, seen, fit.camera.rotation, model)
+    return ShapeExemplar(deviation, weight, depth)
 
 
 @dataclass(frozen=True)
