@@ -54,30 +54,38 @@ def turn_to_front(
     ``frontal``: its landmarks in head space (meters) that are true along its view (``shape_space.frontal_landmarks``);
     ``deviation``: theirs from the mean face, outer eye distances.
     """
-    mean = model.landmarks68.positions(model.mean, model.faces)
+    # On the CPU and in double precision: single rounds differently from run to run, and the optimization of the texture
+    # lets that grow.
+    points, seen, view = (move(x, CPU).double() for x in (frontal, deviation, rotation))
+    mean = _find_mean(model)
     unit = outer_eye_distance(mean[:, :2])
-    size = align_to(frontal[:, :2], mean[:, :2])[1].det().sqrt()
-    depth = (size * frontal[:, 2] - mean[:, 2]) / unit  # a slide along the axis says nothing
-    seen = (torch.cat([deviation, depth[:, None]], 1) @ rotation.mT)[:, :2]
-    regression = move(_regress_shape(move(rotation, CPU).double(), move(model, CPU)).float(), frontal.device)
-    shape = (regression @ seen.flatten()).unflatten(0, (68, 3))
-    beyond = shape[:, 2] - shape[:, 2].mean() - predict_depth(shape[:, :2], model)
-    placed = _find_placements(mean[:, :2] / unit)  # the regression knows none of it
-    lost = torch.linalg.lstsq(placed, (deviation - shape[:, :2]).flatten()[:, None]).solution
-    return close_lips(shape[:, :2] + (placed @ lost).view(68, 2)), beyond
+    size = align_to(points[:, :2], mean[:, :2])[1].det().sqrt()
+    depth = (size * points[:, 2] - mean[:, 2]) / unit  # a slide along the axis says nothing
+    in_view = (torch.cat([seen, depth[:, None]], 1) @ view.mT)[:, :2]
+    shape = (_regress_shape(view, model) @ in_view.flatten()).unflatten(0, (68, 3))
+    placed = _find_placements(mean[:, :2] / unit)  # of which the regression knows nothing
+    lost = placed.mT @ (seen - shape[:, :2]).flatten() / placed.square().sum(0)
+    turned = close_lips(shape[:, :2] + (placed @ lost).view(68, 2))
+    beyond = shape[:, 2] - shape[:, 2].mean() - _regress_frontal(move(model, CPU)).double() @ shape[:, :2].flatten()
+    return move(turned.float(), frontal.device), move(beyond.float(), frontal.device)
+
+
+def _find_mean(model: HeadModel) -> Float[Tensor, "68 3"]:
+    """Landmarks of the mean head (meters), on the CPU, in double precision."""
+    return move(model.landmarks68.positions(model.mean, model.faces), CPU).double()
 
 
 @functools.lru_cache(maxsize=2)
 def _regress_frontal(model: HeadModel) -> Float[Tensor, "68 136"]:
-    regression = _regress_shape(torch.eye(3, dtype=torch.float64), move(model, CPU)).unflatten(0, (68, 3))[:, 2]
+    regression = _regress_shape(torch.eye(3, dtype=torch.float64), model).unflatten(0, (68, 3))[:, 2]
     return move((regression - regression.mean(0)).float(), model.mean.device)
 
 
 def _regress_shape(rotation: Float[Tensor, "3 3"], model: HeadModel) -> Float[Tensor, "204 136"]:
     """Cov(deviation, seen) Cov(seen)^-1 over deviations seen along a view, on the CPU, in double precision."""
-    mean = model.landmarks68.positions(model.mean, model.faces).double()
+    mean = _find_mean(model)
     unit = outer_eye_distance(mean[:, :2])
-    covariance = _find_covariance(mean, model) / unit**2
+    covariance = _find_covariance(mean, move(model, CPU)) / unit**2
     view = torch.kron(torch.eye(68, dtype=torch.float64), rotation[:2])
     placed = FREE * _find_placements(mean @ rotation[:2].T / unit)  # say nothing
     seen = view @ covariance @ view.T + placed @ placed.T
@@ -85,7 +93,7 @@ def _regress_shape(rotation: Float[Tensor, "3 3"], model: HeadModel) -> Float[Te
 
 
 def _find_placements(points: Float[Tensor, "68 2"]) -> Float[Tensor, "136 4"]:
-    """What points move when a face is elsewhere, larger or tilted in its picture."""
+    """What points move when a face is elsewhere, larger or tilted in its picture; columns are orthogonal."""
     x, y = (points - points.mean(0)).T
     zero, one = torch.zeros_like(x), torch.ones_like(x)
     columns = [torch.stack(pair, 1).flatten() for pair in ((one, zero), (zero, one), (x, y), (-y, x))]
