@@ -191,13 +191,15 @@ class LandmarkTranslation:
         self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
     ) -> Float[Tensor, "68 3"]:
         """Displacement of the sitter's landmarks in head space (meters), linear in the strengths until a triangle of
-        landmarks would fold over. ``regions``: None for 1 everywhere."""
+        landmarks would fold over; depth that artworks show is not extrapolated. ``regions``: None for 1 everywhere."""
         weights = _weigh_regions(regions or RegionStrengths(), self.style)
         moved = strength * self.style
         if exaggeration:
             moved = moved + exaggeration * self.own_features
         moved = prevent_foldover(self.sitter.mean + self.sitter.deviation, weights * moved)
-        return add_depth(moved, strength * weights[:, 0] * self.shown_depth, self.sitter, self.model, self.depth)
+        # Extrapolated, depth would fold the face: what keeps the plane from it knows nothing of depth.
+        shown = (strength * weights[:, 0]).clamp(max=1) * self.shown_depth
+        return add_depth(moved, shown, self.sitter, self.model, self.depth)
 
     def find_targets(
         self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
