@@ -64,9 +64,8 @@ def maximize_likelihood(
     scatter = rest @ seen.flatten(1).T @ seen.flatten(1) @ rest.T / len(seen)
     elongated = torch.stack([x, -y], 1).flatten()
     apart, plane = torch.cdist(points, points).square(), torch.eye(2, dtype=torch.float64)
-    mirror = torch.kron(
-        torch.eye(60, dtype=torch.float64)[list(MIRROR_IDS[POINTS])], torch.diag(points.new_tensor([-1, 1]))
-    )
+    other_side = torch.eye(60, dtype=torch.float64)[list(MIRROR_IDS[POINTS])]
+    mirror = torch.kron(other_side, torch.diag(points.new_tensor([-1, 1])))
     heads = moves.flatten(1).T @ moves.flatten(1)
     if symmetric:
         heads = (heads + mirror @ heads @ mirror.T) / 2
@@ -94,7 +93,8 @@ def maximize_likelihood(
         return loss
 
     optimizer.step(step)
-    return dict(zip(START, parameters.exp().tolist(), strict=True))
+    found = dict(zip(START, parameters.exp().tolist(), strict=True))
+    return found if symmetric else found | {"asymmetric (m)": found["symmetric (m)"]}
 
 
 def main() -> None:
