@@ -1,0 +1,106 @@
+"""Chart of all that can lie over a head: rays that leave it, over a cap from the crown to the ears and straight down
+below. A radius for each of them is a surface, which needs no other topology than the chart's own."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from portraitist.devices import to_numpy
+from portraitist.mesh.laplacian import cotangent_laplacian
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.ray_casting import cast_rays
+from portraitist.types import REGIONS
+
+COLUMNS = 96
+CAP_ROWS = 28
+HANGING_ROWS = 44
+FARTHEST = 0.5  # meters from the axis, from where rays look at the head
+DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
+NEAREST = 0.02  # meters from the axis: a ray that meets nothing before has gone through a hole
+
+
+@dataclass(frozen=True, eq=False)
+class HairChart:
+    """Rays in rows from the crown downwards and in columns once around, from the middle of the back by the sitter's
+    right ear to the face and on.
+
+    ``origins``, ``directions``: of each ray, meters and unit vectors in head space. ``azimuths``: of the columns,
+    radians; 0 is the front, positive towards the sitter's left. ``skull``: where each ray leaves the head, its ears not
+    counted. ``head``: the same with them. ``scalp``: whether it does so on the scalp.
+    """
+
+    origins: Float[np.ndarray, "r c 3"]
+    directions: Float[np.ndarray, "r c 3"]
+    azimuths: Float[np.ndarray, "c"]
+    skull: Float[np.ndarray, "r c"]
+    head: Float[np.ndarray, "r c"]
+    scalp: Bool[np.ndarray, "r c"]
+
+    @functools.cached_property
+    def faces(self) -> Int[np.ndarray, "f 3"]:
+        """Triangles of the rays' ends, seen from outside counter-clockwise; closed around."""
+        ids = np.arange(self.skull.size).reshape(self.skull.shape)
+        here, right, below = ids[:-1], np.roll(ids, -1, 1)[:-1], ids[1:]
+        across = np.roll(ids, -1, 1)[1:]
+        halves = (np.stack(corners, -1).reshape(-1, 3) for corners in ((here, below, across), (here, across, right)))
+        return np.concatenate(list(halves))
+
+    def place(self, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c 3"]:
+        """Points at these radii (meters)."""
+        return self.origins + radii[..., None] * self.directions
+
+    def differentiate(self, radii: Float[np.ndarray, "r c"]) -> tuple[object, Float[np.ndarray, "k"]]:
+        """Laplacian and areas of the surface with these radii, in decimeters."""
+        laplacian, areas = cotangent_laplacian(self.place(radii).reshape(-1, 3) / DECIMETER, self.faces)
+        return laplacian, np.maximum(areas, 1e-3 * areas.mean())  # the pole's triangles are slivers
+
+
+def make_chart(vertices: Float[np.ndarray, "n 3"], lowest: float, model: HeadModel) -> HairChart:
+    """Of a head (meters, head space), down to the height ``lowest``."""
+    scalp, ears, brows = (vertices[to_numpy(model.vertex_ids(name))] for name in ("scalp", "ears", "brows"))
+    center = np.array([scalp[:, 0].mean(), ears[:, 1].max(), (scalp[:, 2].min() + brows[:, 2].max()) / 2])
+    azimuths = 2 * np.pi * np.arange(COLUMNS) / COLUMNS - np.pi
+    elevations = np.zeros(CAP_ROWS + HANGING_ROWS)
+    elevations[:CAP_ROWS] = np.pi / 2 * (1 - np.arange(CAP_ROWS) / (CAP_ROWS - 1))
+    elevations[0] = np.pi / 2 - 1e-3  # so that the pole's rays still differ
+    drops = np.zeros(CAP_ROWS + HANGING_ROWS)
+    drops[CAP_ROWS:] = np.linspace(0, lowest - center[1], HANGING_ROWS + 1)[1:]
+    level, height = np.cos(elevations)[:, None], np.sin(elevations)[:, None]
+    around = [level * np.sin(azimuths), np.broadcast_to(height, (len(drops), COLUMNS)), level * np.cos(azimuths)]
+    directions = np.stack(around, -1)
+    origins = np.broadcast_to(center, directions.shape) + drops[:, None, None] * np.array([0.0, 1.0, 0.0])
+    skin, of_ears = (to_numpy(model.face_mask(name)) for name in ("outer_skin", "ears"))
+    faces, regions = to_numpy(model.faces), to_numpy(model.template.regions)
+    ids, skull = _leave(origins, directions, vertices[faces[skin & ~of_ears]])
+    _, head = _leave(origins, directions, vertices[faces[skin]])
+    scalp = (ids >= 0) & (regions[skin & ~of_ears][ids] == REGIONS.index("scalp"))
+    skull = _fill(skull)
+    return HairChart(origins, directions, azimuths, skull, np.fmax(head, skull), scalp)
+
+
+def _leave(
+    origins: Float[np.ndarray, "r c 3"], directions: Float[np.ndarray, "r c 3"], corners: Float[np.ndarray, "f 3 3"]
+) -> tuple[Int[np.ndarray, "r c"], Float[np.ndarray, "r c"]]:
+    """Last triangle that each ray meets (-1 for none) and its distance, NaN for none."""
+    starts = (origins + FARTHEST * directions).reshape(-1, 3)
+    ids, _, distances = cast_rays(corners, starts, -directions.reshape(-1, 3))
+    radii = np.where(ids >= 0, FARTHEST - distances, 0.0)
+    met = radii > NEAREST
+    shape = origins.shape[:2]
+    return np.where(met, ids, -1).reshape(shape), np.where(met, radii, np.nan).reshape(shape)
+
+
+def _fill(radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:
+    """Holes where the ears stand, and below the neck: from beside, else from above."""
+    filled, columns = radii.copy(), np.arange(radii.shape[1])
+    for number, row in enumerate(filled):
+        known = ~np.isnan(row)
+        if known.any():
+            row[~known] = np.interp(columns[~known], columns[known], row[known], period=len(columns))
+        elif number:
+            row[:] = filled[number - 1]
+    return filled

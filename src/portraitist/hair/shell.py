@@ -1,0 +1,190 @@
+"""Hair and hats as a shell around the head, from one photo (the paper models hair in Sec. 7.2 only, and flat).
+
+The shell's outline is that of hair and headwear in the photo. Between outlines its thickness is as smooth as it can be,
+on the face it lies on the skin, and long hair hangs straight. What covers the unseen back continues what is seen of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Bool, Float
+from scipy.ndimage import map_coordinates
+
+from portraitist.devices import from_numpy, to_numpy
+from portraitist.hair.chart import HairChart, make_chart
+from portraitist.mesh.laplacian import factor_symmetric, vertex_normals
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.ray_casting import is_occluded
+from portraitist.rendering.shader_math import mix, smoothstep
+from portraitist.types import Camera, HeadFit
+
+LEAST_THICKNESS = 0.003  # meters
+LARGEST_THICKNESS = 0.25  # meters: no hat is larger
+STEP = 0.002  # meters in which the outline is looked for
+SIDEWAYS = 0.25  # cosine to the line of sight up to which a ray ends at the outline
+SMOOTH = 0.3  # decimeters within which thickness is smooth
+CERTAINTY = 5.0  # of what the photo shows against smoothness over that length
+OUTLINE_ROUNDS = 3  # in which what stands over the outline is drawn in
+USUAL = 0.02  # weight of the mean thickness where nothing is known
+CONTINUED = 0.25  # decimeters from the seen hair at which a scalp's own extent counts as much
+HANGING = 0.05  # meters of hair below the scalp: it hangs and leaves the neck
+SIDES = (np.pi / 4, 4 * np.pi / 9)  # from the line of sight: where hair is seen that goes on behind
+
+
+@dataclass(frozen=True, eq=False)
+class HairShell:
+    """``radii``: of the outer surface along the chart's rays, meters. ``shares``: by layer name, how likely each of its
+    points is covered by this layer, 0..1. ``seen``: whether the photo shows the point."""
+
+    chart: HairChart
+    radii: Float[np.ndarray, "r c"]
+    shares: dict[str, Float[np.ndarray, "r c"]]
+    seen: Bool[np.ndarray, "r c"]
+
+
+def fit_shell(
+    covers: dict[str, Float[np.ndarray, "h w"]], head: Float[np.ndarray, "h w"], fit: HeadFit, model: HeadModel
+) -> HairShell | None:
+    """Shell of what covers the head. ``covers``: by layer name, its share 0..1 of each pixel of the photo that was
+    fitted. ``head``: share of all that is head: bare skin, beard, glasses and the covers. None when nothing covers it.
+    """
+    cover = np.clip(sum(covers.values(), np.zeros_like(head)), 0, 1)
+    vertices = to_numpy(fit.mesh.vertices, np.float64)
+    rows = np.flatnonzero((cover > 0.5).any(1))
+    if not len(rows):
+        return None
+    neck = vertices[to_numpy(model.vertex_ids("neck")), 1]
+    up = max(float(fit.camera.rotation[1, 1]), 0.5)
+    lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up
+    chart = make_chart(vertices, min(lowest - 0.02, float(np.quantile(neck, 0.5))), model)
+    view = to_numpy(fit.camera.rotation, np.float64)[2]
+    base = chart.skull
+    for _ in range(2):  # whether hair hangs is known once it has been covered
+        radii, ends = _fit_radii(chart, base, cover, np.clip(head, 0, 1), fit.camera, view)
+        seen = _find_seen(chart, radii, view, vertices[to_numpy(model.faces)])
+        places = chart.place(np.minimum(radii, ends))
+        shown = {name: _look_up(image, places, fit.camera) for name, image in covers.items()}
+        depths = {name: _find_depths(chart, places, share * seen, view) for name, share in shown.items()}
+        base = _hang(chart, np.min(list(depths.values()), axis=0))
+    reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
+    worn = reached["headwear"]
+    expected = {"headwear": worn, "hair": np.maximum(chart.scalp, reached["hair"]) * (1 - worn)}
+    shares = {name: _continue(chart, radii, shown[name], expected[name], seen, view) for name in covers}
+    return HairShell(chart, radii, shares, seen)
+
+
+def _fit_radii(
+    chart: HairChart,
+    base: Float[np.ndarray, "r c"],
+    cover: Float[np.ndarray, "h w"],
+    head: Float[np.ndarray, "h w"],
+    camera: Camera,
+    view: Float[np.ndarray, "3"],
+) -> tuple[Float[np.ndarray, "r c"], Float[np.ndarray, "r c"]]:
+    """Radii of the outer surface, smooth over ``base`` and ending where the outline is; and the last radii at which the
+    rays are inside of it."""
+    steps = np.arange(0, LARGEST_THICKNESS, STEP)
+    along = chart.origins[:, :, None] + (chart.skull[..., None] + steps)[..., None] * chart.directions[:, :, None]
+    inside = np.logical_and.accumulate(_look_up(head, along, camera) > 0.5, axis=2)
+    count = inside.sum(2)
+    last = np.maximum(count - 1, 0)
+    ends = chart.skull + steps[last]
+    shown = _look_up(cover, along, camera)
+    at_end = np.take_along_axis(shown, np.maximum(last[..., None] - np.arange(4), 0), 2).mean(2)
+    slant = chart.directions @ view
+    ending = np.exp(-((slant / SIDEWAYS) ** 2)) * ((count > 0) & (count < len(steps)))
+    bare = np.where(slant > SIDEWAYS, 1 - shown[..., 0], ending * (1 - at_end)) * (count > 0)
+    weights = ending * at_end + bare
+    wanted = np.where(ending * at_end > bare, ends, np.minimum(chart.skull + LEAST_THICKNESS, ends)) - base
+    usual = (ending * at_end * wanted).sum() / max((ending * at_end).sum(), 1e-6)
+    laplacian, areas = chart.differentiate(base)
+    roughness = SMOOTH**4 * (laplacian @ sp.diags(1 / areas) @ laplacian)
+    known = weights.ravel().copy()
+    for _ in range(OUTLINE_ROUNDS):
+        screen = areas * (CERTAINTY * known + USUAL)
+        data = areas * (CERTAINTY * known * wanted.ravel() + USUAL * usual)
+        radii = base + factor_symmetric(roughness + sp.diags(screen)).solve(data).reshape(base.shape)
+        over = (radii > ends + STEP) & (np.abs(slant) < 1 - SIDEWAYS) & (count > 0) & (known.reshape(base.shape) < 1)
+        wanted = np.where(over, ends - base, wanted)
+        known = np.maximum(known, over.ravel())
+    return np.maximum(radii, chart.skull + LEAST_THICKNESS), np.where(count > 0, ends - STEP, np.inf)
+
+
+def _find_seen(
+    chart: HairChart,
+    radii: Float[np.ndarray, "r c"],
+    view: Float[np.ndarray, "3"],
+    corners: Float[np.ndarray, "f 3 3"],
+) -> Bool[np.ndarray, "r c"]:
+    """Points of the surface that face the camera and are not hidden by the head."""
+    places = chart.place(radii)
+    normals = vertex_normals(places.reshape(-1, 3), chart.faces).reshape(places.shape)
+    starts = places.reshape(-1, 3) + STEP * view
+    hidden = is_occluded(corners, starts, np.broadcast_to(view, starts.shape)).reshape(radii.shape)
+    return (normals @ view > 0) & ~hidden
+
+
+def _find_depths(
+    chart: HairChart,
+    places: Float[np.ndarray, "r c 3"],
+    share: Float[np.ndarray, "r c"],
+    view: Float[np.ndarray, "3"],
+) -> Float[np.ndarray, "c"]:
+    """Height down to which a layer reaches around the back: that of its lowest seen points on either side, one passing
+    into the other behind the head. Infinite where neither side shows any."""
+    turned = np.angle(np.exp(1j * (chart.azimuths - np.arctan2(view[0], view[2]))))
+    heights = places[..., 1]
+    ends = []
+    for sign in (-1, 1):
+        beside = (sign * turned > SIDES[0]) & (sign * turned < SIDES[1])
+        covered = share[:, beside] > 0.5
+        ends.append(heights[:, beside][covered].min() if covered.any() else np.inf)
+    if np.isinf(ends).any():
+        ends = [min(ends)] * 2
+    behind = ((np.pi - np.abs(turned)) / np.pi * np.sign(turned) + 1) / 2  # 1 at the left face, 1/2 behind
+    across = np.where(turned < 0, 0.5 - behind, 1.5 - behind)  # from the right side over the back to the left
+    if np.isinf(ends[0]):
+        return np.full(len(turned), np.inf)
+    return mix(ends[0], ends[1], smoothstep(across, 0.0, 1.0))
+
+
+def _hang(chart: HairChart, depths: Float[np.ndarray, "c"]) -> Float[np.ndarray, "r c"]:
+    """The skull, and where hair reaches below the scalp a curtain that falls from its widest place."""
+    heights = chart.origins[..., 1] + chart.skull * chart.directions[..., 1]
+    nape = heights[chart.scalp].min()
+    curtain = np.maximum.accumulate(chart.skull, axis=0)
+    long = smoothstep(nape - depths, 0.0, HANGING)
+    return mix(chart.skull, curtain, long[None])
+
+
+def _continue(
+    chart: HairChart,
+    radii: Float[np.ndarray, "r c"],
+    shown: Float[np.ndarray, "r c"],
+    expected: Float[np.ndarray, "r c"],
+    seen: Bool[np.ndarray, "r c"],
+    view: Float[np.ndarray, "3"],
+) -> Float[np.ndarray, "r c"]:
+    """Shares on the whole surface: the photo's where it is seen, elsewhere continued from there, and drawn to what is
+    expected."""
+    laplacian, areas = chart.differentiate(radii)
+    places = chart.place(radii)
+    normals = vertex_normals(places.reshape(-1, 3), chart.faces).reshape(places.shape)
+    own = np.where(seen, (normals @ view).clip(0, 1) / STEP, 0.0)
+    prior = np.where(seen, 1e-3, CONTINUED**-2)
+    screen = areas * (own + prior).ravel()
+    data = areas * (own * shown + prior * expected).ravel()
+    return factor_symmetric(laplacian + sp.diags(screen)).solve(data).reshape(radii.shape)
+
+
+def _look_up(
+    image: Float[np.ndarray, "h w"], points: Float[np.ndarray, "*k 3"], camera: Camera
+) -> Float[np.ndarray, "*k"]:
+    """Values of a picture where points project; beyond its border those at the border."""
+    flat = from_numpy(points.reshape(-1, 3), camera.rotation)
+    pixels = to_numpy(camera.project(flat), np.float64)
+    values = map_coordinates(image, [pixels[:, 1] - 0.5, pixels[:, 0] - 0.5], order=1, mode="nearest")
+    return values.reshape(points.shape[:-1])

@@ -1,0 +1,115 @@
+"""The mesh of a layer: the part of a shell that it covers, cut out along its border and closed by an inner side."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from portraitist.devices import from_numpy
+from portraitist.hair.chart import HairChart
+from portraitist.types import REGIONS, HeadFit, Mesh
+
+UNDER_SKIN = 0.002  # meters by which the inner side lies below the skin, so that no gap is seen
+THICK = 0.012  # meters: of hair that hangs free
+
+
+def cut_layer(
+    chart: HairChart,
+    radii: Float[np.ndarray, "r c"],
+    share: Float[np.ndarray, "r c"],
+    others: Float[np.ndarray, "r c"],
+    name: str,
+    fit: HeadFit,
+) -> Mesh | None:
+    """Closed mesh of the layer ``name`` where its ``share`` is above one half and above the ``others``, in UVs u around
+    the head from the back and v from the crown down. Pieces beside the largest one, which hang on nothing, are left out. None when none is left."""
+    rows, columns = radii.shape
+    # The back's first column once more at the end, with its own UVs.
+    around = np.concatenate([np.arange(columns), [0]])
+    ids = np.arange(rows)[:, None] * columns + around
+    uvs = np.stack(np.broadcast_arrays(np.arange(columns + 1) / columns, (np.arange(rows)[:, None] + 0.5) / rows), -1)
+    flat = np.arange(rows * (columns + 1)).reshape(rows, columns + 1)
+    here, right, below, across = flat[:-1, :-1], flat[:-1, 1:], flat[1:, :-1], flat[1:, 1:]
+    halves = (np.stack(corners, -1).reshape(-1, 3) for corners in ((here, below, across), (here, across, right)))
+    inner = np.maximum(np.minimum(chart.skull - UNDER_SKIN, radii - UNDER_SKIN), radii - THICK)
+    values = np.concatenate([chart.place(r).reshape(-1, 3)[ids.ravel()] for r in (radii, inner)], 1)
+    values = np.concatenate([values, uvs.reshape(-1, 2)], 1)
+    level = np.minimum(share - 0.5, share - others)
+    kept, faces = clip_triangles(np.concatenate(list(halves)), values, level.ravel()[ids.ravel()])
+    if not len(faces):
+        return None
+    return _close(kept, faces, name, fit)
+
+
+def clip_triangles(
+    faces: Int[np.ndarray, "f 3"], values: Float[np.ndarray, "n d"], level: Float[np.ndarray, "n"]
+) -> tuple[Float[np.ndarray, "m d"], Int[np.ndarray, "g 3"]]:
+    """The part of a triangle mesh where ``level``, linear on each triangle, is positive. ``values``: at its vertices;
+    new ones on the border are interpolated. Triangles keep their sense."""
+    level = np.where(np.abs(level) < 1e-6, 1e-6, level)  # no border through a vertex
+    inside = level > 0
+    # Turn each triangle so that its odd corner comes first.
+    count = inside[faces].sum(1)
+    odd = np.where(count == 1, np.argmax(inside[faces], 1), np.argmin(inside[faces], 1))
+    turned = np.take_along_axis(faces, (odd[:, None] + np.arange(3)) % 3, 1)
+    a, b, c = turned[(count == 1) | (count == 2)].T
+    keys, where = np.unique(np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), 1), axis=0, return_inverse=True)
+    first, second = keys.T
+    share = (level[first] / (level[first] - level[second]))[:, None]
+    border = values[first] + share * (values[second] - values[first])
+    ab, ac = len(values) + where.reshape(2, -1)
+    one = inside[a]
+    pieces = [
+        faces[count == 3],
+        np.stack([a, ab, ac], 1)[one],
+        np.stack([ab, b, c], 1)[~one],
+        np.stack([ab, c, ac], 1)[~one],
+    ]
+    clipped = np.concatenate(pieces)
+    used, renumbered = np.unique(clipped, return_inverse=True)
+    return np.concatenate([values, border])[used], renumbered.reshape(-1, 3)
+
+
+def _close(values: Float[np.ndarray, "m 8"], faces: Int[np.ndarray, "f 3"], name: str, fit: HeadFit) -> Mesh | None:
+    """``values``: outer place, inner place, UV of each vertex."""
+    outer, inner, uvs = values[:, :3], values[:, 3:6], values[:, 6:]
+    # Vertices of one place are one vertex, whatever their UVs.
+    _, first, welded = np.unique(np.round(outer, 7), axis=0, return_index=True, return_inverse=True)
+    welded = welded.ravel()
+    uv_faces, faces = faces, welded[faces]
+    whole = (faces != np.roll(faces, 1, 1)).all(1)  # the pole's triangles have no area
+    faces, uv_faces = faces[whole], uv_faces[whole]
+    largest = _find_largest_piece(faces, len(first))
+    faces, uv_faces = faces[largest], uv_faces[largest]
+    edges = np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)])
+    uv_edges = np.concatenate([uv_faces[:, [i, (i + 1) % 3]] for i in range(3)])
+    code = edges[:, 0] * len(first) + edges[:, 1]
+    open_edges = ~np.isin(code, edges[:, 1] * len(first) + edges[:, 0])
+    (start, end), (uv_start, uv_end) = edges[open_edges].T, uv_edges[open_edges].T
+    deep = len(first)
+    walls = [np.stack([start, deep + start, deep + end], 1), np.stack([start, deep + end, end], 1)]
+    uv_walls = [np.stack([uv_start, uv_start, uv_end], 1), np.stack([uv_start, uv_end, uv_end], 1)]
+    faces = np.concatenate([faces, deep + faces[:, ::-1], *walls])
+    uv_faces = np.concatenate([uv_faces, uv_faces[:, ::-1], *uv_walls])
+    vertices = np.concatenate([outer[first], inner[first]])
+    used, faces = np.unique(faces, return_inverse=True)
+    uv_used, uv_faces = np.unique(uv_faces, return_inverse=True)
+    reference = fit.mesh
+    faces = from_numpy(faces.reshape(-1, 3), reference.faces)
+    return Mesh(
+        vertices=from_numpy(vertices[used], reference.vertices),
+        faces=faces,
+        uvs=from_numpy(uvs[uv_used], reference.uvs),
+        uv_faces=from_numpy(uv_faces.reshape(-1, 3), reference.faces),
+        regions=torch.full_like(faces[:, 0], REGIONS.index(name)),
+    )
+
+
+def _find_largest_piece(faces: Int[np.ndarray, "f 3"], count: int) -> np.ndarray:
+    links = np.concatenate([faces[:, :2], faces[:, 1:]]).T
+    _, pieces = connected_components(coo_matrix((np.ones(links.shape[1]), tuple(links)), (count, count)), directed=False)
+    of_faces = pieces[faces[:, 0]]
+    return of_faces == np.bincount(of_faces).argmax()
