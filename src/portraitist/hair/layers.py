@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
@@ -58,7 +58,7 @@ def carry_layers(
     ids = to_numpy(model.vertex_ids(*CARRIERS))
     places = to_numpy(before, np.float64)[ids]
     moves = to_numpy(after - before, np.float64)[ids]
-    tree, carried = cKDTree(places), []
+    tree, carried = KDTree(places), []
     for layer in layers:
         own = to_numpy(layer.mesh.vertices, np.float64)
         distances, nearest = tree.query(own, k=NEIGHBORS)

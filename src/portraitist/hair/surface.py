@@ -56,7 +56,9 @@ def clip_triangles(
     odd = np.where(count == 1, np.argmax(inside[faces], 1), np.argmin(inside[faces], 1))
     turned = np.take_along_axis(faces, (odd[:, None] + np.arange(3)) % 3, 1)
     a, b, c = turned[(count == 1) | (count == 2)].T
-    keys, where = np.unique(np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), 1), axis=0, return_inverse=True)
+    keys, where = np.unique(
+        np.sort(np.concatenate([np.stack([a, b], 1), np.stack([a, c], 1)]), 1), axis=0, return_inverse=True
+    )
     first, second = keys.T
     share = (level[first] / (level[first] - level[second]))[:, None]
     border = values[first] + share * (values[second] - values[first])
@@ -98,18 +100,20 @@ def _close(values: Float[np.ndarray, "m 8"], faces: Int[np.ndarray, "f 3"], name
     used, faces = np.unique(faces, return_inverse=True)
     uv_used, uv_faces = np.unique(uv_faces, return_inverse=True)
     reference = fit.mesh
-    faces = from_numpy(faces.reshape(-1, 3), reference.faces)
+    corners = from_numpy(faces.reshape(-1, 3), reference.faces)
     return Mesh(
         vertices=from_numpy(vertices[used], reference.vertices),
-        faces=faces,
+        faces=corners,
         uvs=from_numpy(uvs[uv_used], reference.uvs),
         uv_faces=from_numpy(uv_faces.reshape(-1, 3), reference.faces),
-        regions=torch.full_like(faces[:, 0], REGIONS.index(name)),
+        regions=torch.full_like(corners[:, 0], REGIONS.index(name)),
     )
 
 
 def _find_largest_piece(faces: Int[np.ndarray, "f 3"], count: int) -> np.ndarray:
     links = np.concatenate([faces[:, :2], faces[:, 1:]]).T
-    _, pieces = connected_components(coo_matrix((np.ones(links.shape[1]), tuple(links)), (count, count)), directed=False)
+    _, pieces = connected_components(
+        coo_matrix((np.ones(links.shape[1]), tuple(links)), (count, count)), directed=False
+    )
     of_faces = pieces[faces[:, 0]]
     return of_faces == np.bincount(of_faces).argmax()

@@ -15,15 +15,13 @@ from portraitist.devices import to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import COMPONENTS, HeadModel
 from portraitist.rendering.ray_casting import is_occluded
-from portraitist.rendering.uv_layout import find_nearest_texels, locate_texels, measure_uv_jacobians
+from portraitist.rendering.uv_layout import find_nearest_texels, locate_texels
 from portraitist.types import REGIONS
 
 DARKEST = 0.03  # sRGB, added before logarithms: below it, ratios are noise
 OCCLUSION_RAYS = 64  # per vertex
 RAY_OFFSET = 5e-4  # meters above the surface at which rays start, lest they meet the vertex's own triangles
 PORE_SIZES = (0.0016, 0.005)  # meters
-STRAND_SIZES = (0.0008, 0.002)  # meters
-FINEST_STRAND = 1.2  # texels: finer ones would only alias
 LATTICE_SIDE = 64  # of the noise's lattice, which repeats
 
 
@@ -33,11 +31,9 @@ class HeadTexels:
 
     ``texel_ids``: index into the flattened texture. ``interpolation``: barycentric weights, so that
     ``interpolation @ field`` takes vertex values to texels. ``mirror_ids``: the texel at (1 - u, v); islands are mirror
-    images of each other. ``nearest_ids``: for every texel of the texture, the nearest of the k. ``uv_jacobians``:
-    texels per meter on the head, one matrix per face. ``ambient_visibility``: share of sky that each vertex sees, 0..1,
-    which is 1 minus its ambient occlusion. ``strand_noise`` (fine and coarse, without direction yet) and
-    ``pore_noise``: unit-variance noise for hair and for skin, functions of the place on the head, hence continuous
-    across the seam.
+    images of each other. ``nearest_ids``: for every texel of the texture, the nearest of the k. ``ambient_visibility``:
+    share of sky that each vertex sees, 0..1, which is 1 minus its ambient occlusion. ``pore_noise``: unit-variance
+    noise for skin, a function of the place on the head, hence continuous across the seam.
     """
 
     size: int
@@ -48,9 +44,7 @@ class HeadTexels:
     nearest_ids: Int[np.ndarray, "t t"]
     parts: Int[np.ndarray, "k"]
     regions: Int[np.ndarray, "k"]
-    uv_jacobians: Float[np.ndarray, "f 2 3"]
     ambient_visibility: Float[np.ndarray, "n"]
-    strand_noise: Float[np.ndarray, "k 2"]
     pore_noise: Float[np.ndarray, "k"]
 
     def in_components(self, *names: str) -> Bool[np.ndarray, "k"]:
@@ -75,16 +69,6 @@ class HeadTexels:
         total, count = (cv2.blur(self.to_texture(x), (side, side)) for x in (values, np.ones(len(values), np.float32)))
         smoothed, share = (x.reshape(self.size**2, -1)[self.texel_ids] for x in (total, count))
         return (smoothed / share).reshape(values.shape)
-
-    def directions_to_uv(
-        self, directions: Float[np.ndarray, "m 3"], ids: Int[np.ndarray, "m"]
-    ) -> Float[np.ndarray, "m 2"]:
-        """Directions on the head at the given texels, in meters, as texels of the texture."""
-        return np.einsum("kud,kd->ku", self.uv_jacobians[self.face_ids[ids]], directions)
-
-    def gradients_from_uv(self, gradients: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 3"]:
-        """Gradients per texel of the texture as gradients per meter on the head."""
-        return np.einsum("kud,ku->kd", self.uv_jacobians[self.face_ids], gradients)
 
     def vertex_means(
         self, values: Float[np.ndarray, "k c"], weights: Float[np.ndarray, "k"]
@@ -112,9 +96,6 @@ def locate_head_texels(model: HeadModel, texture_size: int) -> HeadTexels:
         (len(texel_ids), len(template.vertices)),
     )
     positions = interpolation @ to_numpy(template.vertices)
-    uv_jacobians = measure_uv_jacobians(template) * texture_size
-    side = float(np.median(np.abs(np.linalg.norm(uv_jacobians[face_ids], axis=2)))) ** -1
-    strand_sizes = [max(size, FINEST_STRAND * side) for size in STRAND_SIZES]
     return HeadTexels(
         size=texture_size,
         texel_ids=texel_ids,
@@ -124,9 +105,7 @@ def locate_head_texels(model: HeadModel, texture_size: int) -> HeadTexels:
         nearest_ids=nearest_ids,
         parts=to_numpy(model.components)[face_ids],
         regions=to_numpy(template.regions)[face_ids],
-        uv_jacobians=uv_jacobians,
         ambient_visibility=measure_ambient_visibility(to_numpy(template.vertices), to_numpy(template.faces)),
-        strand_noise=np.column_stack([make_value_noise(positions, size) for size in strand_sizes]),
         pore_noise=make_pore_noise(positions),
     )
 

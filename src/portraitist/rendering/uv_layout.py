@@ -16,8 +16,6 @@ from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.ray_casting import cast_parallel_rays
 from portraitist.types import Image, Mesh
 
-_FLAT = 1e-6  # singular value against the largest, below which a triangle has no extent in that direction
-
 
 def mark_texels(mesh: Mesh, texture_size: int) -> Int[Tensor, "t t"]:
     """Face id at each texel's center, -1 outside the UV islands. Where faces overlap, one of them."""
@@ -57,15 +55,6 @@ def locate_texels(
 
 def _cross(a: Float[np.ndarray, "k 2"], b: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k"]:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-
-
-def measure_uv_jacobians(mesh: Mesh) -> Float[np.ndarray, "f 2 3"]:
-    """Derivative of UV by place, one matrix per face: it maps the sides of the triangle exactly, its normal to 0."""
-    corners, corner_uvs = mesh.vertices[mesh.faces], mesh.uvs[mesh.uv_faces]
-    sides, sides_uv = (
-        np.swapaxes(x[:, 1:] - x[:, :1], 1, 2).astype(np.float64) for x in (to_numpy(corners), to_numpy(corner_uvs))
-    )
-    return (sides_uv @ np.linalg.pinv(sides, rcond=_FLAT)).astype(np.float32)
 
 
 def extend_islands(mesh: Mesh, texture: Image) -> Image:

@@ -1,10 +1,9 @@
-"""Color models of one person's skin and hair, learned from the texels that a photo shows."""
+"""Color model of one person's skin, learned from the texels that a photo shows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 
@@ -24,13 +23,7 @@ OUTLIER_SPREADS = 2.5  # from the center, where a sample is forgotten: bangs, gl
 SKIN_SPREADS = (4.0, 2.5)  # from the center: surely no skin, skin
 SHADOW_DISCOUNT = 0.6  # on distances towards the dark: shadow on skin is skin
 
-HAIR_SEEN = 0.3  # weight from which a texel counts
-HAIR_DISTANCE = 1.3  # from the skin's median, in `scaled_lab`
-SEPARABLE = (1.5, 3.0)  # the same, from there and to where hair is told from skin in any light
-BALD_SHARE = 0.3  # of the visible scalp: with less that differs from skin, a head is bald
 REFINEMENTS = 3  # rounds of robust estimation
-HAIR_MARGIN = 0.3  # of the relative difference of the distances to skin and hair: where either is sure
-LAB_SPREADS = np.array([18, 8, 8], np.float32)  # usual variation of CIELAB within one face's skin
 
 
 @dataclass(frozen=True)
@@ -70,54 +63,6 @@ class SkinColors:
         return log_features(colors)[:, 2] - self.center[2]
 
 
-@dataclass(frozen=True)
-class HairColors:
-    """What covers this head where hair grows (hair, a hat), told from its skin. Centers are in scaled CIELAB
-    (see `scaled_lab`), ``median`` is the sRGB color."""
-
-    center: Float[np.ndarray, "3"]
-    skin_center: Float[np.ndarray, "3"]
-    median: Float[np.ndarray, "3"]
-
-    @classmethod
-    def learn(
-        cls,
-        colors: Float[np.ndarray, "k 3"],
-        weights: Float[np.ndarray, "k"],
-        skin: SkinColors,
-        stranded: bool = False,
-    ) -> HairColors | None:
-        """From texels where hair grows; None when they look like skin: a bald head. ``stranded``: it is no bald head,
-        whatever the colors say; then the half that differs most from skin is the hair."""
-        (ids,) = np.nonzero(weights > HAIR_SEEN)
-        samples = colors[subsample(ids)]
-        skin_center = scaled_lab(skin.median[None])[0]
-        lab = scaled_lab(samples)
-        to_skin = row_norms(lab - skin_center)
-        unlike = to_skin > HAIR_DISTANCE
-        if unlike.mean() < BALD_SHARE:
-            if not stranded:
-                return None
-            unlike = to_skin > np.median(to_skin)
-        # Along the hairline colors are mixed: what is nearer to the skin than to the hair does not count.
-        for _ in range(REFINEMENTS):
-            center = np.median(lab[unlike], axis=0)
-            unlike = row_norms(lab - center) < to_skin
-        return cls(np.median(lab[unlike], axis=0), skin_center, np.median(samples[unlike], axis=0))
-
-    @property
-    def separability(self) -> float:
-        """0 when shaded skin has this hair's color, as that of many blonds: outside the scalp it proves nothing."""
-        return float(smoothstep(np.linalg.norm(self.center - self.skin_center), *SEPARABLE))
-
-    def likelihood(self, colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
-        """1 for what is closer to the hair than to the skin, 0 for the contrary."""
-        lab = scaled_lab(colors)
-        to_hair, to_skin = (row_norms(lab - center) for center in (self.center, self.skin_center))
-        # The constant in the divisor keeps colors that are near both from being told apart.
-        return smoothstep((to_skin - to_hair) / (to_skin + to_hair + HAIR_MARGIN), -HAIR_MARGIN, HAIR_MARGIN)
-
-
 def subsample(ids: np.ndarray) -> np.ndarray:
     """Every so many-th of the ids, about `LARGEST_SAMPLE` of them."""
     return ids[:: max(len(ids) // LARGEST_SAMPLE, 1)]
@@ -140,9 +85,3 @@ def brightness_ratio(
 ) -> Float[np.ndarray, "*k"]:
     """Luminance of ``colors`` over that of ``reference`` (one color, or as many as colors)."""
     return np.asarray(luminance(colors) / np.maximum(luminance(reference), DARKEST_DIVISOR))
-
-
-def scaled_lab(colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k 3"]:
-    """CIELAB over the usual variation within one face's skin: 18 in lightness, 8 in a and b."""
-    lab = cv2.cvtColor(np.ascontiguousarray(colors[None], np.float32), cv2.COLOR_RGB2LAB)[0]
-    return lab / LAB_SPREADS

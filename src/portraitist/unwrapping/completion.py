@@ -1,8 +1,8 @@
 """Colors for the part of the head's surface that the photo does not show.
 
 Low frequencies live on the mesh's vertices, where the cut down the back of the UV layout does not exist: a guided
-Poisson problem carries the mirrored side over, in logarithms so that side light only scales it, and screened Poisson
-problems spread hair over the scalp and skin over the rest. High frequencies are added per texel: mirrored detail, else
+Poisson problem carries the mirrored side over, in logarithms so that side light only scales it, and a screened Poisson
+problem spreads skin over the rest. High frequencies are added per texel: mirrored detail, else
 noise as strong.
 """
 
@@ -11,41 +11,35 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from portraitist.devices import to_numpy
-from portraitist.hair.strands import synthesize_strands
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_poisson import HeadPoisson, build_head_poisson
 from portraitist.reconstruction.head_surface import SURFACE_COMPONENTS, vertex_share
 from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
-from portraitist.unwrapping.appearance_models import MAD_TO_DEVIATION, HairColors, SkinColors
-from portraitist.unwrapping.occlusion import DEEP_SHADE, FEWEST_TEXELS
+from portraitist.unwrapping.appearance_models import MAD_TO_DEVIATION, SkinColors
 
 DATA_STRENGTH = 100.0  # of vertex colors seen, against differences of order one
-PRIOR_REACH = 0.03  # meters from anything seen at which scalp counts as hair (or not) by default
+PRIOR_REACH = 0.03  # meters from anything seen, over which colors return to the median
 RETURN_STRENGTH = 0.3  # of the return to the median color, against that prior
 OWN_SEEN = (0.05, 0.4)  # mean weight at a vertex: the mirrored side's low frequencies, the photo's own
 MIRROR_SEEN = (0.02, 0.5)  # mean weight at the mirrored vertex: its differences count nothing, count fully
-INVENTED = (0.3, 0.02)  # mean weight on either side: the low frequencies are continued, are hair or skin spread
-EAR_CAUTION = 2.5  # times as much of an ear has to be seen as of other skin
-EAR_SHARE = (0.2, 0.5)  # share of a vertex' faces on the ear: hair may cover it, it stands out of the hair
-HAIR_SHARE = (0.3, 0.7)  # hairness: skin, hair
-FRINGE = 0.06  # by how much strands move the edge of the hair
-HAIR_HEIGHTS = (-0.04, 0.015)  # meters on the mean head, eyes at 0: no hair is invented below, it may be above
+INVENTED = (0.3, 0.02)  # mean weight on either side: the low frequencies are continued, are skin spread
+DEEP_SHADE = (-1.2, -0.7)  # brightness against the skin's: not to be relied on, relied on
+FEWEST_TEXELS = 100  # for a median contrast
 OCCLUSION_STRENGTH = 0.5  # share of the light that is gone where no sky is seen
 OCCLUDED = (0.7, 0.0)  # ambient visibility at which skin begins to darken and is darkest
 EAR_OCCLUSION_STRENGTH = 0.28  # the same on ears
 EAR_OCCLUDED = (0.9, 0.1)
 EAR_BLUR = 0.003  # meters over which light is scattered in an ear
-HAIR_NOISE_LIMIT = 0.035  # standard deviation in sRGB
 SKIN_NOISE_LIMIT = 0.007  # standard deviation in sRGB
 LEAST_NOISE_LUMINANCE = 0.4  # noise is relative to the luminance, down to here
 
 
 def complete_surface(
-    seen: TexelColors, skin: SkinColors, hair_colors: HairColors | None, texels: HeadTexels, model: HeadModel
+    seen: TexelColors, skin: SkinColors, texels: HeadTexels, model: HeadModel
 ) -> Float[np.ndarray, "k 3"]:
     """Colors of all texels: the photo's where it is seen, mirrored or invented ones elsewhere."""
     poisson = build_head_poisson(model)
@@ -56,21 +50,12 @@ def complete_surface(
     base = mirror_low_frequencies(*mirror_hidden_ears(means, weights, model), mirror, poisson)
     photo_base = mix(base, means, smoothstep(weights, *OWN_SEEN)[:, None])
     detail = (seen.colors - texels.interpolation @ photo_base) * (own_weights > 0)[:, None]
-    # 2. Where neither side is seen: hair or skin, spread from what is.
+    # 2. Where neither side is seen: skin, spread from what is.
     known = np.maximum(weights, weights[mirror])
-    hair, skin_fill, hairness = fill_hair_and_skin(base, known, hair_colors, skin, model, poisson)
-    hair_share, strands = np.zeros_like(own_weights), np.zeros_like(own_weights)
-    ears = smoothstep(texels.interpolation @ vertex_share(model, "ears"), *EAR_SHARE)
-    if hair_colors is not None:
-        hair_weights = own_weights * hair_colors.likelihood(seen.colors) * texels.in_regions("scalp")
-        strands = synthesize_strands(seen, hair_weights, texels, model, poisson)
-        hair_share = smoothstep(texels.interpolation @ hairness + FRINGE * strands, *HAIR_SHARE) * (1 - ears)
-    invented = mix(texels.interpolation @ skin_fill, texels.interpolation @ hair, hair_share[:, None])
-    # Lips, lids and nostrils, sockets and mouth continue what is next to them; all else is either hair or skin.
+    invented = texels.interpolation @ spread_skin(base, known, skin, poisson)
+    # Lips, lids and nostrils, sockets and mouth continue what is next to them; all else is skin.
     outer = texels.in_regions("scalp", "neck", "ears", "brows", "skin")
-    # An ear hardly seen would be continued from the hair around it.
-    level = mix(1.0, EAR_CAUTION, ears)
-    replaced = smoothstep(texels.interpolation @ known / level, *INVENTED) * outer
+    replaced = smoothstep(texels.interpolation @ known, *INVENTED) * outer
     low = mix(texels.interpolation @ base, invented, replaced[:, None])
     # 3. Ambient occlusion on what is invented. Light that has gone through skin has its color twice.
     shade = shade_by_ambient_occlusion(texels, model)
@@ -78,8 +63,7 @@ def complete_surface(
     tint = 2 - skin.median / max(float(skin.median.max()), DARKEST)
     low *= mix(1.0, texels.interpolation @ mix(shade, 1.0, known), shaded)[:, None] ** tint
     # 4. High frequencies: mirrored detail, else noise.
-    hair_noise, skin_noise = measure_noise(detail, own_weights, hair_share, texels)
-    noise = mix(skin_noise * texels.pore_noise, hair_noise * strands, hair_share)
+    noise = measure_noise(detail, own_weights, texels) * texels.pore_noise
     noise = noise / np.maximum(luminance(low), LEAST_NOISE_LUMINANCE)
     high = mix(noise[:, None] * low, detail[texels.mirror_ids], own_weights[texels.mirror_ids][:, None])
     return mix((low + high).clip(0, 1), seen.colors, own_weights[:, None]).astype(np.float32)
@@ -106,40 +90,18 @@ def mirror_low_frequencies(
     return (np.exp(solved) - DARKEST).clip(0, 1)
 
 
-def fill_hair_and_skin(
-    base: Float[np.ndarray, "n 3"],
-    known: Float[np.ndarray, "n"],
-    hair: HairColors | None,
-    skin: SkinColors,
-    model: HeadModel,
-    poisson: HeadPoisson,
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
-    """Vertex colors of hair and of skin, each continued from where it is seen, and the hairness: 1 is hair."""
-    data = DATA_STRENGTH * known**2
+def spread_skin(
+    base: Float[np.ndarray, "n 3"], known: Float[np.ndarray, "n"], skin: SkinColors, poisson: HeadPoisson
+) -> Float[np.ndarray, "n 3"]:
+    """Vertex colors of skin, continued from where it is seen."""
     prior = np.full_like(known, 1e-6)
     prior[poisson.ids] = poisson.areas / PRIOR_REACH**2
-    # The last that is seen of hair and skin is often a darkened or blurred edge: far from it, return to the median.
+    # The last that is seen of skin is often a darkened or blurred edge: far from it, return to the median.
     back = RETURN_STRENGTH * prior
-    # Dark shade is not continued, least of all in black and white, where it might be hair.
+    # Dark shade is not continued.
     lit = smoothstep(skin.relative_log_brightness(base), *DEEP_SHADE)
-    own = data * skin.likelihood(base) * lit
-    if hair is None:
-        return base, poisson.solve(weighted_mean(base, own, skin.median, back), own + back), np.zeros_like(known)
-    scalp = vertex_share(model, "scalp")
-    hairness = hair.likelihood(base) * find_hair_zone(model)
-    own *= (1 - hairness) * (1 - scalp)
-    skin_fill = poisson.solve(weighted_mean(base, own, skin.median, back), own + back)
-    own = data * hairness * scalp
-    hair_fill = poisson.solve(weighted_mean(base, own, hair.median, back), own + back)
-    spread = poisson.solve(weighted_mean(hairness[:, None], data, scalp[:, None], prior), data + prior)
-    return hair_fill, skin_fill, spread[:, 0]
-
-
-@functools.lru_cache(maxsize=2)
-def find_hair_zone(model: HeadModel) -> Float[np.ndarray, "n"]:
-    """1 on scalp, forehead and temples. Below, what has the hair's color is beard or shade and not to be continued."""
-    height, neck = to_numpy(model.mean)[:, 1], vertex_share(model, "neck")
-    return np.maximum(vertex_share(model, "scalp"), smoothstep(height, *HAIR_HEIGHTS) * (1 - neck))
+    own = DATA_STRENGTH * known**2 * skin.likelihood(base) * lit
+    return poisson.solve(weighted_mean(base, own, skin.median, back), own + back)
 
 
 def weighted_mean(
@@ -165,20 +127,9 @@ def shade_by_ambient_occlusion(texels: HeadTexels, model: HeadModel) -> Float[np
     return (1 - mix(skin_shade, ear_shade, ears)).astype(np.float32)
 
 
-def measure_noise(
-    detail: Float[np.ndarray, "k 3"],
-    weights: Float[np.ndarray, "k"],
-    hair_share: Float[np.ndarray, "k"],
-    texels: HeadTexels,
-) -> tuple[float, float]:
-    """Standard deviation of the photo's own detail on hair and on skin, bounded."""
-    strength = np.abs(luminance(detail))
-
-    def deviation(inside: Bool[np.ndarray, "k"], limit: float) -> float:
-        chosen = inside & (weights > 0.5)
-        if chosen.sum() < FEWEST_TEXELS:
-            return limit / 2
-        return min(MAD_TO_DEVIATION * float(np.median(strength[chosen])), limit)
-
-    hair, skin = texels.in_regions("scalp") & (hair_share > 0.5), texels.in_regions("skin") & (hair_share < 0.5)
-    return deviation(hair, HAIR_NOISE_LIMIT), deviation(skin, SKIN_NOISE_LIMIT)
+def measure_noise(detail: Float[np.ndarray, "k 3"], weights: Float[np.ndarray, "k"], texels: HeadTexels) -> float:
+    """Standard deviation of the photo's own detail on skin, bounded."""
+    chosen = texels.in_regions("skin") & (weights > 0.5)
+    if chosen.sum() < FEWEST_TEXELS:
+        return SKIN_NOISE_LIMIT / 2
+    return min(MAD_TO_DEVIATION * float(np.median(np.abs(luminance(detail))[chosen])), SKIN_NOISE_LIMIT)

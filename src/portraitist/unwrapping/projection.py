@@ -26,7 +26,8 @@ RAY_OFFSET = 2e-4  # meters towards the viewer at which rays start, lest they me
 class UnwrapConfig:
     """``texture_size``: side of the square texture. ``grazing``: cosines between surface normal and line of sight at
     which the weight of the photo begins and is full. ``visibility_margin``: texels (of 1024) kept away from an
-    occluding contour. ``mask_margin``: how far the person mask is eroded, in meters on the head. ``delighting``: share
+    occluding contour. ``mask_margin``: how far the border of the bare head
+    is moved inwards, in meters on the head. ``delighting``: share
     0..1 of the light's difference between the sides of the face that is taken out; at 0 the seen texels are the
     photo's own.
     """
@@ -39,7 +40,7 @@ class UnwrapConfig:
 
 
 def project_photo(
-    photo: Image, fit: HeadFit, person_mask: Float[Tensor, "h w"], texels: HeadTexels, config: UnwrapConfig
+    photo: Image, fit: HeadFit, bare: Float[Tensor, "h w"], texels: HeadTexels, config: UnwrapConfig
 ) -> TexelColors:
     """Color of the photo at every texel, and its weight: 0 where hidden, edge-on, background or outside."""
     # 1. Position and view cosine of every texel.
@@ -63,9 +64,9 @@ def project_photo(
     clear = (2 * texels.smooth(visible, config.visibility_margin) - 1).clip(0, 1)
     clear[texels.in_components("eyeball_left", "eyeball_right") | in_mouth] = 1
     weights = visible * clear * smoothstep(view_cosines, *config.grazing)
-    # 3. Filtered look-up in photo and person mask.
+    # 3. Filtered look-up in photo and mask.
     (used,) = np.nonzero(weights > 0)
-    mask = from_numpy(erode_mask(person_mask, config.mask_margin * camera.scale_px), photo)
+    mask = from_numpy(erode_mask(bare, config.mask_margin * camera.scale_px), photo)
     picture = torch.cat([photo.detach(), mask[None]])
     footprints_px = measure_texel_sides_px(vertices_px[faces], fit, texels.size)[texels.face_ids[used]]
     samples = sample_photo(picture, points[used, :2], footprints_px)
@@ -106,9 +107,9 @@ def measure_texel_sides_px(corners_px: Float[np.ndarray, "f 3 3"], fit: HeadFit,
     return np.sqrt(doubled_area(corners_px) / np.maximum(doubled_area(corners_uv), 1e-9))
 
 
-def erode_mask(person_mask: Float[Tensor, "h w"], margin_px: float) -> Float[np.ndarray, "h w"]:
-    """Person mask with its edge moved inwards and softened. The picture's border is no edge of the person."""
-    mask = (to_numpy(person_mask) > 0.5).astype(np.float32)
+def erode_mask(bare: Float[Tensor, "h w"], margin_px: float) -> Float[np.ndarray, "h w"]:
+    """The bare head with its edge moved inwards and softened. The picture's border is no edge of it."""
+    mask = (to_numpy(bare) > 0.5).astype(np.float32)
     side = 2 * max(round(margin_px), 1) + 1
     eroded = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     return cv2.blur(eroded, (side, side), borderType=cv2.BORDER_REPLICATE) * mask

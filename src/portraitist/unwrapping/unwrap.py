@@ -1,4 +1,4 @@
-"""Photo to canonical texture: what the camera saw, then mirror symmetry, then smooth completion.
+"""Photo to canonical texture of the bare head: what the camera saw, then mirror symmetry, then smooth completion.
 
 The paper only says that the photo is unwrapped onto the mesh (Sec. 4.2); a whole head needs the unseen two thirds too.
 """
@@ -22,7 +22,6 @@ from portraitist.unwrapping.completion import complete_surface
 from portraitist.unwrapping.delighting import delight_photo
 from portraitist.unwrapping.eyes_and_mouth import paint_eyes_and_mouth
 from portraitist.unwrapping.gaze import unproject_irises
-from portraitist.unwrapping.occlusion import learn_hair, mask_occlusions, measure_local_contrast
 from portraitist.unwrapping.projection import UnwrapConfig, project_photo
 
 SKIN_REGIONS = ("skin", "nose")
@@ -40,7 +39,7 @@ class Unwrapped:
 def unwrap_photo(
     photo: Image,
     fit: HeadFit,
-    person_mask: Float[Tensor, "h w"],
+    bare: Float[Tensor, "h w"],
     model: HeadModel,
     config: UnwrapConfig | None = None,
     *,
@@ -48,27 +47,25 @@ def unwrap_photo(
 ) -> Unwrapped:
     """Texture of the head in ``photo``. Colors are never outside 0..1 and every texel has one.
 
-    ``person_mask``: 1 on the person, 0 on the background, same size as the photo; colors under 0 are never used.
+    ``bare``: how much of each pixel of the photo is the head itself, 0..1, not what covers it or lies behind; colors
+    under 0 are never used.
     ``irises``: the detector's points 468 to 477 in the photo; without them the eyes' gaze is sought in the picture.
-    Raises InputError when photo, mask and the fit's camera differ in size.
+    Raises InputError when photo, ``bare`` and the fit's camera differ in size.
     """
     config = config or UnwrapConfig()
-    sizes = tuple(photo.shape[1:]), tuple(person_mask.shape), tuple(fit.camera.size)
+    sizes = tuple(photo.shape[1:]), tuple(bare.shape), tuple(fit.camera.size)
     if len(set(sizes)) > 1:
         raise InputError(
-            f"Photo, person mask and camera have different sizes (height, width): {sizes[0]}, {sizes[1]}, {sizes[2]}. "
+            f"Photo, mask and camera have different sizes (height, width): {sizes[0]}, {sizes[1]}, {sizes[2]}. "
             "Give the mask and the fit made from this photo."
         )
     texels = locate_head_texels(model, config.texture_size)
-    seen = project_photo(photo, fit, person_mask, texels, config)
+    seen = project_photo(photo, fit, bare, texels, config)
     skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions(*SKIN_REGIONS))
-    contrast = measure_local_contrast(seen, texels)
-    hair = learn_hair(seen, skin, contrast, texels)
-    seen = mask_occlusions(seen, skin, hair, contrast, texels, model)
     if config.delighting > 0:
         seen = delight_photo(seen, skin, texels, model, config.delighting)
         skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions(*SKIN_REGIONS))
-    colors = complete_surface(seen, skin, hair, texels, model)
+    colors = complete_surface(seen, skin, texels, model)
     aimed = None if irises is None else unproject_irises(to_numpy(irises), fit, texels, model)
     colors, weights = paint_eyes_and_mouth(colors, seen, skin, texels, model, aimed)
     texture = colors.clip(0, 1)[texels.nearest_ids]
