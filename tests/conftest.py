@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from golden.rewrite import load_models, run_example
 from portraitist import Config, Models, Result, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.types import EXPRESSION_NAMES, Head, Image, LandmarkEmbedding, Mesh
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, Image, LandmarkEmbedding, Layer, Mesh
 
 RINGS, SEGMENTS = 9, 16
 MOST_WORKERS = 4  # each holds every model
@@ -171,6 +173,49 @@ def make_marked_head(texture_size: int = 256) -> Head:
     texture = torch.stack([u, v, ((16 * u).floor() + (16 * v).floor()) % 2])
     original = model.mean + moved
     return Head(mesh, texture, neutral, expression, model.expression_deltas, model.landmarks68, original)
+
+
+def make_layer(head: Head, name: str = "hair", side: int = 16) -> Layer:
+    """A closed dome over ``head``: hair down to its middle, headwear higher up and further out; colors at random."""
+    reach, bottom = {"hair": (1.15, 0.0), "headwear": (1.3, 0.5)}[name]
+    rings, segments = 10, 24  # the first and the last ring are one vertex
+    latitude = torch.linspace(math.asin(bottom), torch.pi / 2, rings - 1)[:-1]
+    lat, lon = torch.meshgrid(latitude, torch.arange(segments) * (2 * torch.pi / segments), indexing="ij")
+    around = torch.stack([lat.cos() * lon.sin(), lat.sin(), lat.cos() * lon.cos()], dim=-1).reshape(-1, 3)
+    dome = torch.cat([torch.tensor([[0.0, bottom, 0.0], [0.0, 1.0, 0.0]]), around])
+    v, u = torch.meshgrid(torch.linspace(0.95, 0.05, rings), torch.linspace(0.05, 0.95, segments + 1), indexing="ij")
+
+    def find_vertex(ring: int, segment: int) -> int:
+        ends = {0: 0, rings - 1: 1}
+        return ends.get(ring, 2 + (ring - 1) * segments + segment % segments)
+
+    faces, uv_faces = [], []
+    for ring, segment in itertools.product(range(rings - 1), range(segments)):
+        a, b, c, d = (ring, segment), (ring, segment + 1), (ring + 1, segment), (ring + 1, segment + 1)
+        for triangle in ((a, b, d), (a, d, c)):
+            corners = [find_vertex(*corner) for corner in triangle]
+            if len({*corners}) == 3:
+                faces.append(corners)
+                uv_faces.append([row * (segments + 1) + column for row, column in triangle])
+
+    def lay_over(vertices: torch.Tensor) -> torch.Tensor:
+        low, high = vertices.amin(0), vertices.amax(0)
+        return (low + high) / 2 + dome * reach * (high - low) / 2
+
+    mesh = Mesh(
+        vertices=lay_over(head.mesh.vertices),
+        faces=torch.tensor(faces),
+        uvs=torch.stack([u, v], dim=-1).reshape(-1, 2),
+        uv_faces=torch.tensor(uv_faces),
+        regions=torch.full((len(faces),), REGIONS.index(name)),
+    )
+    texture = torch.rand(3, side, side, generator=torch.Generator().manual_seed(len(name)))
+    return Layer(name, mesh, texture, lay_over(head.original))
+
+
+def add_layers(head: Head) -> Head:
+    """With hair, and with headwear over it whose texture has another size."""
+    return dataclasses.replace(head, layers=(make_layer(head, "hair"), make_layer(head, "headwear", side=24)))
 
 
 def assert_same_picture(got: Image, expected: Image, tight: float, different: float) -> None:

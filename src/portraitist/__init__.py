@@ -48,9 +48,10 @@ if TYPE_CHECKING:
     )
     from portraitist.reconstruction.fitting import FitConfig
     from portraitist.reconstruction.tracking import track
-    from portraitist.rendering.cameras import view_camera
+    from portraitist.rendering.cameras import head_camera, view_camera
+    from portraitist.rendering.layers import rasterize_parts
     from portraitist.rendering.rasterizer import rasterize
-    from portraitist.rendering.sampling import render, render_view, shade
+    from portraitist.rendering.sampling import render, render_view, shade, shade_parts
     from portraitist.rendering.seams import Seams, close_seams, find_seams
     from portraitist.texture.color_transfer import transfer_colors
     from portraitist.texture.exemplar import StyleExemplar, StyleSource, crop_exemplar, study_source
@@ -122,12 +123,14 @@ __all__ = [
     "crop_exemplar",
     "detect_landmarks",
     "find_seams",
+    "head_camera",
     "load_head",
     "load_image",
     "load_vgg",
     "optimize_texture",
     "place_cameras",
     "rasterize",
+    "rasterize_parts",
     "read_landmarks",
     "reconstruct",
     "render",
@@ -135,6 +138,7 @@ __all__ = [
     "save_head",
     "save_image",
     "shade",
+    "shade_parts",
     "study_artwork",
     "study_source",
     "stylize",
@@ -194,12 +198,17 @@ _HOMES = {
     ),
     "reconstruction.fitting": ("FitConfig",),
     "reconstruction.tracking": ("track",),
-    "rendering.cameras": ("view_camera",),
+    "rendering.cameras": (
+        "head_camera",
+        "view_camera",
+    ),
+    "rendering.layers": ("rasterize_parts",),
     "rendering.rasterizer": ("rasterize",),
     "rendering.sampling": (
         "render",
         "render_view",
         "shade",
+        "shade_parts",
     ),
     "rendering.seams": (
         "Seams",

@@ -26,7 +26,7 @@ from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
 from portraitist.io.head_file import save_head
 from portraitist.io.images import save_image
 from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
-from portraitist.rendering.cameras import NAMED_VIEWS, view_camera
+from portraitist.rendering.cameras import NAMED_VIEWS, head_camera
 from portraitist.rendering.sampling import render_all
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
@@ -150,7 +150,7 @@ def describe_run(
 
 
 def _render_views(head: Head, names: Iterable[str]) -> dict[str, Image]:
-    cameras = {name: view_camera(head.mesh.vertices, *NAMED_VIEWS[name], VIEW_SIZE_PX) for name in names}
+    cameras = {name: head_camera(head, *NAMED_VIEWS[name], VIEW_SIZE_PX) for name in names}
     return dict(zip(cameras, render_all(head, list(cameras.values())), strict=True))
 
 

@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 from portraitist.errors import InputError
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import new_file
-from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.sampling import render_all
 from portraitist.types import Head, Progress, ProgressCallback
 
@@ -48,7 +48,7 @@ def render_turn(head: Head, progress: ProgressCallback | None = None) -> list[np
 
     The face turns to the viewer's right first. The camera keeps its scale and looks at the same point all the way.
     """
-    cameras = [view_camera(head.mesh.vertices, 360.0 * frame / FRAMES, 0.0, SIZE_PX) for frame in range(FRAMES)]
+    cameras = [head_camera(head, 360.0 * frame / FRAMES, 0.0, SIZE_PX) for frame in range(FRAMES)]
     frames = []
     for frame, picture in enumerate(render_all(head, cameras)):
         if progress:

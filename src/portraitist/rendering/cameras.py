@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.devices import move
-from portraitist.types import Camera
+from portraitist.types import Camera, Head
 
 NAMED_VIEWS: dict[str, tuple[float, float]] = {
     "front": (0.0, 0.0),
@@ -35,6 +35,12 @@ def view_camera(
     scale_px = size / (2 * margin * radius)
     x, y, _ = (rotation @ center * scale_px).tolist()
     return Camera(rotation, scale_px, (size / 2 - x, size / 2 + y), (size, size))
+
+
+def head_camera(head: Head, yaw_deg: float, pitch_deg: float, size: int, margin: float = 1.04) -> Camera:
+    """`view_camera` for a head and its layers, so that long hair is in the picture, too."""
+    vertices = torch.cat([head.mesh.vertices, *(layer.mesh.vertices for layer in head.layers)])
+    return view_camera(vertices, yaw_deg, pitch_deg, size, margin)
 
 
 def rotation_from_yaw_pitch(yaw_deg: float | int, pitch_deg: float | int) -> Float[Tensor, "3 3"]:

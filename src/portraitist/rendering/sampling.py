@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.types import Camera, Fragments, Head, Image, Mesh
 
 
@@ -61,19 +61,34 @@ def _halve(image: Float[Tensor, "c h w"]) -> Float[Tensor, "c _h _w"]:
     return F.adaptive_avg_pool2d(image[None], (max(height // 2, 1), max(width // 2, 1)))[0]
 
 
+def shade_parts(fragments: Sequence[Fragments], textures: Sequence[Image], background: Float[Tensor, "3"]) -> Image:
+    """`shade` for several meshes with textures of their own, as `rasterize_parts` saw them."""
+    picture, *others = (shade(*part, background) for part in zip(fragments, textures, strict=True))
+    for seen, other in zip(fragments[1:], others, strict=True):
+        picture = torch.where(seen.mask, other, picture)
+    return picture
+
+
 def render_view(
     mesh: Mesh, texture: Float[Tensor, "3 t t"], camera: Camera, background: Float[Tensor, "3"], supersample: int = 2
 ) -> Image:
-    """Antialiased picture for output: ``supersample``² rays per pixel, averaged."""
-    fragments = rasterize(mesh, camera.resized(supersample))
-    picture = shade(fragments, texture, background)
-    return F.avg_pool2d(picture[None], supersample)[0].clamp(0, 1)
+    """Antialiased picture of one mesh for output: ``supersample``² rays per pixel, averaged."""
+    return _render_parts([(mesh, texture)], camera, background, supersample)
 
 
 def render(head: Head, camera: Camera, background: Float[Tensor, "3"] | None = None, supersample: int = 2) -> Image:
-    """Antialiased picture of a head, sRGB [3, h, w] in 0..1, on white or on another ``background``."""
+    """Antialiased picture of a head and its layers, sRGB [3, h, w] in 0..1, on white or on another ``background``."""
     ground = head.texture.new_ones(3) if background is None else background
-    return render_view(head.mesh, head.texture, camera, ground, supersample)
+    return _render_parts(list_parts(head), camera, ground, supersample)
+
+
+def _render_parts(
+    parts: list[tuple[Mesh, Image]], camera: Camera, background: Float[Tensor, "3"], supersample: int
+) -> Image:
+    meshes, textures = zip(*parts, strict=True)
+    fragments = rasterize_parts(meshes, camera.resized(supersample))
+    picture = shade_parts(fragments, textures, background)
+    return F.avg_pool2d(picture[None], supersample)[0].clamp(0, 1)
 
 
 def render_all(head: Head, cameras: Sequence[Camera]) -> Iterator[Image]:
