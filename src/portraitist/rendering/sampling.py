@@ -14,8 +14,11 @@ from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.types import Camera, Fragments, Head, Image, Mesh
 
 
-def shade(fragments: Fragments, texture: Float[Tensor, "3 t t"], background: Float[Tensor, "3"]) -> Image:
-    """Picture of the fragments over a plain ground; differentiable with respect to texture and background.
+def shade(
+    fragments: Fragments, texture: Float[Tensor, "3 t t"], background: Float[Tensor, "3"] | Float[Tensor, "3 h w"]
+) -> Image:
+    """Picture of the fragments over a plain ground or over a picture; differentiable with respect to texture and
+    background.
 
     The look-up is trilinear: bilinear in the two levels of a mip pyramid that enclose the pixel's footprint. It keeps
     small views free of aliasing, and in the backward pass every texel under a pixel gets its share of the gradient.
@@ -23,7 +26,8 @@ def shade(fragments: Fragments, texture: Float[Tensor, "3 t t"], background: Flo
     mask = fragments.mask
     footprints_px = fragments.uv_footprint[mask] * texture.shape[-1]
     colors = sample_mipmapped(texture, fragments.uv[mask].to(texture), footprints_px)
-    picture = background.to(texture)[:, None, None].expand(3, *mask.shape)
+    ground = background.to(texture)
+    picture = ground if ground.ndim == 3 else ground[:, None, None].expand(3, *mask.shape)
     return picture.masked_scatter(mask, colors)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.rendering.cameras import view_camera
-from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.layers import rasterize_parts
 from portraitist.segmentation.parts import (
     EYELIDS,
     EYES,
@@ -147,9 +147,11 @@ def _draw_all(
     texture: Image, subject: Subject, sources: Sequence[StyleSource]
 ) -> tuple[_DrawnArtwork, list[_DrawnArtwork]]:
     """The head from the front and the artworks, all at the scale of the texture."""
-    count, front = _count_bands(texture), render_front_view(subject.mesh, texture, subject.labels)
+    count, front = _count_bands(texture), render_front_view(subject.mesh, texture, subject.labels, subject.around)
     # Framed as the front view is. Footprints are in parts of the texture's side, which is the front view's, too.
-    fragments = rasterize(subject.mesh, view_camera(subject.mesh.vertices, 0.0, 0.0, FOOTPRINT_VIEW_PX))
+    meshes = [subject.mesh, *(part.mesh for part in subject.around)]
+    camera = view_camera(torch.cat([mesh.vertices for mesh in meshes]), 0.0, 0.0, FOOTPRINT_VIEW_PX)
+    fragments = rasterize_parts(meshes, camera)[0]
     factor = measure_footprint(subject.labels, fragments) * FOOTPRINT_VIEW_PX
     distance = _measure_eyes_to_lips(front.labels)
     drawn = [_draw_artwork(s, factor * distance / _measure_eyes_to_lips(s.labels), count) for s in sources]

@@ -18,7 +18,7 @@ from portraitist.texture.objective import LossWeights, measure_loss
 from portraitist.texture.optimizer import PlainRMSprop, PyramidRMSprop
 from portraitist.texture.pyramid import TONE_SIDE, build_pyramid, find_finest, fold_pyramid
 from portraitist.texture.strokes import Report, paint_strokes
-from portraitist.texture.views import CameraBank, Subject, ViewBank, precompute_views
+from portraitist.texture.views import CameraBank, Painted, Subject, ViewBank, precompute_views
 from portraitist.types import Image, Mesh, Progress, ProgressCallback
 from portraitist.vgg import VGG
 
@@ -112,6 +112,7 @@ def optimize_texture(
     vgg: VGG,
     generator: torch.Generator,
     start: Image | None = None,
+    around: Sequence[Painted] = (),
     progress: ProgressCallback | None = None,
 ) -> Image:
     """The texture of a mesh, painted as the sources are, same size and range: t_z of Sec. 5. No face is needed.
@@ -122,8 +123,8 @@ def optimize_texture(
     ``cameras``: where to look from, see `place_cameras`; they are resized to ``config.view_px`` and
     ``config.stroke_px``. ``seams``: of the UV layout, from `find_seams`, to be closed; None leaves them. ``generator``:
     on the CPU; an equal seed gives an equal texture. ``start``: texture from which the optimization starts, the content
-    by default. ``progress`` is called after each step and may raise to stop. Raises InputError when sizes
-    or label numbers do not fit together, or no camera sees a label.
+    by default. ``around``: what the views show beside the mesh. ``progress`` is called after each step and may raise to
+    stop. Raises InputError when sizes or label numbers do not fit together, or no camera sees a label.
 
     Strengths, regions, colors and light in ``config`` are for heads (`transfer.py`) and not looked at.
     """
@@ -138,7 +139,7 @@ def optimize_texture(
             f"A source has the label {strangers[-1]}, but the texture's labels are 0 to {labels.roles.count - 1}. "
             "Give both the same numbers, and the same LabelRoles."
         )
-    subject = Subject(mesh, content, content if start is None else start, labels)
+    subject = Subject(mesh, content, content if start is None else start, labels, tuple(around))
     done = 0
 
     def report(loss: float, preview: Image) -> None:
@@ -214,12 +215,11 @@ class _Optimization:
         """Change those of ``levels``, which together make the texture as the views show it, that an optimizer has."""
         config, roles = self.config, self.subject.labels.roles
         style = mix_styles(self.exemplars, roles, self.vgg)
-        background = mix_backgrounds([exemplar.source for exemplar in self.exemplars])
         changed = [level.requires_grad_() for optimizer in optimizers for level in optimizer.levels]
         for _ in range(config.steps):
             view = bank.draw(config.wide_share, self.generator)
             current = fold_pyramid(levels)
-            image = shade(view.fragments, current, background)
+            image = shade(view.fragments, current, view.ground)
             loss = measure_loss(image, view, style, roles, self.vgg, config.weights, config.samples, self.generator)
             gradients = iter(torch.autograd.grad(loss, changed))
             for optimizer in optimizers:

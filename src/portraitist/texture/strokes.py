@@ -8,7 +8,6 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import shade
 from portraitist.texture.exemplar import StyleExemplar, mix_backgrounds
 from portraitist.texture.optimizer import PyramidRMSprop
@@ -52,10 +51,10 @@ def paint_strokes(
         return F.avg_pool2d(picture[None], HELD_PX)[0]
 
     @cache  # few steps: not every camera gets its turn
-    def observe(is_wide: bool, index: int) -> tuple[Fragments, PatchPlaces, Image]:
-        seen = rasterize(subject.mesh, (wide if is_wide else near)[index])
+    def observe(is_wide: bool, index: int) -> tuple[Fragments, Image, PatchPlaces, Image]:
+        seen, ground = subject.observe((wide if is_wide else near)[index], background)
         places = find_patch_places(subject.labels, seen, shown_only=not is_wide)
-        return seen, places, blur(shade(seen, texture, background))
+        return seen, ground, places, blur(shade(seen, texture, ground))
 
     # 1. The bands that the front view shows, finest first.
     bands = build_pyramid(texture)
@@ -73,9 +72,9 @@ def paint_strokes(
     for _ in range(steps):
         is_wide = bool(torch.rand((), generator=generator) < WIDE_SHARE) and len(wide) > 0
         index = int(torch.randint(len(wide if is_wide else near), (), generator=generator))
-        seen, places, before = observe(is_wide, index)
+        seen, ground, places, before = observe(is_wide, index)
         current = fold_pyramid([*finer, *levels, rest])
-        image = shade(seen, current, background)
+        image = shade(seen, current, ground)
         colors, strokes = sliced_wasserstein_distances(image, places, sources, generator)
         loss = colors + strokes + HOLD_WEIGHT * (blur(image) - before).abs().mean()
         optimizer.step(torch.autograd.grad(loss, levels))

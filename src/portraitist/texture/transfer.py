@@ -44,7 +44,7 @@ def stylize_texture(
     generator: torch.Generator,
     progress: ProgressCallback | None = None,
 ) -> Image:
-    """The content texture of a head painted as the artworks are, same size.
+    """The content texture of a bare head painted as the artworks are, same size.
 
     ``mesh``: the *stylized* geometry; it is not changed. ``exemplars``: one artwork, or several to be mixed by their
     weights, which add up to 1. ``generator``: on the CPU; an equal seed gives an equal texture. ``progress`` is called
@@ -100,7 +100,7 @@ def finish_texture(
     mesh, labels = subject.mesh, subject.labels
     texture = match_contrast(suppress_noise(texture, subject, sources), subject, sources)
     texture = transfer_shading(texture, subject, sources)
-    front = render_front_view(mesh, texture, labels)
+    front = render_front_view(mesh, texture, labels, subject.around)
     texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
     texture = limit_label_chroma(mesh, texture, subject.start, labels.map, sources, generator)
     return close_seams(texture, find_seams(mesh, texture.shape[-1], largest_island_only=True))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from portraitist.errors import InputError
 from portraitist.rendering.cameras import view_camera
-from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.layers import rasterize_parts
 from portraitist.rendering.sampling import shade
 from portraitist.segmentation.parts import FACE_REGIONS, UNLABELED, is_one_of, select_faces
 from portraitist.texture.exemplar import StyleSource, crop_exemplar
@@ -36,13 +36,32 @@ WIDE_ANGLES_DEG = (
 
 
 @dataclass(frozen=True)
+class Painted:
+    """A part of the object that is done, and seen together with the one that is painted: a face under its hair."""
+
+    mesh: Mesh
+    texture: Image
+    labels: TexelLabels
+
+
+@dataclass(frozen=True)
 class Subject:
-    """What is painted: geometry, the content texture, the one that the optimization starts from, and labels."""
+    """What is painted: geometry, the content texture, the one that the optimization starts from, labels, and what is
+    ``around`` it."""
 
     mesh: Mesh
     content: Image
     start: Image
     labels: TexelLabels
+    around: tuple[Painted, ...] = ()
+
+    def observe(self, camera: Camera, background: Float[Tensor, "3"]) -> tuple[Fragments, Image]:
+        """What a camera sees of the subject, and the picture of what is around it."""
+        seen, *others = rasterize_parts([self.mesh, *(part.mesh for part in self.around)], camera)
+        ground = background.to(self.content)[:, None, None].expand(3, *seen.mask.shape)
+        for part, fragments in zip(self.around, others, strict=True):
+            ground = shade(fragments, part.texture, ground)
+        return seen, ground
 
 
 @dataclass(frozen=True)
@@ -63,11 +82,12 @@ class CameraBank:
 class View:
     """What one camera sees, and random points on the object.
 
-    Per point: ``labels``; ``shown``, whether artworks show such a place; ``content_units``, the content's hypercolumn
-    divided by its length.
+    ``ground``: the picture of what is around it. Per point: ``labels``; ``shown``, whether artworks show such a place;
+    ``content_units``, the content's hypercolumn divided by its length.
     """
 
     fragments: Fragments
+    ground: Image
     points_px: Float[Tensor, "p 2"]
     labels: Int[Tensor, "p"]
     shown: Bool[Tensor, "p"]
@@ -105,28 +125,29 @@ def precompute_views(
     """Rasterize the subject in every camera and keep the content's features there. Cameras that see nothing labeled are
     left out; raises InputError when no near one is left."""
     near, wide = (
-        [seen for camera in x if (subject.labels.look_up(seen := rasterize(subject.mesh, camera))[0] >= 0).any()]
-        for x in (cameras.near, cameras.wide)
+        [(seen, ground) for seen, ground in observed if (subject.labels.look_up(seen)[0] >= 0).any()]
+        for observed in ([subject.observe(camera, background) for camera in x] for x in (cameras.near, cameras.wide))
     )
     if not near:
         raise InputError("No near camera sees a labeled texel of the mesh. Point one at it; see place_cameras.")
     return ViewBank(
-        [precompute_view(subject, fragments, background, vgg, generator) for fragments in near],
-        [precompute_view(subject, fragments, background, vgg, generator) for fragments in wide],
-        measure_footprint(subject.labels, near[0]),
+        [precompute_view(subject, *observed, vgg, generator) for observed in near],
+        [precompute_view(subject, *observed, vgg, generator) for observed in wide],
+        measure_footprint(subject.labels, near[0][0]),
     )
 
 
 def precompute_view(
-    subject: Subject, fragments: Fragments, background: Float[Tensor, "3"], vgg: VGG, generator: torch.Generator
+    subject: Subject, fragments: Fragments, ground: Image, vgg: VGG, generator: torch.Generator
 ) -> View:
     """What one camera sees of the subject before optimization."""
     labels, shown = subject.labels.look_up(fragments)
     points = _spread_points(labels, subject.labels.roles.detailed, generator)
     columns, rows = points.long().unbind(1)
-    content_maps = vgg(shade(fragments, subject.content, background))
+    content_maps = vgg(shade(fragments, subject.content, ground))
     return View(
         fragments=fragments,
+        ground=ground,
         points_px=points,
         labels=labels[rows, columns],
         shown=shown[rows, columns],
@@ -134,15 +155,20 @@ def precompute_view(
     )
 
 
-def render_front_view(mesh: Mesh, texture: Image, labels: TexelLabels) -> StyleSource:
+def render_front_view(mesh: Mesh, texture: Image, labels: TexelLabels, around: tuple[Painted, ...] = ()) -> StyleSource:
     """The object from the front as if it were an artwork: what artworks show of it, every part as large as one sees it.
 
     In the texture itself, neck and ears and the sides of a face would count for more than they do in a picture.
     """
-    fragments = rasterize(mesh, view_camera(mesh.vertices, 0.0, 0.0, texture.shape[-1]))
-    seen, shown = labels.look_up(fragments)
-    seen = torch.where(shown, seen, UNLABELED)
-    return crop_exemplar(shade(fragments, texture, texture.new_zeros(3)), seen, labels.roles)
+    parts = [Painted(mesh, texture, labels), *around]
+    camera = view_camera(torch.cat([part.mesh.vertices for part in parts]), 0.0, 0.0, texture.shape[-1])
+    picture = texture.new_zeros(3, *camera.size)
+    seen = torch.full(camera.size, UNLABELED, device=texture.device)
+    for part, fragments in zip(parts, rasterize_parts([part.mesh for part in parts], camera), strict=True):
+        picture = shade(fragments, part.texture, picture)
+        own, shown = part.labels.look_up(fragments)
+        seen = torch.where(shown, own, seen)
+    return crop_exemplar(picture, seen, labels.roles)
 
 
 def find_patch_places(labels: TexelLabels, fragments: Fragments, *, shown_only: bool) -> PatchPlaces:

@@ -1,0 +1,102 @@
+"""Texture style of a layer (Sec. 5, beyond the face): hair is painted as the artwork's hair is, on the painted head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.seams import close_seams, find_seams
+from portraitist.rendering.uv_layout import extend_islands, mark_texels
+from portraitist.segmentation.parts import FACE_REGIONS, HAIR, UNLABELED, select_faces
+from portraitist.texture.detail import match_contrast, suppress_noise
+from portraitist.texture.exemplar import StyleExemplar
+from portraitist.texture.label_colors import (
+    HAIR_PALETTE,
+    limit_label_chroma,
+    match_colors,
+    match_tones,
+    preserve_colors,
+)
+from portraitist.texture.labels import TexelLabels, face_roles, label_head
+from portraitist.texture.optimization import TextureConfig, optimize_texture
+from portraitist.texture.transfer import study_artwork_style
+from portraitist.texture.views import WIDE_ANGLES_DEG, CameraBank, Painted, Subject, render_front_view
+from portraitist.types import Head, Image, Layer, ProgressCallback
+from portraitist.vgg import VGG
+
+STEPS = 0.35  # of the face's: one label, without features
+ANGLES_DEG = ((0.0, 0.0), (-40.0, -10.0), (40.0, -10.0), (-20.0, 15.0), (20.0, 15.0))  # yaw, pitch
+
+
+def stylize_layer(
+    layer: Layer,
+    head: Head,
+    content: Head,
+    exemplars: Sequence[StyleExemplar],
+    model: HeadModel,
+    vgg: VGG,
+    config: TextureConfig,
+    generator: torch.Generator,
+    progress: ProgressCallback | None = None,
+) -> Image:
+    """The texture of a layer painted as the artworks' hair is; without hair in an artwork, with the change of color
+    that takes the sitter's skin to the artwork's.
+
+    ``layer``: on the stylized geometry, with its photo's texture. ``head``: stylized, under it. ``content``: the
+    unstylized head. Other arguments as in `transfer.stylize_texture`.
+    """
+    if config.strength == 0 or config.regions.hair == 0:
+        return layer.texture
+    islands = mark_texels(layer.mesh, layer.texture.shape[-1]) >= 0
+    labels = TexelLabels.make(layer.mesh, torch.where(islands, HAIR, UNLABELED), face_roles())
+    head_labels = label_head(head.mesh, content.texture)
+    before = (Painted(head.mesh, content.texture, head_labels),)
+    around = (Painted(head.mesh, head.texture, head_labels),)
+    sources = [exemplar.source for exemplar in exemplars]
+    front = render_front_view(layer.mesh, layer.texture, labels, before)
+    if config.preserve_color:
+        sources = preserve_colors(sources, front, generator)
+
+    # 1. A start in the artwork's colors.
+    shares = {HAIR_PALETTE: torch.ones_like(layer.texture[:1])}
+    start = match_colors(layer.texture, labels.map, shares, front, sources, generator)
+
+    # 2. Lines and strokes, as wide as on the face though the views show more of the head.
+    everything = torch.cat([head.mesh.vertices, layer.mesh.vertices])
+    face = head.mesh.vertices[torch.unique(head.mesh.faces[select_faces(head.mesh, FACE_REGIONS)])]
+    cameras = CameraBank(
+        *([view_camera(everything, *angles, config.view_px) for angles in x] for x in (ANGLES_DEG, WIDE_ANGLES_DEG))
+    )
+    shrunk = cameras.near[0].scale_px / view_camera(face, 0.0, 0.0, config.view_px).scale_px
+    seen_at = replace(config, view_px=round(shrunk * config.view_px), stroke_px=round(shrunk * config.stroke_px))
+    studied = [study_artwork_style(source, model, vgg, seen_at, generator) for source in sources]
+    fewer = replace(config, steps=round(STEPS * config.steps), stroke_steps=round(STEPS * config.stroke_steps))
+    texture = optimize_texture(
+        layer.mesh,
+        layer.texture,
+        studied,
+        labels,
+        cameras,
+        None,
+        replace(fewer, wide_share=0.5),
+        vgg=vgg,
+        generator=generator,
+        start=start if config.optimize_bands else None,
+        around=around,
+        progress=progress,
+    )
+
+    # 3. The artworks' contrast, tones and hues.
+    if config.optimize_bands:
+        subject = Subject(layer.mesh, layer.texture, start, labels, around)
+        texture = match_contrast(suppress_noise(texture, subject, sources), subject, sources)
+        front = render_front_view(layer.mesh, texture, labels, around)
+        texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
+        texture = limit_label_chroma(layer.mesh, texture, start, labels.map, sources, generator)
+        texture = close_seams(texture, find_seams(layer.mesh, texture.shape[-1]))
+    strength = config.strength * config.regions.hair
+    return extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength))
