@@ -51,7 +51,7 @@ WAYS = ("detected", "hand-set")
 STRENGTHS = (1.0, 2.0)
 AS_ARTWORKS = 12  # photos given as artworks to each other
 NAMED = 3  # of the worst artworks
-DRAWN = 24  # artworks on the sheets
+STRONGEST = 24  # artworks: with figures of their own, and drawn on the sheets
 RESULTS = Path(__file__).parent / "results" / "geometry.json"
 REPEATS = 10
 
@@ -59,7 +59,7 @@ REPEATS = 10
 @dataclass(frozen=True)
 class Case:
     """An artwork and the sitter it is given. ``truth``: its hand-set points, ``seen``: the ones read, both from the
-    front, meters; the latter None when no face was found."""
+    front, meters; the latter None when no face was found. ``strength``: size of its true deviation."""
 
     artwork: AnnotatedArtwork
     fit: HeadFit
@@ -68,6 +68,7 @@ class Case:
     read_fit: HeadFit | None
     truth: Tensor
     seen: Tensor | None
+    strength: float
 
     def find_exemplar(self, how: str, model: HeadModel) -> ShapeExemplar | None:
         if how == "hand-set":
@@ -123,7 +124,8 @@ def read_cases(sitters: dict[str, tuple[Landmarks, HeadFit]], model: HeadModel) 
         read_fit = fit_head(artwork.read, model) if artwork.read else None
         truth = frontalize_fit(artwork.by_hand, hand_fit, model)
         seen = frontalize_fit(artwork.read, read_fit, model) if artwork.read and read_fit else None
-        cases.append(Case(artwork, *sitter, hand_fit, read_fit, truth, seen))
+        strength = float(measure_shape(artwork.by_hand, hand_fit, model).deviation.norm())
+        cases.append(Case(artwork, *sitter, hand_fit, read_fit, truth, seen, strength))
     return cases
 
 
@@ -194,8 +196,13 @@ def _group(cases: list[Case]) -> dict[str, list[Case]]:
     return {
         "paintings": [case for case in cases if case.artwork.is_painting],
         "caricatures": [case for case in cases if not case.artwork.is_painting],
+        f"the {STRONGEST} strongest": find_strongest(cases),
         "all": cases,
     }
+
+
+def find_strongest(cases: list[Case]) -> list[Case]:
+    return sorted(cases, key=lambda case: -case.strength)[:STRONGEST]
 
 
 def measure_photos(
@@ -242,9 +249,8 @@ def _time(step) -> float:
 
 def draw_most_exaggerated(folder: Path, cases: list[Case], model: HeadModel, translator: Translator) -> None:
     """Sheets of the artworks that deviate most by their hand-set points, as the product reads them."""
-    deviations = [measure_shape(case.artwork.by_hand, case.hand_fit, model).deviation.norm() for case in cases]
-    order, drawn = torch.stack(deviations).argsort(descending=True).tolist(), []
-    for case in (cases[row] for row in order[:DRAWN]):
+    drawn = []
+    for case in find_strongest(cases):
         moved = case.translate("detected", model, translator)
         if case.artwork.read and moved:
             drawn.append((case.artwork.name, case.artwork.read, case.head, moved))

@@ -11,9 +11,15 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from torch import Tensor
 
+from portraitist.geometry.shape_space import frontal_landmarks, measure_deviation
+from portraitist.geometry.translation import mean_face
 from portraitist.landmarks.ibug68 import MIRROR_IDS
-from portraitist.landmarks.refinement import ErrorModel, LandmarkRefiner, Reading, without_similarity
+from portraitist.landmarks.refinement import ErrorModel, LandmarkRefiner, Reading
+from portraitist.reconstruction.fitting import fit_head
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.types import Landmarks
 
+SIZE_STEPS = 3
 START = (1e-3, 0.25, 3e-4, 3e-4, 0.3)
 
 
@@ -57,20 +63,38 @@ def _negative_log_likelihood(values: Tensor, apart: Tensor, errors: Tensor, own:
 def finish(
     refiner: LandmarkRefiner, readings: Sequence[Reading], truths: Sequence[np.ndarray], normals: Sequence[Reading]
 ) -> LandmarkRefiner:
-    """The refiner with its error models, the normal reading, and the size.
+    """The refiner with its error models and normal readings, of size 1.
 
     ``readings``, ``truths``: of artworks, by networks that never saw them. ``normals``: of photos.
     """
-    plane = refiner.mean[:, :2]
-    errors = fit_error_models(plane, readings, truths)
+    errors = fit_error_models(refiner.mean[:, :2], readings, truths)
     refiner = replace(refiner, detector_error=errors[0], network_error=errors[1])
-    weighed = np.stack([refiner.weigh(reading)[0] for reading in readings])
     normal = find_normal([refiner.weigh(reading)[0] for reading in normals])
     by_hand = find_normal([reading.read for reading in normals])  # the network speaks the annotators' scheme
-    wanted = without_similarity(np.stack(truths), plane) - without_similarity(by_hand, plane)
-    seen = without_similarity(weighed, plane) - without_similarity(normal, plane)
-    size = float(np.sqrt((wanted**2).sum() / (seen**2).sum()))
-    return replace(refiner, normal=normal, by_hand=by_hand, size=size)
+    return replace(refiner, normal=normal, by_hand=by_hand, size=1.0)
+
+
+def find_size(
+    refiner: LandmarkRefiner, model: HeadModel, readings: Sequence[Reading], detected: Sequence[Landmarks],
+    truths: Sequence[Landmarks],
+) -> float:  # fmt: skip
+    """What makes deviations as large as the artworks' own, where it counts: after the fit, without pose and expression.
+
+    The fit takes a part of what is read for expression, so it is found in a few steps.
+    """
+    mean = mean_face(model) + torch.from_numpy(refiner.by_hand).float()
+
+    def measure(landmarks: Sequence[Landmarks]) -> float:
+        """Mean square."""
+        frontal = (frontal_landmarks(points, fit_head(points, model), model)[:, :2] for points in landmarks)
+        return float(torch.stack([measure_deviation(shape, mean).square().mean() for shape in frontal]).mean())
+
+    wanted, size = measure(truths), 1.0
+    for _ in range(SIZE_STEPS):
+        sized = replace(refiner, size=size)
+        seen = [sized.correct(*pair) for pair in zip(detected, readings, strict=True)]
+        size *= (wanted / measure(seen)) ** 0.5
+    return size
 
 
 def find_normal(deviations: Sequence[Float[np.ndarray, "68 2"]]) -> Float[np.ndarray, "68 2"]:

@@ -8,6 +8,7 @@ saw, and the errors of these readings are what the fusion is learnt from. About 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from deformed_faces import find_mean_face
-from error_models import finish
+from error_models import find_size, finish
 from jaxtyping import Float
 from make_pictures import DATA, PHOTOS, align, find_sources
 from safetensors.torch import load_file, save_file
@@ -34,13 +35,16 @@ from portraitist.landmarks.refinement import (
     pack_refiner,
 )
 from portraitist.landmarks.views import ViewRenderer
+from portraitist.reconstruction.head_model import load_head_model
+from portraitist.types import Landmarks
 from portraitist.vgg import load_vgg, read_layers
 
 ASSET = Path(__file__).resolve().parents[2] / "src" / "portraitist" / "assets" / "artwork_landmarks.safetensors"
 FOLDS = 4  # artists by their number modulo this
 SIZE, TURN, SHIFT = 0.12, 0.08, 0.1  # how views are varied: logarithm, radians, eye distances
+OUTLINE_SEEN = (0.0, 0.8)  # of its deviation from a normal face's around the same features
 SAMPLED_PICTURES, SAMPLED_CELLS = 150, 200  # for principal components
-EPOCHS, BATCH, RATE, DECAY, WARM_UP = 8, 32, 2e-3, 1e-2, 0.15
+EPOCHS, BATCH, RATE, DECAY, WARM_UP = 10, 16, 1.5e-3, 1e-2, 0.15
 SOFT_PX = 0.5  # errors below count less
 LOGARITHMS = (-3.0, 4.0)  # of expected errors
 OFFSET_PX = 20.0  # of the photos' scheme, per unit of its parameters
@@ -65,8 +69,17 @@ def load_projections(folder: Path) -> Projections:
 
 
 def draw_view(picture: np.ndarray, points: Float[np.ndarray, "68 2"], rng: np.random.Generator):
-    """The face as the product would show it to the network, less exactly; and its points there."""
-    linear, shift = align(points, find_mean_face()[:, :2])
+    """The face as the product would show it to the network, less exactly; and its points there.
+
+    The product puts the view where the detector sees the face: its features are where they are, nearly, but the outline
+    where a normal face would have it around them.
+    """
+    mean = find_mean_face()[:, :2]
+    linear, shift = align(points[17:], mean[17:])
+    detected = points @ linear.T + shift
+    detected[:17] = mean[:17] + rng.uniform(*OUTLINE_SEEN) * (detected[:17] - mean[:17])
+    to_mean, moved = align(detected, mean)
+    linear, shift = to_mean @ linear, to_mean @ shift + moved
     size, turn = np.exp(rng.normal(0, SIZE)), rng.normal(0, TURN)
     moved = size * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     center = np.linalg.solve(linear, np.array(WINDOW_MIDDLE) + rng.normal(0, SHIFT, 2) - shift)
@@ -174,18 +187,22 @@ def fuse(folder: Path) -> LandmarkRefiner:
     whole = LandmarkRefiner(mean, load_projections(folder), nn.ModuleList(networks), *unknown)
     singles = [LandmarkRefiner(mean, whole.projections, nn.ModuleList([network]), *unknown) for network in networks]
     vgg, detector = load_vgg(dtype=torch.float32), LandmarkDetector()
-    readings, truths = [], []
+    readings, detected, truths = [], [], []
     for source in find_sources(DATA):
         if source.artist < 0:
             continue
         image = load_image(source.path)
-        points = detect_landmarks(image, detector)[0].points
-        reading = singles[source.artist % FOLDS].read(image, points, vgg)
-        readings.append(reading)
-        truths.append(reading.frame.to_deviation(source.points))
+        detected.append(detect_landmarks(image, detector)[0])
+        readings.append(singles[source.artist % FOLDS].read(image, detected[-1].points, vgg))
+        truths.append(Landmarks(torch.from_numpy(source.points).float(), detected[-1].size))
     photos = [load_image(DATA / name) for name in PHOTOS]
     normals = [whole.read(photo, detect_landmarks(photo, detector)[0].points, vgg) for photo in photos]
-    return finish(whole, readings, truths, normals)
+    deviations = [
+        reading.frame.to_deviation(truth.points.double().numpy())
+        for reading, truth in zip(readings, truths, strict=True)
+    ]
+    weighed = finish(whole, readings, deviations, normals)
+    return replace(weighed, size=find_size(weighed, load_head_model(), readings, detected, truths))
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from portraitist.assets import asset_path
 from portraitist.devices import from_numpy, random_normal
 from portraitist.errors import InputError
-from portraitist.geometry.depth import measure_depth, predict_depth, scale_depth
+from portraitist.geometry.depth import predict_depth, scale_depth, turn_to_front
 from portraitist.geometry.exaggeration import weigh_by_curvature
 from portraitist.geometry.foldover import prevent_foldover
 from portraitist.geometry.shape_space import align_to, close_lips, frontal_landmarks, measure_deviation
@@ -146,8 +146,9 @@ def measure_shape(landmarks: Landmarks, fit: HeadFit, model: HeadModel, weight: 
     if landmarks.dense is None:
         mean = mean + from_numpy(load_annotated_deviation(), mean)
     frontal = frontal_landmarks(landmarks, fit, model)
-    deviation = measure_deviation(frontal[:, :2], mean)
-    return ShapeExemplar(deviation, weight, measure_depth(frontal, deviation, fit.camera.rotation, model))
+    seen = measure_deviation(frontal[:, :2], mean)
+    deviation, depth = turn_to_front(frontal, seen, fit.camera.rotation, model)
+    return ShapeExemplar(deviation, weight, depth)
 
 
 @dataclass(frozen=True)
@@ -190,13 +191,15 @@ class LandmarkTranslation:
         self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
     ) -> Float[Tensor, "68 3"]:
         """Displacement of the sitter's landmarks in head space (meters), linear in the strengths until a triangle of
-        landmarks would fold over. ``regions``: None for 1 everywhere."""
+        landmarks would fold over; depth that artworks show is not extrapolated. ``regions``: None for 1 everywhere."""
         weights = _weigh_regions(regions or RegionStrengths(), self.style)
         moved = strength * self.style
         if exaggeration:
             moved = moved + exaggeration * self.own_features
         moved = prevent_foldover(self.sitter.mean + self.sitter.deviation, weights * moved)
-        return add_depth(moved, strength * weights[:, 0] * self.shown_depth, self.sitter, self.model, self.depth)
+        # Extrapolated, depth would fold the face: what keeps the plane from it knows nothing of depth.
+        shown = (strength * weights[:, 0]).clamp(max=1) * self.shown_depth
+        return add_depth(moved, shown, self.sitter, self.model, self.depth)
 
     def find_targets(
         self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0

@@ -110,10 +110,13 @@ class LandmarkRefiner:
         ``image``: sRGB [3, h, w] in 0..1. ``landmarks``: the detector's. Its dense points and expression are not taken
         over: what it reads as expression of an exaggerated face is shape.
         """
-        reading = self.read(image, landmarks.points, vgg)
+        return self.correct(landmarks, self.read(image, landmarks.points, vgg))
+
+    def correct(self, landmarks: Landmarks, reading: Reading) -> Landmarks:
+        """The detector's landmarks, moved to where both readings together say."""
         deviation, confidence = self.weigh(reading)
         own = deviation - self.normal
-        wanted = own + (self.size - 1) * without_similarity(own, self.mean[:, :2]) + self.by_hand
+        wanted = own + (self.size - 1) * _without_similarity(own, self.mean[:, :2]) + self.by_hand
         moved = reading.frame.to_picture(wanted - reading.detected)
         points = landmarks.points + from_numpy(moved, landmarks.points)
         return Landmarks(points, landmarks.size, confidence=from_numpy(confidence, points))
@@ -163,7 +166,7 @@ class LandmarkRefiner:
         return deviation, np.diag(of_detector) / np.diag(of_detector + of_network)
 
 
-def without_similarity(
+def _without_similarity(
     deviation: Float[np.ndarray, "*b 68 2"], plane: Float[np.ndarray, "68 2"]
 ) -> Float[np.ndarray, "*b 68 2"]:
     """The deviation from the points ``plane`` that no similarity explains."""
