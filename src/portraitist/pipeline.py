@@ -148,8 +148,11 @@ def study_artwork(
     seen, warnings = _find_landmarks(art, landmarks, face, models, what)
     warnings += doubt_artwork(art, seen, what)
     fit = fit_head(seen, models.head, config.fit)
-    points = models.refiner.refine(art, seen, models.vgg) if landmarks is None else seen
-    shape = measure_shape(points, fit_head(points, models.head, config.fit), models.head)
+    points, shape_fit = seen, fit
+    if landmarks is None:
+        points = models.refiner.refine(art, seen, models.vgg)
+        shape_fit = fit_head(points, models.head, config.fit)
+    shape = measure_shape(points, shape_fit, models.head)
     person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)
     labels = label_artwork(art, fit.mesh, fragments, seen.points, person)
     image = delight_artwork(art, labels, fit.mesh, fit.camera, fragments, config.texture.delighting)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from portraitist.geometry.shape_space import frontal_landmarks, measure_deviation
 from portraitist.geometry.translation import mean_face
-from portraitist.landmarks.ibug68 import MIRROR_IDS
+from portraitist.landmarks.ibug68 import MIRROR_IDS, outer_eye_distance
 from portraitist.landmarks.refinement import ErrorModel, LandmarkRefiner, Reading
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel
@@ -65,7 +65,7 @@ def finish(
 ) -> LandmarkRefiner:
     """The refiner with its error models and normal readings, of size 1.
 
-    ``readings``, ``truths``: of artworks, by networks that never saw them. ``normals``: of photos.
+    ``readings``, ``truths``: of artworks, by networks that never saw them. ``normals``: of photos, at rest.
     """
     errors = fit_error_models(refiner.mean[:, :2], readings, truths)
     refiner = replace(refiner, detector_error=errors[0], network_error=errors[1])
@@ -95,6 +95,18 @@ def find_size(
         seen = [sized.correct(*pair) for pair in zip(detected, readings, strict=True)]
         size *= (wanted / measure(seen)) ** 0.5
     return size
+
+
+def take_off_expression(reading: Reading, landmarks: Landmarks, model: HeadModel) -> Reading:
+    """A photo's reading at rest. People smile into a camera; a mean of smiles would make every artwork look sullen.
+
+    ``landmarks``: the detector's.
+    """
+    fit = fit_head(landmarks, model)
+    rest = model.landmarks68.positions(fit.neutral, model.faces)
+    moved = (model.landmarks68.positions(fit.mesh.vertices, model.faces) - rest)[:, :2] / outer_eye_distance(rest)
+    moved = moved.double().numpy()
+    return replace(reading, detected=reading.detected - moved, read=reading.read - moved)
 
 
 def find_normal(deviations: Sequence[Float[np.ndarray, "68 2"]]) -> Float[np.ndarray, "68 2"]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from deformed_faces import find_mean_face
-from error_models import find_size, finish
+from error_models import find_size, finish, take_off_expression
 from jaxtyping import Float
 from make_pictures import DATA, PHOTOS, align, find_sources
 from safetensors.torch import load_file, save_file
@@ -180,7 +180,7 @@ def load_networks(folder: Path) -> list[PointNetwork]:
 
 def fuse(folder: Path) -> LandmarkRefiner:
     """Errors of both readings of paintings, each by the network that never saw its artist; the normal reading, that of
-    the photos; the size of weighed deviations."""
+    the photos at rest; the size of weighed deviations."""
     networks = load_networks(folder)
     mean = find_mean_face() * [1, -1, -1]  # to head space
     unknown = ErrorModel(1, 1, 1, 1), ErrorModel(1, 1, 1, 1, 1), np.zeros((68, 2)), np.zeros((68, 2)), 1.0
@@ -195,14 +195,17 @@ def fuse(folder: Path) -> LandmarkRefiner:
         detected.append(detect_landmarks(image, detector)[0])
         readings.append(singles[source.artist % FOLDS].read(image, detected[-1].points, vgg))
         truths.append(Landmarks(torch.from_numpy(source.points).float(), detected[-1].size))
-    photos = [load_image(DATA / name) for name in PHOTOS]
-    normals = [whole.read(photo, detect_landmarks(photo, detector)[0].points, vgg) for photo in photos]
+    model, normals = load_head_model(), []
+    for name in PHOTOS:
+        photo = load_image(DATA / name)
+        seen = detect_landmarks(photo, detector)[0]
+        normals.append(take_off_expression(whole.read(photo, seen.points, vgg), seen, model))
     deviations = [
         reading.frame.to_deviation(truth.points.double().numpy())
         for reading, truth in zip(readings, truths, strict=True)
     ]
     weighed = finish(whole, readings, deviations, normals)
-    return replace(weighed, size=find_size(weighed, load_head_model(), readings, detected, truths))
+    return replace(weighed, size=find_size(weighed, model, readings, detected, truths))
 
 
 def main() -> None:

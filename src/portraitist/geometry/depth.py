@@ -85,7 +85,7 @@ def _regress_shape(rotation: Float[Tensor, "3 3"], model: HeadModel) -> Float[Te
     """Cov(deviation, seen) Cov(seen)^-1 over deviations seen along a view, on the CPU, in double precision."""
     mean = _find_mean(model)
     unit = outer_eye_distance(mean[:, :2])
-    covariance = _find_covariance(mean, move(model, CPU)) / unit**2
+    covariance = _find_covariance(move(model, CPU)) / unit**2
     view = torch.kron(torch.eye(68, dtype=torch.float64), rotation[:2])
     placed = FREE * _find_placements(mean @ rotation[:2].T / unit)  # say nothing
     seen = view @ covariance @ view.T + placed @ placed.T
@@ -100,8 +100,10 @@ def _find_placements(points: Float[Tensor, "68 2"]) -> Float[Tensor, "136 4"]:
     return torch.stack(columns, 1)
 
 
-def _find_covariance(mean: Float[Tensor, "68 3"], model: HeadModel) -> Float[Tensor, "204 204"]:
+@functools.lru_cache(maxsize=2)
+def _find_covariance(model: HeadModel) -> Float[Tensor, "204 204"]:
     """Of artworks' deviations, square meters: heads, which are as probable mirrored, and what features do alone."""
+    mean = _find_mean(model)
     heads = ENLARGEMENT * _differentiate_heads(mean, model).flatten(1)
     mirror = torch.zeros(204, 204, dtype=torch.float64)
     for axis, sign in enumerate((-1, 1, 1)):
