@@ -35,8 +35,13 @@ REGIONS: tuple[str, ...] = (
     "mouth_inside",  # inner lip walls and palate of the skin mesh
     "teeth",
     "tongue",
+    "hair",  # of layers, see `Layer`
+    "headwear",
 )
 """Region names; ``Mesh.regions`` holds indices into this tuple, one per face."""
+
+LAYER_NAMES: tuple[str, ...] = ("hair", "headwear")
+"""What may lie over a head; each is a region, too."""
 
 EXPRESSION_NAMES: tuple[str, ...] = (
     "browDownLeft",
@@ -234,12 +239,28 @@ class Tracked:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """What lies over a head as a part of its own: its hair, or what it wears.
+
+    ``name``: one of `LAYER_NAMES`. ``mesh``: closed, in head space, as it lies over the head with its expression; all
+    of its faces are of the region ``name``. ``texture``: ``[3, t, t]``, sRGB 0..1, opaque, in the mesh's own UVs.
+    ``original``: its vertices over the unstylized head (equal to ``mesh.vertices`` on a content head).
+    """
+
+    name: str
+    mesh: Mesh
+    texture: Image
+    original: Float[Tensor, "k 3"]
+
+
+@dataclass(frozen=True)
 class Head:
     """The one currency of every application: content head and stylized head alike.
 
     ``mesh.vertices`` carry the expression; ``neutral + expression @ expression_deltas == mesh.vertices``.
     ``texture``: canonical texture ``[3, t, t]``, sRGB 0..1. ``original``: vertices of the unstylized head with the same
-    expression (equal to ``mesh.vertices`` on a content head).
+    expression (equal to ``mesh.vertices`` on a content head). ``layers``: what lies over it, at most one of a name; the
+    head is whole without them.
     """
 
     mesh: Mesh
@@ -249,6 +270,7 @@ class Head:
     expression_deltas: Float[Tensor, "52 n 3"]
     landmarks68: LandmarkEmbedding
     original: Float[Tensor, "n 3"]
+    layers: tuple[Layer, ...] = ()
 
     def posed(self, weights: Float[Tensor, "52"]) -> Float[Tensor, "n 3"]:
         """Vertices under ``weights`` 0..1 of the 52 ARKit blendshapes, in `EXPRESSION_NAMES` order; meters, head space.

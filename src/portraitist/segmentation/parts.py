@@ -36,6 +36,8 @@ _PART_OF_REGION = {
     "mouth_inside": MOUTH,
     "teeth": MOUTH,
     "tongue": MOUTH,
+    "hair": HAIR,
+    "headwear": HAIR,
 }
 
 
