@@ -34,7 +34,8 @@ from pairs import DEFAULT_DATA
 from portraitist import load_image, save_image
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.types import REGIONS, Image, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import REGIONS, Image
 from rendered_hair import COLORS_SRGB, HAIR_STYLES, grow_hair
 from rendered_scene import (
     Light,
@@ -88,7 +89,7 @@ SENSOR_NOISE = 0.008
 
 @dataclass(frozen=True)
 class Plan:
-    """What one picture shows. Angles in degrees, as in ``types.rotation_from_yaw_pitch``; ``roll_deg`` > 0 turns the
+    """What one picture shows. Angles in degrees, as in ``cameras.rotation_from_yaw_pitch``; ``roll_deg`` > 0 turns the
     picture's content counter-clockwise."""
 
     number: int

@@ -67,7 +67,7 @@ def measure_turn_deg(first: Float[np.ndarray, "3 3"], second: Float[np.ndarray, 
 
 
 def read_angles_deg(rotation: Float[np.ndarray, "3 3"]) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in degrees of ``roll about z @ types.rotation_from_yaw_pitch(yaw, pitch)``."""
+    """Yaw, pitch and roll in degrees of ``roll about z @ cameras.rotation_from_yaw_pitch(yaw, pitch)``."""
     yaw = np.arctan2(-rotation[2, 0], rotation[2, 2])
     pitch = np.arcsin((-rotation[2, 1]).clip(-1, 1))
     roll = np.arctan2(-rotation[0, 1], rotation[1, 1])

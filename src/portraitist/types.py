@@ -11,7 +11,6 @@ Conventions (``docs/conventions.md`` has the long form):
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -175,16 +174,6 @@ class Camera:
             center_px=(self.center_px[0] * factor, self.center_px[1] * factor),
             size=size or (round(height * factor), round(width * factor)),
         )
-
-
-def rotation_from_yaw_pitch(yaw_deg: float | int, pitch_deg: float | int) -> Float[Tensor, "3 3"]:
-    """Head rotation as seen by a fixed camera. ``yaw_deg`` > 0 turns the face to the viewer's right (towards +X),
-    ``pitch_deg`` > 0 lifts it (the viewer sees it from below). (0, 0) is the front."""
-    yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
-    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
-    turn = torch.tensor([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
-    lift = torch.tensor([[1.0, 0.0, 0.0], [0.0, cp, sp], [0.0, -sp, cp]])
-    return lift @ turn
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from metrics.head_shape import (
 )
 from metrics.pictures import fill_hull, fill_rows, keep_band, measure_overlap, measure_psnr
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks
 from reconstruction_runs import HIDDEN_IDS, fit_without_hidden
 from rendered_faces import HEAD_MIDDLE, Plan, RenderedFace, plan_faces
 from rendered_scene import (

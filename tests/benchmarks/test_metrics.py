@@ -29,7 +29,8 @@ from metrics.style import (
 from metrics.vgg_features import extract_vgg_features
 from pairs import prescribed_pairs, spread_pairs
 from portraitist.assets import asset_path
-from portraitist.types import REGIONS, Camera, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import REGIONS, Camera
 
 ROOT = Path(__file__).resolve().parents[2]
 

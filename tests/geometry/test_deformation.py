@@ -24,7 +24,8 @@ from portraitist.mesh.laplacian import cotangent_laplacian
 from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_surface import build_surface
-from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import EXPRESSION_NAMES, Camera, Head, Landmarks
 
 STIFFNESS = 1e-4
 

@@ -35,7 +35,8 @@ from portraitist.geometry.translation_network import (
 )
 from portraitist.landmarks.alignment import similarity_2d
 from portraitist.landmarks.ibug68 import outer_eye_distance
-from portraitist.types import Camera, HeadFit, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import Camera, HeadFit
 
 SIZE = NetworkSize(coefficients=8, content=6, style=4, width=16)
 

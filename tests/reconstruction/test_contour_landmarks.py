@@ -9,8 +9,9 @@ import torch
 from portraitist.reconstruction.contour_landmarks import JAW_POINTS, find_contour_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.gauss_newton import point_to_line_residual
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
+from portraitist.types import Camera, Landmarks
 
 
 def look_at(yaw_deg, pitch_deg=0.0):

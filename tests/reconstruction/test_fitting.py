@@ -11,7 +11,8 @@ from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.gauss_newton import angles_to_rotation, rotation_to_angles, solve_box_constrained
 from portraitist.reconstruction.landmark_noise import independent_noise, load_detector_noise
-from portraitist.types import EXPRESSION_NAMES, Camera, Landmarks, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import EXPRESSION_NAMES, Camera, Landmarks
 
 
 def plant_face(model, yaw_deg=0.0, pitch_deg=0.0, expression=None, seed=0):

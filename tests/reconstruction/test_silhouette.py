@@ -9,8 +9,9 @@ import torch
 
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.silhouette import fit_silhouette
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import Camera, Landmarks, rotation_from_yaw_pitch
+from portraitist.types import Camera, Landmarks
 
 
 @pytest.fixture(scope="module")

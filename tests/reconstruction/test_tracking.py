@@ -13,7 +13,8 @@ from portraitist.reconstruction.contour_landmarks import find_contour_landmarks
 from portraitist.reconstruction.fitting import FitConfig, fit_head
 from portraitist.reconstruction.landmark_noise import load_detector_noise
 from portraitist.reconstruction.tracking import track
-from portraitist.types import EXPRESSION_NAMES, Camera, Landmarks, rotation_from_yaw_pitch
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.types import EXPRESSION_NAMES, Camera, Landmarks
 
 POSES = [(0.0, 0.0), (22.0, -8.0), (-30.0, 6.0)]
 EXPRESSION = {"jawOpen": 0.5, "mouthSmileLeft": 0.6, "eyeBlinkRight": 0.8}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from portraitist.rendering.cameras import NAMED_VIEWS, view_camera
+from portraitist.rendering.cameras import NAMED_VIEWS, rotation_from_yaw_pitch, view_camera
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import render_view, sample_mipmapped, shade
 from portraitist.rendering.uv_layout import find_nearest_inside, mark_texels
-from portraitist.types import Camera, Fragments, Mesh, rotation_from_yaw_pitch
+from portraitist.types import Camera, Fragments, Mesh
 
 WHITE = torch.ones(3)
 

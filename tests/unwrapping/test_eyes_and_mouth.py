@@ -10,11 +10,11 @@ import torch
 
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors, locate_head_texels
-from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.cameras import rotation_from_yaw_pitch, view_camera
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import shade
 from portraitist.rendering.shader_math import luminance
-from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh, rotation_from_yaw_pitch
+from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.eyes import estimate_sclera_color, observe_eyeball, redness
 from portraitist.unwrapping.eyes_and_mouth import paint_eyes_and_mouth

@@ -11,8 +11,9 @@ from scipy import sparse
 
 from exemplars.sitters import Sitter, shape_points
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import REGIONS, Camera, Mesh, rotation_from_yaw_pitch
+from portraitist.types import REGIONS, Camera, Mesh
 
 HAIR = len(REGIONS)
 """Label of hair, beside the region indices; -1 is empty."""

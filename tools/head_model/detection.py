@@ -11,8 +11,9 @@ from mediapipe.tasks.python import vision
 from scipy.optimize import linear_sum_assignment
 
 from portraitist.assets import asset_path
+from portraitist.rendering.cameras import rotation_from_yaw_pitch
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.types import Camera, Mesh, rotation_from_yaw_pitch
+from portraitist.types import Camera, Mesh
 from source import PARTS
 
 SIZE = 768

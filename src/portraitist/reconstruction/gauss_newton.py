@@ -52,7 +52,7 @@ turns, and the contour's tangent at each target: along this unit vector it says 
 class MapEstimate:
     """``targets`` are ``scale * (points @ rotation[:2].T + bias) + center + error``, ``scale`` near 1.
 
-    ``angles``: yaw, pitch, roll in radians, of ``rotation = roll about z @ types.rotation_from_yaw_pitch``.
+    ``angles``: yaw, pitch, roll in radians, of ``rotation = roll about z @ cameras.rotation_from_yaw_pitch``.
     """
 
     coefficients: Float[np.ndarray, "c"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.devices import move
-from portraitist.types import Camera, rotation_from_yaw_pitch
+from portraitist.types import Camera
 
 NAMED_VIEWS: dict[str, tuple[float, float]] = {
     "front": (0.0, 0.0),
@@ -15,7 +18,7 @@ NAMED_VIEWS: dict[str, tuple[float, float]] = {
     "above": (0.0, -20.0),
     "below": (0.0, 20.0),
 }
-"""(yaw_deg, pitch_deg) of the published views; signs as in `types.rotation_from_yaw_pitch`."""
+"""(yaw_deg, pitch_deg) of the published views; signs as in `rotation_from_yaw_pitch`."""
 
 
 def view_camera(
@@ -32,3 +35,13 @@ def view_camera(
     scale_px = size / (2 * margin * radius)
     x, y, _ = (rotation @ center * scale_px).tolist()
     return Camera(rotation, scale_px, (size / 2 - x, size / 2 + y), (size, size))
+
+
+def rotation_from_yaw_pitch(yaw_deg: float | int, pitch_deg: float | int) -> Float[Tensor, "3 3"]:
+    """Head rotation as seen by a fixed camera. ``yaw_deg`` > 0 turns the face to the viewer's right (towards +X),
+    ``pitch_deg`` > 0 lifts it (the viewer sees it from below). (0, 0) is the front."""
+    yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
+    cy, sy, cp, sp = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
+    turn = torch.tensor([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
+    lift = torch.tensor([[1.0, 0.0, 0.0], [0.0, cp, sp], [0.0, -sp, cp]])
+    return lift @ turn
