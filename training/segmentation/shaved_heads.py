@@ -16,6 +16,7 @@ SKIN, HAIR, HEADWEAR = (PART_NAMES.index(name) for name in ("skin", "hair", "hea
 LONG = 0.1  # share of the hair below the nose from which on it would not be known what is behind it
 HALF_BALD = 0.4
 FALL_OFF = (0.2, 0.6)  # how fast skin darkens towards the outline of the skull
+DARKEST = 0.15  # of the way to the middle: no darker rim
 GRAIN = 4.0
 EDGE_PX = 1.5
 STRAY_PX = 11  # across: strands beyond the drawn outline
@@ -41,7 +42,7 @@ def shave(source: Source, rng: np.random.Generator) -> Source:
     on_head, behind = hair & head, hair & ~head
     around = cv2.dilate(hair.astype(np.uint8), np.ones((STRAY_PX, STRAY_PX), np.uint8)) > 0
     depth = cv2.distanceTransform(head.astype(np.uint8), cv2.DIST_L2, 5)
-    shade = np.clip(depth / max(depth.max(), 1), 0.03, 1) ** rng.uniform(*FALL_OFF)
+    shade = np.clip(depth / max(depth.max(), 1), DARKEST, 1) ** rng.uniform(*FALL_OFF)
     bare = cv2.erode(((source.labels == SKIN) & head).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     if not bare.any():
         return source
