@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -100,7 +100,7 @@ def segment_picture(
     with torch.no_grad():
         maps = segmenter.projections(view.pixels, vgg)
         cells = segmenter.network(maps, view.hints[None])[0].softmax(0)
-    return PictureParts(from_numpy(_enlarge(to_numpy(cells), view.matrix, image, person), image))
+    return PictureParts(from_numpy(_enlarge(to_numpy(cells), view, image, person), image))
 
 
 def look_at_head(
@@ -162,33 +162,62 @@ def draw_head(mesh: Mesh, camera: Camera) -> Float[Tensor, "4 h w"]:
 
 
 def _enlarge(
-    cells: Float[np.ndarray, "8 128 128"], matrix: Float[np.ndarray, "2 3"], image: Image, person: Tensor
+    cells: Float[np.ndarray, "8 128 128"], view: HeadView, image: Image, person: Tensor
 ) -> Float[np.ndarray, "8 h w"]:
-    """To the picture's pixels, edges moved to the picture's (joint upsampling, Kopf et al. 2007; guided filter, He et
-    al. 2010). Beyond the view the person mask counts as clothes."""
-    to_cells = np.vstack([matrix * (MAP_PX / VIEW_PX), [0, 0, 1]])
-    back = np.linalg.inv(to_cells)[:2]
-    size = image.shape[2], image.shape[1]
-    rim = np.minimum(np.arange(MAP_PX) + 0.5, MAP_PX - 0.5 - np.arange(MAP_PX)) / FEATHER_CELLS
-    inside = _warp(np.minimum(1, np.minimum(rim, rim[:, None])).astype(np.float32), back, size, cv2.BORDER_CONSTANT)
-    # A gray guide: with a color one, OpenCV 5.0 only blurs.
-    guide = cv2.cvtColor(image_to_uint8(image), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    radius = max(2, round(EDGE_CELLS * float(np.sqrt(np.linalg.det(back[:, :2])))))
-    others = np.zeros((len(cells), *image.shape[1:]), np.float32)
-    others[PART_NAMES.index("clothes")] = to_numpy(person)
-    others[0] = 1 - to_numpy(person)
-    large = []
-    for share, other in zip(cells, others, strict=True):
-        grown = _warp(share, back, size, cv2.BORDER_REPLICATE)
-        filtered = cv2.ximgproc.guidedFilter(guide, grown, radius, EDGE_SMOOTHNESS).clip(0, 1)
-        large.append(other + inside * (filtered - other))
-    shares = np.stack(large)
-    return shares / shares.sum(0)
+    """To the picture's pixels, edges moved to the picture's: a guided filter whose coefficients are those of the view
+    (He and Sun, "Fast Guided Filter", 2015). Beyond the view the person mask counts as clothes."""
+    shares = np.zeros((len(cells), *image.shape[1:]), np.float32)
+    shares[PART_NAMES.index("clothes")] = to_numpy(person)
+    shares[0] = 1 - to_numpy(person)
+    back = np.linalg.inv(np.vstack([view.matrix, [0, 0, 1]]))[:2]
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * VIEW_PX @ back[:, :2].T + back[:, 2]
+    (left, top), (right, bottom) = (np.clip(end, 0, image.shape[:0:-1]) for end in _round_out(corners))
+    window = shares[:, top:bottom, left:right]
+    back[:, 2] -= left, top
+    guide = _to_gray(image_to_uint8(image)[top:bottom, left:right])
+    slopes, offsets = _guide(cells, _to_gray(image_to_uint8(view.pixels)))
+    rim = np.minimum(np.arange(VIEW_PX) + 0.5, VIEW_PX - 0.5 - np.arange(VIEW_PX)) * MAP_PX / VIEW_PX / FEATHER_CELLS
+    inside = _warp(np.minimum(1, np.minimum(rim, rim[:, None])), back, guide.shape, cv2.BORDER_CONSTANT)
+    for slope, offset, whole in zip(slopes, offsets, window, strict=True):
+        fine = _warp(slope, back, guide.shape) * guide + _warp(offset, back, guide.shape)
+        whole += inside * (fine.clip(0, 1) - whole)
+    window /= window.sum(0)
+    return shares
 
 
-def _warp(cells: np.ndarray, back: Float[np.ndarray, "2 3"], size: tuple[int, int], border: int) -> np.ndarray:
+def _guide(
+    cells: Float[np.ndarray, "8 128 128"], guide: Float[np.ndarray, "256 256"]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Slope and offset of each share as a linear function of the guide's gray, around every pixel of the view."""
+    side = 2 * round(EDGE_CELLS * VIEW_PX / MAP_PX) + 1
+
+    def average(values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, (side, side))
+
+    mean = average(guide)
+    variance = average(guide * guide) - mean * mean + EDGE_SMOOTHNESS
+    slopes, offsets = [], []
+    for share in cells:
+        grown = cv2.resize(share, guide.shape, interpolation=cv2.INTER_LINEAR)
+        slope = (average(grown * guide) - average(grown) * mean) / variance
+        slopes.append(average(slope))
+        offsets.append(average(average(grown) - slope * mean))
+    return slopes, offsets
+
+
+def _to_gray(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w"]:
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+
+
+def _round_out(corners: Float[np.ndarray, "4 2"]) -> tuple[np.ndarray, np.ndarray]:
+    return np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int)
+
+
+def _warp(
+    values: np.ndarray, back: Float[np.ndarray, "2 3"], size: tuple[int, ...], border: int = cv2.BORDER_REPLICATE
+) -> np.ndarray:
     placed = np.column_stack([back[:, :2], back[:, 2] + back[:, :2] @ [0.5, 0.5] - 0.5])
-    return cv2.warpAffine(cells, placed, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    return cv2.warpAffine(values.astype(np.float32), placed, size[::-1], flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def load_picture_segmenter() -> PictureSegmenter:
