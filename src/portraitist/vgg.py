@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,7 @@ _BLOCKS = (
     ("conv4_1", "conv4_2", "conv4_3"),
     ("conv5_1", "conv5_2", "conv5_3"),
 )
+_CHANNELS = {"conv1": 64, "conv2": 128, "conv3": 256, "conv4": 512, "conv5": 512}
 _BFLOAT16_TESTS = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
 _ISA_WITH_BFLOAT16 = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX10")
 _MEAN_BGR = (103.939, 116.779, 123.68)
@@ -104,6 +105,26 @@ def read_layers(vgg: VGG, image: Image, layers: Sequence[str]) -> list[Float[Ten
     """Maps of the named layers, each scaled to unit activation."""
     maps = vgg(image)
     return [maps[1 + HYPERCOLUMN_LAYERS.index(layer)].float() / _ACTIVATIONS[layer] for layer in layers]
+
+
+class LayerProjections(nn.Module):
+    """Principal components of layers, in which small networks read feature maps. ``kept``: how many of each layer."""
+
+    def __init__(self, kept: Mapping[str, int]) -> None:
+        super().__init__()
+        self.layers = tuple(kept)
+        for layer, components in kept.items():
+            channels = _CHANNELS[layer[:5]]
+            self.register_buffer(f"{layer}_mean", torch.zeros(channels))
+            self.register_buffer(f"{layer}_basis", torch.zeros(components, channels))
+
+    def forward(self, view: Image, vgg: VGG) -> list[Float[Tensor, "1 _c _m _n"]]:
+        """Projected maps of an sRGB picture in 0..1, in the order of ``kept``."""
+        projected = []
+        for layer, seen in zip(self.layers, read_layers(vgg, view, self.layers), strict=True):
+            centered = seen - self.get_buffer(f"{layer}_mean")[:, None, None]
+            projected.append(torch.einsum("kc,bcmn->bkmn", self.get_buffer(f"{layer}_basis"), centered))
+        return projected
 
 
 def sample_hypercolumns(

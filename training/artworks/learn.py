@@ -8,6 +8,7 @@ saw, and the errors of these readings are what the fusion is learnt from. About 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
@@ -19,13 +20,14 @@ from deformed_faces import find_mean_face
 from error_models import find_size, finish, take_off_expression
 from jaxtyping import Float
 from make_pictures import DATA, PHOTOS, align, find_sources
+from principal_components import learn_projections
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from portraitist import load_image
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
-from portraitist.landmarks.point_network import COMPONENTS, LAYERS, PointNetwork, Projections
+from portraitist.landmarks.point_network import COMPONENTS, PointNetwork
 from portraitist.landmarks.point_network import SIDE_PX as VIEW_PX
 from portraitist.landmarks.refinement import (
     WINDOW,
@@ -36,14 +38,14 @@ from portraitist.landmarks.refinement import (
 )
 from portraitist.landmarks.views import ViewRenderer
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.types import Landmarks
-from portraitist.vgg import load_vgg, read_layers
+from portraitist.types import Image, Landmarks
+from portraitist.vgg import LayerProjections, load_vgg
 
 ASSET = Path(__file__).resolve().parents[2] / "src" / "portraitist" / "assets" / "artwork_landmarks.safetensors"
 FOLDS = 4  # artists by their number modulo this
 SIZE, TURN, SHIFT = 0.12, 0.08, 0.1  # how views are varied: logarithm, radians, eye distances
 OUTLINE_SEEN = (0.0, 0.8)  # of its deviation from a normal face's around the same features
-SAMPLED_PICTURES, SAMPLED_CELLS = 150, 200  # for principal components
+SAMPLED_PICTURES = 150  # for principal components
 EPOCHS, BATCH, RATE, DECAY, WARM_UP = 10, 16, 1.5e-3, 1e-2, 0.15
 SOFT_PX = 0.5  # errors below count less
 LOGARITHMS = (-3.0, 4.0)  # of expected errors
@@ -53,7 +55,9 @@ OFFSET_PX = 20.0  # of the photos' scheme, per unit of its parameters
 def learn(folder: Path, processes: int) -> None:
     parts = sorted(folder.glob("made*.npz"))
     if not (folder / "projections.safetensors").is_file():
-        save_file(learn_projections(parts[0]).state_dict(), folder / "projections.safetensors")
+        save_file(
+            learn_projections(sample_views(parts[0]), COMPONENTS).state_dict(), folder / "projections.safetensors"
+        )
     with get_context("spawn").Pool(processes) as pool:
         pool.map(partial(read_features, folder), [part.stem for part in parts])
         pool.map(partial(train_network, folder), range(FOLDS), chunksize=1)
@@ -62,8 +66,8 @@ def learn(folder: Path, processes: int) -> None:
     print("size", refiner.size, refiner.detector_error, refiner.network_error)
 
 
-def load_projections(folder: Path) -> Projections:
-    projections = Projections()
+def load_projections(folder: Path) -> LayerProjections:
+    projections = LayerProjections(COMPONENTS)
     projections.load_state_dict(load_file(folder / "projections.safetensors"))
     return projections
 
@@ -87,27 +91,14 @@ def draw_view(picture: np.ndarray, points: Float[np.ndarray, "68 2"], rng: np.ra
     return torch.from_numpy(view.pixels).permute(2, 0, 1) / 255, points @ view.matrix[:, :2].T + view.matrix[:, 2]
 
 
-def learn_projections(part: Path) -> Projections:
-    """Principal components of each layer, whitened but for the weak ones."""
+def sample_views(part: Path) -> Iterator[Image]:
+    """Views for principal components."""
     with np.load(part) as file:
         rows = np.linspace(0, len(file["pictures"]) - 1, SAMPLED_PICTURES).astype(int)
         pictures, points = file["pictures"][rows], file["points"][rows].astype(float)
-    vgg, rng = load_vgg(dtype=torch.float32), np.random.default_rng(0)
-    samples = {layer: [] for layer in LAYERS}
+    rng = np.random.default_rng(0)
     for picture, place in zip(pictures, points, strict=True):
-        for layer, seen in zip(LAYERS, read_layers(vgg, draw_view(picture, place, rng)[0], LAYERS), strict=True):
-            cells = seen[0].flatten(1).T.numpy()
-            samples[layer].append(cells[rng.permutation(len(cells))[:SAMPLED_CELLS]])
-    projections = Projections()
-    for (layer, cells), kept in zip(samples.items(), COMPONENTS, strict=True):
-        together = np.concatenate(cells)
-        mean = together.mean(0)
-        _, spread, axes = np.linalg.svd(together - mean, full_matrices=False)
-        deviation = spread[:kept] / np.sqrt(len(together))
-        projections.get_buffer(f"{layer}_mean").copy_(torch.from_numpy(mean))
-        basis = axes[:kept] / (deviation + 0.1 * deviation[0])[:, None]
-        projections.get_buffer(f"{layer}_basis").copy_(torch.from_numpy(basis))
-    return projections
+        yield draw_view(picture, place, rng)[0]
 
 
 def read_features(folder: Path, part: str) -> None:
@@ -119,7 +110,7 @@ def read_features(folder: Path, part: str) -> None:
     vgg, projections, rng = load_vgg(dtype=torch.float32), load_projections(folder), np.random.default_rng(50)
     with np.load(folder / f"{part}.npz") as file:
         pictures, points, artists = file["pictures"], file["points"].astype(float), file["artists"]
-    maps, places = [[] for _ in LAYERS], []
+    maps, places = [[] for _ in COMPONENTS], []
     for number, (picture, place) in enumerate(zip(pictures, points, strict=True)):
         view, seen = draw_view(picture, place, rng)
         for of_layer, projected in zip(maps, projections(view, vgg), strict=True):

@@ -11,36 +11,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from portraitist.types import Image
-from portraitist.vgg import VGG, read_layers
-
 SIDE_PX = 160  # of the view that the network sees
 GRID = 20  # cells across it
-LAYERS = ("conv3_3", "conv4_3", "conv5_3")
-COMPONENTS = (48, 96, 64)  # principal components kept of each layer
+COMPONENTS = {"conv3_3": 48, "conv4_3": 96, "conv5_3": 64}  # principal components kept of each layer
 WIDTH = 96
 DILATIONS = (1, 2, 4, 1, 2, 4)  # so that every cell sees the whole face
 GROUPS = 8
 DROPOUT = 0.1
 OFFSET_PX = 10.0  # of a vote of one
-
-
-class Projections(nn.Module):
-    """Principal components of the layers, in which feature maps are kept and read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        for layer, channels, kept in zip(LAYERS, (256, 512, 512), COMPONENTS, strict=True):
-            self.register_buffer(f"{layer}_mean", torch.zeros(channels))
-            self.register_buffer(f"{layer}_basis", torch.zeros(kept, channels))
-
-    def forward(self, view: Image, vgg: VGG) -> list[Float[Tensor, "1 _c _m _m"]]:
-        """Of an sRGB view [3, 160, 160] in 0..1: maps of 40, 20 and 10 cells across."""
-        projected = []
-        for layer, seen in zip(LAYERS, read_layers(vgg, view, LAYERS), strict=True):
-            centered = seen - self.get_buffer(f"{layer}_mean")[:, None, None]
-            projected.append(torch.einsum("kc,bcmn->bkmn", self.get_buffer(f"{layer}_basis"), centered))
-        return projected
 
 
 class _DilatedBlock(nn.Module):
@@ -58,7 +36,8 @@ class PointNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        inputs = 4 * COMPONENTS[0] + COMPONENTS[1] + COMPONENTS[2] + 2
+        fine, middle, coarse = COMPONENTS.values()
+        inputs = 4 * fine + middle + coarse + 2
         self.fuse = nn.Conv2d(inputs, WIDTH, 1)
         self.blocks = nn.Sequential(*[_DilatedBlock(dilation) for dilation in DILATIONS])
         self.norm = nn.GroupNorm(GROUPS, WIDTH)

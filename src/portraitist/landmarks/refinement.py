@@ -24,10 +24,10 @@ from portraitist.io.images import image_to_uint8
 from portraitist.landmarks.alignment import similarity_2d
 from portraitist.landmarks.camera_pose import solve_camera
 from portraitist.landmarks.ibug68 import MIRROR_IDS
-from portraitist.landmarks.point_network import SIDE_PX, PointNetwork, Projections
+from portraitist.landmarks.point_network import COMPONENTS, SIDE_PX, PointNetwork
 from portraitist.landmarks.views import View, ViewRenderer
 from portraitist.types import Image, Landmarks
-from portraitist.vgg import VGG
+from portraitist.vgg import VGG, LayerProjections
 
 ASSET = "artwork_landmarks.safetensors"
 WINDOW = 3.2  # outer eye distances of the mean face across the network's view
@@ -96,7 +96,7 @@ class LandmarkRefiner:
     part of it that is the face's place, size and tilt in its picture."""
 
     mean: Float[np.ndarray, "68 3"]
-    projections: Projections
+    projections: LayerProjections
     networks: nn.ModuleList
     detector_error: ErrorModel
     network_error: ErrorModel
@@ -201,7 +201,7 @@ def pack_refiner(refiner: LandmarkRefiner) -> dict[str, Tensor]:
 
 def unpack_refiner(packed: dict[str, Tensor]) -> LandmarkRefiner:
     count = len({name.split(".")[0] for name in packed if name.startswith("network") and "." in name})
-    projections, networks = Projections(), nn.ModuleList(PointNetwork() for _ in range(count))
+    projections, networks = LayerProjections(COMPONENTS), nn.ModuleList(PointNetwork() for _ in range(count))
     for name, module in _list_modules(projections, networks).items():
         prefix = f"{name}."
         module.load_state_dict({key[len(prefix) :]: value for key, value in packed.items() if key.startswith(prefix)})
@@ -211,6 +211,6 @@ def unpack_refiner(packed: dict[str, Tensor]) -> LandmarkRefiner:
     return LandmarkRefiner(mean, projections, networks, of_detector, of_network, normal, by_hand, float(packed["size"]))
 
 
-def _list_modules(projections: Projections, networks: nn.ModuleList) -> dict[str, nn.Module]:
+def _list_modules(projections: LayerProjections, networks: nn.ModuleList) -> dict[str, nn.Module]:
     named: dict[str, nn.Module] = {"projections": projections}
     return named | {f"network{number}": network for number, network in enumerate(networks)}
