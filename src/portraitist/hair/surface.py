@@ -25,7 +25,9 @@ def cut_layer(
     fit: HeadFit,
 ) -> Mesh | None:
     """Closed mesh of the layer ``name`` where its ``share`` is above one half and above the ``others``, in UVs u around
-    the head from the back and v from the crown down. Pieces beside the largest one, which hang on nothing, are left out. None when none is left."""
+    the head from the back and v from the crown down. Pieces beside the largest one, which hang on nothing, are left
+    out. None when none is left.
+    """
     rows, columns = radii.shape
     # The back's first column once more at the end, with its own UVs.
     around = np.concatenate([np.arange(columns), [0]])

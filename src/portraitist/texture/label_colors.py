@@ -40,11 +40,6 @@ FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
 SOFT_BORDER = 64  # of the texture's side: width over which recoloring fades
 SOFT_FACE = 48  # the same at the border of the face
 OUTSIDE_HUE = 0.2  # share of a change of hue that is kept outside the face
-# Along the edge of the hair, hairs and skin mix in a texel.
-MIXED_BORDER = 24  # of the texture's side: width of that edge
-SOME_HAIR = 0.25  # of the way from skin's color to hair's, from where a texel holds any hair
-ALL_HAIR = 0.85  # the same, from where it holds nothing else
-TOLD_APART = 0.2  # sRGB: distance of the two, to tell
 
 PaletteShares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
 """How much each palette has to say about each texel."""
@@ -81,7 +76,7 @@ def preserve_colors(
     """The sources in the colors of the sitter's front view, label by label: their strokes without their palette."""
     recolored = []
     for art in sources:
-        shares = share_palettes(art.image, art.labels, art)
+        shares = share_palettes(art.image, art.labels)
         image = _recolor_labels(art.image, art.labels, shares, art, [front], transfer_colors, generator)
         background = image[:, art.labels >= 0].mean(1)
         image = torch.where(art.labels >= 0, image, background[:, None, None])
@@ -113,7 +108,7 @@ def limit_label_chroma(
     luminance = change.mean(0, keepdim=True)
     calmed = luminance + OUTSIDE_HUE * (change - luminance)
     texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
-    shares = _share_softly(texture, labels)
+    shares = share_palettes(texture, labels)
     return _recolor_labels(
         texture, labels, shares, None, sources, lambda given, _, target: limit_chroma(given, target), generator
     )
@@ -148,45 +143,16 @@ def _recolor_labels(
                 colors[random_order(len(colors), generator, colors.device)[:COLOR_SAMPLES]]
                 for colors in (own.T, art.image[:, theirs].T)
             )
-            if members == HAIR_PALETTE and front:  # the hair in a mixed texel is no lighter than elsewhere
-                darkened = given * (source.mean(1).median() / given.mean(1, keepdim=True).clamp(min=1e-4)).clamp(max=1)
-                given = torch.where((share[0, near] < 1)[:, None], darkened, given)
             recolored = recolored + art.weight * recolor(given, source, target)
         total[:, near] += share[:, near] * recolored.T
         weights += share
     return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
 
 
-def _share_softly(texture: Image, labels: Int[Tensor, "h w"]) -> PaletteShares:
-    """Whose each texel is, by its label alone."""
+def share_palettes(texture: Image, labels: Int[Tensor, "h w"]) -> PaletteShares:
+    """Whose each texel is, with soft borders."""
     owned = {members: is_one_of(labels, members) for members in PALETTES}
     return {members: blur_mask(own[None].to(texture), SOFT_BORDER) for members, own in owned.items() if own.any()}
-
-
-def share_palettes(texture: Image, labels: Int[Tensor, "h w"], front: StyleSource) -> PaletteShares:
-    """Whose each texel is: soft borders, but between hair and skin by what they look like.
-
-    ``texture``, ``front``: as they were before any recoloring. In the artwork's colors, a shaded temple may look like
-    hair, and a light strand like skin.
-    """
-    shares = _share_softly(texture, labels)
-    if not {HAIR_PALETTE, SKIN_PALETTE} <= shares.keys():
-        return shares
-    hair, skin = is_one_of(labels, HAIR_PALETTE), is_one_of(labels, SKIN_PALETTE)
-    density = blur_mask(hair[None].to(texture), MIXED_BORDER)[0]
-    inner, seen = hair & (density > 0.99), is_one_of(front.labels, SKIN_PALETTE)
-    if min(inner.sum(), seen.sum()) < FEWEST_COLORS:
-        return shares
-    mean_hair, mean_skin = texture[:, inner].mean(1)[:, None, None], front.image[:, seen].mean(1)[:, None, None]
-    apart = mean_hair - mean_skin
-    if apart.norm() < TOLD_APART:
-        return shares
-    hairiness = ((texture - mean_skin) * apart).sum(0, keepdim=True) / apart.square().sum()
-    hairiness = ((hairiness - SOME_HAIR) / (ALL_HAIR - SOME_HAIR)).clamp(0, 1)
-    mixed = blur_mask(((density > 0.01) & (density < 0.99) & (hair | skin))[None].to(texture), SOFT_BORDER)
-    share = torch.lerp(shares[HAIR_PALETTE], hairiness, mixed)
-    shares[SKIN_PALETTE] = (shares[SKIN_PALETTE] + shares[HAIR_PALETTE] - share).clamp(min=0)
-    return shares | {HAIR_PALETTE: share}
 
 
 def blur_mask(mask: Float[Tensor, "1 h w"], border: int) -> Float[Tensor, "1 h w"]:

@@ -30,7 +30,7 @@ from portraitist.segmentation.parts import (
     label_penalties,
 )
 from portraitist.segmentation.texels import label_texels, mark_face_texels
-from portraitist.types import Fragments, Image, Mesh
+from portraitist.types import Fragments, Mesh
 
 # In the order of LABELS: the field of LabelStrengths.
 STRENGTH_OF_LABEL = ("skin", "skin", "eyes", "lips", "brows", "eyes", "mouth", "hair")
@@ -133,8 +133,9 @@ class TexelLabels:
         return labels, self.extended_shown[rows, columns] & (labels >= 0)
 
 
-def label_head(mesh: Mesh, texture: Image) -> TexelLabels:
-    """Labels of a head's texture: `segmentation.texels.label_texels` with the roles of a face."""
-    labels = label_texels(mesh, texture)
-    shown = mark_face_texels(mesh, texture.shape[-1]) | (labels == HAIR)
+def label_head(mesh: Mesh, size: int) -> TexelLabels:
+    """Labels of the texture of a head, or of a layer over it: `segmentation.texels.label_texels` with the roles of a
+    face. ``size``: the texture's side."""
+    labels = label_texels(mesh, size)
+    shown = mark_face_texels(mesh, size) | (labels == HAIR)
     return TexelLabels.make(mesh, labels, face_roles(), shown)

@@ -10,18 +10,18 @@ import torch
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.seams import close_seams, find_seams
-from portraitist.rendering.uv_layout import extend_islands, mark_texels
-from portraitist.segmentation.parts import FACE_REGIONS, HAIR, UNLABELED, select_faces
+from portraitist.rendering.uv_layout import extend_islands
+from portraitist.segmentation.parts import FACE_REGIONS, select_faces
 from portraitist.texture.detail import match_contrast, suppress_noise
 from portraitist.texture.exemplar import StyleExemplar
 from portraitist.texture.label_colors import (
-    HAIR_PALETTE,
     limit_label_chroma,
     match_colors,
     match_tones,
     preserve_colors,
+    share_palettes,
 )
-from portraitist.texture.labels import TexelLabels, face_roles, label_head
+from portraitist.texture.labels import label_head
 from portraitist.texture.optimization import TextureConfig, optimize_texture
 from portraitist.texture.transfer import study_artwork_style
 from portraitist.texture.views import WIDE_ANGLES_DEG, CameraBank, Painted, Subject, render_front_view
@@ -51,9 +51,8 @@ def stylize_layer(
     """
     if config.strength == 0 or config.regions.hair == 0:
         return layer.texture
-    islands = mark_texels(layer.mesh, layer.texture.shape[-1]) >= 0
-    labels = TexelLabels.make(layer.mesh, torch.where(islands, HAIR, UNLABELED), face_roles())
-    head_labels = label_head(head.mesh, content.texture)
+    labels = label_head(layer.mesh, layer.texture.shape[-1])
+    head_labels = label_head(head.mesh, content.texture.shape[-1])
     before = (Painted(head.mesh, content.texture, head_labels),)
     around = (Painted(head.mesh, head.texture, head_labels),)
     sources = [exemplar.source for exemplar in exemplars]
@@ -62,7 +61,7 @@ def stylize_layer(
         sources = preserve_colors(sources, front, generator)
 
     # 1. A start in the artwork's colors.
-    shares = {HAIR_PALETTE: torch.ones_like(layer.texture[:1])}
+    shares = share_palettes(layer.texture, labels.map)
     start = match_colors(layer.texture, labels.map, shares, front, sources, generator)
 
     # 2. Lines and strokes, as wide as on the face though the views show more of the head.

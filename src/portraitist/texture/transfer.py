@@ -52,14 +52,14 @@ def stylize_texture(
     """
     if config.strength == 0:
         return content
-    labels, sources = label_head(mesh, content), [exemplar.source for exemplar in exemplars]
+    labels, sources = label_head(mesh, content.shape[-1]), [exemplar.source for exemplar in exemplars]
     front = render_front_view(mesh, content, labels)
     if config.preserve_color:
         sources = preserve_colors(sources, front, generator)
         exemplars = [study_artwork_style(source, model, vgg, config, generator) for source in sources]
 
     # 1. A start in the artwork's colors needs far fewer steps than the photo's own.
-    shares = share_palettes(content, labels.map, front)
+    shares = share_palettes(content, labels.map)
     start = match_colors(content, labels.map, shares, front, sources, generator) if config.optimize_bands else content
 
     # 2. Lines, strokes, broad light and shade.
