@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ class UnwrapConfig:
     which the weight of the photo begins and is full. ``visibility_margin``: texels (of 1024) kept away from an
     occluding contour. ``mask_margin``: how far the person mask is eroded, in meters on the head. ``delighting``: share
     0..1 of the light's difference between the sides of the face that is taken out; at 0 the seen texels are the
-    photo's own.
+    photo's own. ``hair``: whether hair and headwear become layers over the head (``layer``), or are left out (``none``).
     """
 
     texture_size: int = 1024
@@ -36,6 +37,7 @@ class UnwrapConfig:
     visibility_margin: float = 2.0
     mask_margin: float = 0.003
     delighting: float = 0.7
+    hair: Literal["layer", "none"] = "layer"
 
 
 def project_photo(
