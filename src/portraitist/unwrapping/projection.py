@@ -29,7 +29,8 @@ class UnwrapConfig:
     which the weight of the photo begins and is full. ``visibility_margin``: texels (of 1024) kept away from an
     occluding contour. ``mask_margin``: how far the person mask is eroded, in meters on the head. ``delighting``: share
     0..1 of the light's difference between the sides of the face that is taken out; at 0 the seen texels are the
-    photo's own. ``hair``: whether hair and headwear become layers over the head (``layer``), or are left out (``none``).
+    photo's own. ``hair``: hair and headwear as layers over the head (``layer``), or left out
+    (``none``).
     """
 
     texture_size: int = 1024
