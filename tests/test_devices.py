@@ -100,7 +100,7 @@ def write_files(s: Studio) -> None:
 def write_turntable(s: Studio) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("portraitist.export.turntable.FRAMES", 2)
-        p.write_turntable(s.folder / "turn.webp", s.head)
+        p.write_turntable(s.folder / "turn.webp", s.layered)
 
 
 def save_and_load(s: Studio) -> p.Head:

@@ -31,7 +31,7 @@ def rasterize_parts(meshes: Sequence[Mesh], camera: Camera) -> list[Fragments]:
         mask = (seen.face_ids >= first) & (seen.face_ids < first + len(mesh.faces))
         fragments.append(
             Fragments(
-                face_ids=torch.where(mask, seen.face_ids - first, -1),
+                face_ids=(seen.face_ids - first).masked_fill(~mask, -1),
                 barycentrics=seen.barycentrics * mask[..., None],
                 uv=seen.uv * mask[..., None],
                 uv_footprint=seen.uv_footprint * mask,
