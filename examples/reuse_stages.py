@@ -15,6 +15,7 @@ from pathlib import Path
 from portraitist import (
     Config,
     Models,
+    head_camera,
     load_image,
     reconstruct,
     render,
@@ -23,7 +24,6 @@ from portraitist import (
     stylize,
     transfer_geometry,
     transfer_texture,
-    view_camera,
     write_glb,
 )
 from portraitist.assets import asset_path
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None, config: Config | None = None) -> di
             head = transfer_texture(geometry.head, sitter, [exemplar], models, config)
             name = f"{photo_path.stem}-{art_path.stem}"
             write_glb(options.output / f"{name}.glb", head)
-            front = render(head, view_camera(head.mesh.vertices, 0.0, 0.0, VIEW_PX))
+            front = render(head, head_camera(head, 0.0, 0.0, VIEW_PX))
             save_image(options.output / f"{name}.png", front)
     lap("pairs")
     if options.compare:

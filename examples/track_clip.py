@@ -9,13 +9,14 @@ head of the demo turns, talks and blinks, so that the truth is known and printed
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 from pathlib import Path
 
 import torch
 
-from portraitist import Config, Models, detect_landmarks, load_image, reconstruct, render_view, track, view_camera
+from portraitist import Config, Models, detect_landmarks, head_camera, load_image, reconstruct, render, track
 from portraitist.cli.commands import make_demo_request
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
@@ -34,9 +35,9 @@ def render_clip(head: Head, frames: int) -> tuple[list[Image], list[dict[str, fl
         for name, weight in done.items():
             weights[EXPRESSION_NAMES.index(name)] = weight
         yaw_deg, pitch_deg = LARGEST_YAW_DEG * math.sin(phase), LARGEST_PITCH_DEG * math.sin(2 * phase)
-        camera = view_camera(head.mesh.vertices, yaw_deg, pitch_deg, FRAME_PX, margin=1.3)
-        mesh = head.mesh.with_vertices(head.posed(weights))
-        pictures.append(render_view(mesh, head.texture, camera, torch.full((3,), 0.6)))
+        posed = dataclasses.replace(head, mesh=head.mesh.with_vertices(head.posed(weights)))
+        camera = head_camera(head, yaw_deg, pitch_deg, FRAME_PX, margin=1.3)
+        pictures.append(render(posed, camera, torch.full((3,), 0.6)))
         truth.append({"yaw_deg": yaw_deg, "pitch_deg": pitch_deg, **done})
     return pictures, truth
 

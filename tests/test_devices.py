@@ -39,6 +39,12 @@ class Studio:
     def head(self) -> p.Head:
         return self.geometry.head
 
+    @functools.cached_property
+    def layered(self) -> p.Head:
+        """With the head itself as hair: what lies where does not matter here."""
+        mesh = dataclasses.replace(self.head.mesh, regions=torch.full_like(self.head.mesh.regions, HAIR))
+        return dataclasses.replace(self.head, layers=(p.Layer("hair", mesh, self.head.texture, self.head.original),))
+
     @property
     def camera(self) -> p.Camera:
         return p.view_camera(self.head.mesh.vertices, 20.0, 5.0, 64)
@@ -52,6 +58,7 @@ class Studio:
         return p.stylize(self.photo, self.art, self.models, QUICK)
 
 
+HAIR = p.REGIONS.index("hair")
 ROLES = p.LabelRoles.uniform(1)
 
 
@@ -93,7 +100,7 @@ def write_files(s: Studio) -> None:
 def write_turntable(s: Studio) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("portraitist.export.turntable.FRAMES", 2)
-        p.write_turntable(s.folder / "turn.webp", s.head)
+        p.write_turntable(s.folder / "turn.webp", s.layered)
 
 
 def save_and_load(s: Studio) -> p.Head:
@@ -124,19 +131,25 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "crop_exemplar": lambda s: s.source,
     "detect_landmarks": lambda s: p.detect_landmarks(s.sitter.photo, s.models.detector)[0],
     "find_seams": lambda s: p.find_seams(s.head.mesh, SIDE, largest_island_only=True),
+    "head_camera": lambda s: p.head_camera(s.layered, 20.0, 5.0, 64),
     "load_head": save_and_load,
     "load_image": save_and_load_image,
     "load_vgg": lambda s: p.load_vgg(DEVICE)(s.sitter.photo[:, :64, :64]),
     "optimize_texture": paint_mesh,
     "place_cameras": lambda s: p.place_cameras(s.head.mesh, 48, 3, seeded()).near[0].rotation,
     "rasterize": lambda s: p.rasterize(s.head.mesh, s.camera),
+    "rasterize_parts": lambda s: p.rasterize_parts([s.head.mesh, s.layered.layers[0].mesh], s.camera),
     "read_landmarks": None,  # gives points on the CPU, from a file; `reconstruct` takes them from anywhere
     "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
     "render": lambda s: p.render(s.head, s.camera),
+    "render (layers)": lambda s: p.render(s.layered, s.camera),
     "render_view": lambda s: p.render_view(s.head.mesh, s.head.texture, s.camera, s.head.texture.new_zeros(3)),
     "save_head": save_and_load,
     "save_image": save_and_load_image,
     "shade": lambda s: p.shade(p.rasterize(s.head.mesh, s.camera), s.head.texture, s.head.texture.new_ones(3)),
+    "shade_parts": lambda s: p.shade_parts(
+        2 * [p.rasterize(s.head.mesh, s.camera)], 2 * [s.head.texture], s.head.texture.new_ones(3)
+    ),
     "study_artwork": lambda s: p.study_artwork(s.art, s.models, ALL_OPTIONS, style_mask=torch.ones(s.art.shape[1:])),
     "study_source": lambda s: p.study_source(
         s.source, s.models.vgg, seeded(), view_px=40.0, stroke_px=40.0, roles=ROLES
@@ -151,6 +164,10 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "view_camera": lambda s: s.camera,
     "write_glb": lambda s: p.write_glb(s.folder / "head.glb", s.head),
     "write_obj": lambda s: p.write_obj(s.folder / "head.obj", s.head),
+    "write_glb (layers)": lambda s: p.write_glb(s.folder / "head.glb", s.layered),
+    "write_obj (layers)": lambda s: p.write_obj(s.folder / "head.obj", s.layered),
+    "save_head (layers)": lambda s: p.save_head(s.folder / "layered.safetensors", s.layered),
+    "subdivide_head (layers)": lambda s: p.subdivide_head(s.layered),
     "write_result": write_files,
     "write_turntable": write_turntable,
     # Methods

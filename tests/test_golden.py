@@ -7,7 +7,7 @@ import torch
 
 from conftest import assert_same_picture
 from golden.rewrite import SIZE_PX, draw_pictures, find_picture, run_example
-from portraitist import Models, Result, load_image, view_camera
+from portraitist import Models, Result, head_camera, load_image
 from portraitist.types import Head, Image
 
 # Processors and numbers of threads add up in other orders, from which the optimization drifts apart. One thread against
@@ -42,7 +42,7 @@ def test_standard_looks_as_before(models: Models):
 def locate_landmarks(head: Head) -> dict[str, torch.Tensor]:
     """The 68 landmarks in pixels of each picture."""
     ids = head.landmarks68.face_ids
-    camera = view_camera(head.mesh.vertices, 0.0, 0.0, SIZE_PX)
+    camera = head_camera(head, 0.0, 0.0, SIZE_PX)
     weights = head.landmarks68.barycentrics[..., None]
     return {
         "front": camera.project(head.landmarks68.positions(head.mesh.vertices, head.mesh.faces)),

@@ -134,6 +134,7 @@ def test_help_names_every_option(tmp_path: Path):
         "style-mask",
         "preserve-color",
         "delight",
+        "hair",
         "mix",
         "translator",
         "exaggeration",
@@ -169,6 +170,8 @@ def test_help_names_every_option(tmp_path: Path):
         ),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-regions", "lips=2"), ("--texture-regions", "0 to 1", "2")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--delight", "2"), ("--delight", "0 to 1", "2")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--hair", "wig"), ("--hair", "wig", "layer", "none")),
+        (("demo", "--hair", "wig"), ("--hair", "wig", "layer", "none")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--style-mask", "absent.png"), ("--style-mask", "absent.png")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", f"{PHOTO}=0"), ("--mix", "0.01 to 100")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--mix", "absent.jpg=1"), ("--mix", "absent.jpg")),
@@ -244,6 +247,16 @@ def test_given_values_replace_those_of_the_preset():
     config = make_config(Request(**paths, texture_regions={"lips": 0.5}, preserve_color=True, delight=0.7))
     assert (config.texture.regions.lips, config.texture.regions.skin) == (0.5, 1.0)
     assert (config.texture.preserve_color, config.texture.delighting) == (True, 0.7)
+
+
+def test_hair_can_be_left_out_of_every_run_that_reconstructs_a_photo():
+    pictures = [str(PHOTO), str(PHOTO), "-o", "out"]
+    for command in (["stylize", *pictures], ["demo"]):
+        for given, expected in ((["--hair", "none"], "none"), (["--hair", "layer"], "layer"), ([], "layer")):
+            values = vars(build_parser(RUNS).parse_args([*command, *given]))
+            values.pop("run")
+            request = make_demo_request(**values) if command == ["demo"] else Request(**values)
+            assert make_config(request).unwrap.hair == expected
 
 
 def test_mixed_artworks_may_have_weights_and_odd_names(tmp_path: Path):

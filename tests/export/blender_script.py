@@ -27,21 +27,22 @@ def main() -> None:
     job = json.loads(job_path.read_text())
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.import_scene.gltf(filepath=str(glb))
-    (head,) = [thing for thing in bpy.data.objects if thing.type == "MESH"]
-    keys = head.data.shape_keys.key_blocks
+    objects = {thing.name: thing for thing in bpy.data.objects if thing.type == "MESH"}
+    keys = {name: thing.data.shape_keys.key_blocks for name, thing in objects.items()}
     report = {
-        "objects": [thing.name for thing in bpy.data.objects],
-        "shape_keys": [key.name for key in keys],
-        "values": [key.value for key in keys],
+        "parents": {thing.name: thing.parent and thing.parent.name for thing in bpy.data.objects},
+        "shape_keys": {name: [key.name for key in own] for name, own in keys.items()},
+        "values": {name: [key.value for key in own] for name, own in keys.items()},
+        "materials": {name: [slot.material.name for slot in thing.material_slots] for name, thing in objects.items()},
         "images": [list(image.size) for image in bpy.data.images if image.packed_file],
         "unit_scale": bpy.context.scene.unit_settings.scale_length,
         "positions": {},
     }
     set_up_rendering(job)
     for name, weights in job["shapes"].items():
-        for key in keys[1:] if weights is not None else ():
+        for key in (key for own in keys.values() for key in own[1:]) if weights is not None else ():
             key.value = weights.get(key.name, 0.0)
-        report["positions"][name] = read_positions(head)
+        report["positions"][name] = {part: read_positions(thing) for part, thing in objects.items()}
         bpy.context.scene.render.filepath = str(folder / f"{name}.png")
         bpy.ops.render.render(write_still=True)
     (folder / "report.json").write_text(json.dumps(report))
@@ -66,9 +67,9 @@ def set_up_rendering(job: dict) -> None:
     scene.view_settings.view_transform = "Standard"
 
 
-def read_positions(head: bpy.types.Object) -> list[float]:
+def read_positions(part: bpy.types.Object) -> list[float]:
     """World coordinates of the vertices with the shape keys applied, one list x y z x y z ..."""
-    shown = head.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    shown = part.evaluated_get(bpy.context.evaluated_depsgraph_get())
     return [value for vertex in shown.data.vertices for value in shown.matrix_world @ vertex.co]
 
 

@@ -1,7 +1,8 @@
-"""Blender imports the GLB as it is meant: one movable, painted, upright head in meters that looks like ours."""
+"""Blender imports the GLB as it is meant: a movable, painted, upright head and its layers, in meters, like ours."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -14,8 +15,8 @@ import torch
 from PIL import Image as PillowImage
 from scipy.spatial import cKDTree
 
-from conftest import assert_same_picture, make_marked_head
-from portraitist import render_view, view_camera, write_glb
+from conftest import add_layers, assert_same_picture, make_marked_head
+from portraitist import head_camera, render, write_glb
 from portraitist.export.glb import ORIGINAL_SHAPE
 from portraitist.io.images import image_from_pil
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Image
@@ -40,18 +41,25 @@ class Imported(NamedTuple):
     pictures: dict[str, Image]
 
 
-def expected_vertices(head: Head, shape: str) -> torch.Tensor:
+def expected_head(head: Head, shape: str) -> Head:
+    """The head in that shape; its layers go back to their original shape with it."""
     jaw_open = head.neutral + head.expression_deltas[EXPRESSION_NAMES.index("jawOpen")]
-    return {"default": head.mesh.vertices, "jawOpen": jaw_open, "original": head.original}[shape]
+    vertices = {"default": head.mesh.vertices, "jawOpen": jaw_open, "original": head.original}[shape]
+    layers = head.layers
+    if shape == "original":
+        layers = tuple(
+            dataclasses.replace(layer, mesh=layer.mesh.with_vertices(layer.original)) for layer in head.layers
+        )
+    return dataclasses.replace(head, mesh=head.mesh.with_vertices(vertices), layers=layers)
 
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
     """One Blender process for all tests: half turned, so that mirrored and turned heads do not look alike."""
     folder = tmp_path_factory.mktemp("blender")
-    head = make_marked_head()
+    head = add_layers(make_marked_head())
     write_glb(folder / "head.glb", head)
-    camera = view_camera(head.mesh.vertices, 35.0, 10.0, SIZE_PX)
+    camera = head_camera(head, 35.0, 10.0, SIZE_PX)
     own_weights = dict(zip(EXPRESSION_NAMES, head.expression.tolist(), strict=True))
     job = {
         "size_px": SIZE_PX,
@@ -88,21 +96,29 @@ def read_over_white(path: Path) -> Image:
     )
 
 
-def test_one_object_with_every_shape_key_by_name(imported: Imported):
-    assert imported.report["objects"] == ["Head"]
-    assert imported.report["shape_keys"] == ["Basis", *EXPRESSION_NAMES, ORIGINAL_SHAPE]
-    np.testing.assert_allclose(imported.report["values"], [0, *imported.head.expression.tolist(), 0], atol=1e-6)
+def test_objects_with_every_shape_key_by_name(imported: Imported):
+    report = imported.report
+    assert report["parents"] == {"Head": None, "Hair": "Head", "Headwear": "Head"}
+    layer_keys = ["Basis", ORIGINAL_SHAPE]
+    head_keys = ["Basis", *EXPRESSION_NAMES, ORIGINAL_SHAPE]
+    assert report["shape_keys"] == {"Head": head_keys, "Hair": layer_keys, "Headwear": layer_keys}
+    np.testing.assert_allclose(report["values"]["Head"], [0, *imported.head.expression.tolist(), 0], atol=1e-6)
+    assert report["values"]["Hair"] == report["values"]["Headwear"] == [0, 0]
+    assert report["materials"] == {"Head": ["Painting"], "Hair": ["Hair"], "Headwear": ["Headwear"]}
 
 
-def test_texture_is_inside_the_file(imported: Imported):
-    assert imported.report["images"] == [[256, 256]]
+def test_textures_are_inside_the_file(imported: Imported):
+    assert sorted(imported.report["images"]) == [[16, 16], [24, 24], [256, 256]]
 
 
+@pytest.mark.parametrize("part", ["Head", "Hair", "Headwear"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shape_keys_move_the_head_in_metres(imported: Imported, shape: str):
+def test_shape_keys_move_the_parts_in_metres(imported: Imported, shape: str, part: str):
     """Blender has z up: (x, y, z) of ours is (x, -z, y) there. Vertices at seams are doubled, so sets are compared."""
-    got = torch.tensor(imported.report["positions"][shape]).reshape(-1, 3)
-    expected = expected_vertices(imported.head, shape)[:, [0, 2, 1]] * torch.tensor([1.0, -1.0, 1.0])
+    got = torch.tensor(imported.report["positions"][shape][part]).reshape(-1, 3)
+    head = expected_head(imported.head, shape)
+    mesh = {"Head": head.mesh, **{layer.name.capitalize(): layer.mesh for layer in head.layers}}[part]
+    expected = mesh.vertices[:, [0, 2, 1]] * torch.tensor([1.0, -1.0, 1.0])
     assert imported.report["unit_scale"] == 1
     np.testing.assert_allclose(got.amin(0), expected.amin(0), atol=1e-5)
     np.testing.assert_allclose(got.amax(0), expected.amax(0), atol=1e-5)
@@ -113,8 +129,7 @@ def test_shape_keys_move_the_head_in_metres(imported: Imported, shape: str):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_looks_like_our_own_picture(imported: Imported, shape: str):
     """Cycles averages 32 random rays per pixel in linear light, we four in the texture's own: edges differ a little."""
-    mesh = imported.head.mesh.with_vertices(expected_vertices(imported.head, shape))
-    expected = render_view(mesh, imported.head.texture, imported.camera, torch.ones(3))
+    expected = render(expected_head(imported.head, shape), imported.camera)
     got = imported.pictures[shape]
     assert_same_picture(got, expected, tight=6 / 255, different=0.08)
     assert (got - expected).abs().mean() < 0.01

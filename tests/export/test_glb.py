@@ -13,6 +13,7 @@ import torch
 import trimesh
 from PIL import Image as PillowImage
 
+from conftest import add_layers
 from portraitist.errors import OutputError
 from portraitist.export import glb as gltf
 from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
@@ -40,6 +41,13 @@ def read_accessor(file: gl.GLTF2, index: int) -> np.ndarray:
         assert (np.diff(ids.astype(int)) > 0).all(), "sparse indices must increase"
         values[ids] = read(sparse.values.bufferView, dtype, sparse.count * width).reshape(-1, width)
     return values
+
+
+def read_image(file: gl.GLTF2, index: int) -> np.ndarray:
+    """Pixels 0..1 of an embedded picture."""
+    view = file.bufferViews[file.images[index].bufferView]
+    data = file.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
+    return np.asarray(PillowImage.open(io.BytesIO(data))) / 255
 
 
 @pytest.fixture
@@ -111,12 +119,8 @@ def test_vertex_normals_of_one_triangle():
 def test_material_is_unlit_and_the_png_is_the_texture(glb: gl.GLTF2, head: Head):
     assert glb.extensionsUsed == ["KHR_materials_unlit"]
     assert glb.materials[0].extensions == {"KHR_materials_unlit": {}}
-    image = glb.images[0]
-    view = glb.bufferViews[image.bufferView]
-    data = glb.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
-    pixels = np.asarray(PillowImage.open(io.BytesIO(data)))
-    assert image.mimeType == "image/png"
-    np.testing.assert_allclose(pixels / 255, head.texture.permute(1, 2, 0).numpy(), atol=0.5 / 255 + 1e-6)
+    assert glb.images[0].mimeType == "image/png"
+    np.testing.assert_allclose(read_image(glb, 0), head.texture.permute(1, 2, 0).numpy(), atol=0.5 / 255 + 1e-6)
 
 
 def test_very_large_texture_is_embedded_as_jpeg(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -140,6 +144,58 @@ def test_local_actions_are_stored_sparsely(glb: gl.GLTF2):
     assert all(sparse[:-1])
     assert sparse[-1] is None
     assert sparse[EXPRESSION_NAMES.index("tongueOut")].count == 1  # moves nothing, still well-formed
+
+
+@pytest.fixture
+def layered(head: Head) -> Head:
+    return add_layers(head)
+
+
+@pytest.fixture
+def layered_glb(layered: Head, tmp_path: Path) -> gl.GLTF2:
+    write_glb(tmp_path / "layered.glb", layered)
+    return gl.GLTF2().load(str(tmp_path / "layered.glb"))
+
+
+def test_layers_are_named_nodes_below_the_head(layered_glb: gl.GLTF2):
+    assert [node.name for node in layered_glb.nodes] == ["Head", "Hair", "Headwear"]
+    assert layered_glb.nodes[0].children == [1, 2]
+    assert layered_glb.scenes[0].nodes == [0]
+    assert [layered_glb.meshes[node.mesh].name for node in layered_glb.nodes] == ["Head", "Hair", "Headwear"]
+
+
+def test_layers_slide_back_with_the_head_and_have_no_other_target(layered_glb: gl.GLTF2, layered: Head):
+    for mesh, layer in zip(layered_glb.meshes[1:], layered.layers, strict=True):
+        (primitive,) = mesh.primitives
+        corners, vertex_ids = read_accessor(layered_glb, primitive.indices).reshape(-1), layer.mesh.faces.reshape(-1)
+        assert (mesh.extras["targetNames"], mesh.weights) == ([ORIGINAL_SHAPE], [0])
+        positions = read_accessor(layered_glb, primitive.attributes.POSITION)[corners]
+        (target,) = primitive.targets
+        offsets = read_accessor(layered_glb, target["POSITION"])[corners]
+        uvs = read_accessor(layered_glb, primitive.attributes.TEXCOORD_0)[corners]
+        np.testing.assert_array_equal(positions, layer.mesh.vertices[vertex_ids].numpy())
+        np.testing.assert_allclose(positions + offsets, layer.original[vertex_ids].numpy(), atol=1e-6)
+        np.testing.assert_array_equal(uvs, layer.mesh.uvs[layer.mesh.uv_faces.reshape(-1)].numpy())
+
+
+def test_each_part_has_an_unlit_material_and_a_texture_of_its_own(layered_glb: gl.GLTF2, layered: Head):
+    textures = [layered.texture, *(layer.texture for layer in layered.layers)]
+    used = [mesh.primitives[0].material for mesh in layered_glb.meshes]
+    assert [layered_glb.materials[number].name for number in used] == ["Painting", "Hair", "Headwear"]
+    for number, texture in zip(used, textures, strict=True):
+        material = layered_glb.materials[number]
+        assert material.extensions == {"KHR_materials_unlit": {}}
+        source = layered_glb.textures[material.pbrMetallicRoughness.baseColorTexture.index].source
+        np.testing.assert_allclose(read_image(layered_glb, source), texture.permute(1, 2, 0), atol=0.5 / 255 + 1e-6)
+
+
+def test_layers_change_nothing_about_the_head(layered_glb: gl.GLTF2, glb: gl.GLTF2):
+    ours, theirs = layered_glb.meshes[0], glb.meshes[0]
+    assert (ours.weights, ours.extras) == (theirs.weights, theirs.extras)
+    for mine, other in zip(ours.primitives[0].targets, theirs.primitives[0].targets, strict=True):
+        np.testing.assert_array_equal(
+            read_accessor(layered_glb, mine["POSITION"]), read_accessor(glb, other["POSITION"])
+        )
 
 
 def test_content_head_opens_in_trimesh(content_head: Head, tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from PIL import Image as PillowImage
 
+from conftest import add_layers
 from portraitist.errors import OutputError
 from portraitist.export.obj import write_obj
 from portraitist.types import Head
@@ -52,10 +53,38 @@ def test_trimesh_finds_the_texture(folder: Path, head: Head):
     assert mesh.visual.material.image.size == (head.texture.shape[2], head.texture.shape[1])
 
 
+def test_layers_are_objects_with_materials_and_textures_of_their_own(head: Head, tmp_path: Path):
+    layered = add_layers(head)
+    write_obj(tmp_path / "head.obj", layered)
+    assert [row[0] for row in read_rows(tmp_path, "o")] == ["head", "hair", "headwear"]
+    assert [row[0] for row in read_rows(tmp_path, "usemtl")] == ["painting", "hair", "headwear"]
+    textures = {"head.png": head.texture, **{f"head_{layer.name}.png": layer.texture for layer in layered.layers}}
+    assert {path.name for path in tmp_path.iterdir()} == {"head.obj", "head.mtl", *textures}
+    material = (tmp_path / "head.mtl").read_text()
+    assert [line.split()[1] for line in material.splitlines() if line.startswith("map_Kd")] == [*textures]
+    for name, texture in textures.items():
+        pixels = np.asarray(PillowImage.open(tmp_path / name))
+        np.testing.assert_allclose(pixels / 255, texture.permute(1, 2, 0).numpy(), atol=0.5 / 255 + 1e-6)
+
+
+def test_numbers_count_on_from_object_to_object(head: Head, tmp_path: Path):
+    layered = add_layers(head)
+    write_obj(tmp_path / "head.obj", layered)
+    vertices, uvs = (np.array(read_rows(tmp_path, keyword), float) for keyword in ("v", "vt"))
+    corners = np.array([[corner.split("/") for corner in row] for row in read_rows(tmp_path, "f")], int) - 1
+    meshes = [layered.mesh, *(layer.mesh for layer in layered.layers)]
+    expected = np.concatenate([mesh.vertices[mesh.faces].numpy() for mesh in meshes])
+    np.testing.assert_allclose(vertices[corners[..., 0]], expected, atol=1e-6)
+    expected = np.concatenate([mesh.uvs[mesh.uv_faces].numpy() for mesh in meshes])
+    np.testing.assert_allclose(uvs[corners[..., 1]], expected * [1, -1] + [0, 1], atol=1e-6)
+
+
 def test_texture_can_have_another_name(head: Head, tmp_path: Path):
     write_obj(tmp_path / "head.obj", head, texture_name="texture.png")
     assert "map_Kd texture.png" in (tmp_path / "head.mtl").read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"head.obj", "head.mtl", "texture.png"}
+    write_obj(tmp_path / "head.obj", add_layers(head), texture_name="texture.png")
+    assert (tmp_path / "texture_hair.png").exists()
 
 
 def test_path_may_be_text_and_errors_are_ours(head: Head, tmp_path: Path):

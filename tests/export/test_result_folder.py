@@ -12,12 +12,14 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+from conftest import add_layers
 from portraitist.errors import OutputError
 from portraitist.export import result_folder as results
 from portraitist.export import turntable
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet
 from portraitist.export.result_folder import write_result
 from portraitist.io import output_folder
+from portraitist.io.head_file import load_head
 from portraitist.io.output_folder import check_output, new_folder
 from portraitist.types import Camera, Head, HeadFit, Landmarks, Result
 
@@ -94,6 +96,23 @@ def test_folder_holds_what_is_promised(result: Result, inputs: dict[str, Path], 
     assert front.shape == (512, 512, 3)
     assert (front[0, 0] == 255).all()
     assert (front[256, 256] != 255).any()
+
+
+def test_layers_are_in_every_file_and_picture(result: Result, inputs: dict[str, Path], tmp_path: Path):
+    layered = dataclasses.replace(result, stylized=add_layers(result.stylized), content=add_layers(result.content))
+    pictures = {}
+    for name, made in {"bare": result, "layered": layered}.items():
+        out = tmp_path / name
+        write_result(made, out, config=RunConfig(), inputs=inputs, device="cpu", precision="float32",
+                     save_intermediates=True)  # fmt: skip
+        views = [*(out / "views").iterdir(), *(out / "content" / "views").iterdir(), out / "preview.png"]
+        pictures[name] = {path.relative_to(out): path.read_bytes() for path in views}
+    files = {"head_hair.png", "head_headwear.png", "content/texture_hair.png", "content/texture_headwear.png"}
+    assert names(tmp_path / "layered") - names(tmp_path / "bare") == files
+    assert set(json.loads((tmp_path / "layered" / "run.json").read_text())["files"]) == names(tmp_path / "layered")
+    assert [name for name, data in pictures["bare"].items() if pictures["layered"][name] == data] == []
+    for path in ("head.safetensors", "content/head.safetensors"):
+        assert [layer.name for layer in load_head(tmp_path / "layered" / path).layers] == ["hair", "headwear"]
 
 
 def test_turntable_is_written_when_asked_for(

@@ -12,8 +12,19 @@ import torch
 import trimesh
 from test_glb import read_accessor
 
-from conftest import assert_same_picture, make_marked_head
-from portraitist import load_head, render_view, save_head, view_camera, write_glb, write_obj
+from conftest import add_layers, assert_same_picture, make_marked_head
+from portraitist import (
+    head_camera,
+    load_head,
+    rasterize_parts,
+    render,
+    render_view,
+    save_head,
+    shade_parts,
+    view_camera,
+    write_glb,
+    write_obj,
+)
 from portraitist.io.images import image_from_pil
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Image, Mesh
 
@@ -44,8 +55,15 @@ def draw_ours(head: Head, vertices: torch.Tensor, camera: Camera) -> Image:
 
 def read_with_trimesh(path: Path) -> tuple[Mesh, Image]:
     """trimesh has v up whatever the format, and keeps the material's texture as a Pillow picture."""
-    scene = trimesh.load_scene(path, process=False)
-    (read,) = scene.dump()
+    (part,) = read_parts_with_trimesh(path)
+    return part
+
+
+def read_parts_with_trimesh(path: Path) -> list[tuple[Mesh, Image]]:
+    return [convert_from_trimesh(read) for read in trimesh.load_scene(path, process=False).dump()]
+
+
+def convert_from_trimesh(read: trimesh.Trimesh) -> tuple[Mesh, Image]:
     uvs = torch.tensor(np.asarray(read.visual.uv), dtype=torch.float32) * torch.tensor([1.0, -1.0])
     faces = torch.tensor(np.asarray(read.faces), dtype=torch.int64)
     vertices = torch.tensor(np.asarray(read.vertices), dtype=torch.float32)
@@ -89,6 +107,21 @@ def test_glb_shows_the_same_picture(marked_head: Head, shape: str, yaw_deg: floa
     camera = look(marked_head.mesh.vertices, yaw_deg)
     got = draw(mesh.with_vertices(mesh.vertices + offsets), texture, camera)
     assert_same_picture(got, draw_ours(marked_head, expected_vertices, camera), TIGHT, DIFFERENT)
+
+
+@pytest.mark.parametrize("suffix", ["obj", "glb"])
+def test_layers_show_the_same_picture(marked_head: Head, suffix: str, tmp_path: Path):
+    layered = add_layers(marked_head)
+    path = tmp_path / f"head.{suffix}"
+    {"obj": write_obj, "glb": write_glb}[suffix](path, layered)
+    parts = read_parts_with_trimesh(path)
+    shown = marked_head.mesh.vertices if suffix == "obj" else marked_head.neutral
+    expected = dataclasses.replace(layered, mesh=marked_head.mesh.with_vertices(shown))
+    camera = head_camera(layered, 40.0, 10.0, 240)
+    seen = rasterize_parts([mesh for mesh, _ in parts], camera)
+    got = shade_parts(seen, [texture for _, texture in parts], torch.ones(3))
+    assert len(parts) == 3
+    assert_same_picture(got, render(expected, camera, supersample=1), TIGHT, DIFFERENT)
 
 
 def test_saved_head_shows_the_very_same_picture(marked_head: Head, tmp_path: Path):

@@ -11,8 +11,18 @@ import torch
 from PIL import Image as PillowImage
 from PIL import ImageSequence
 
-from conftest import make_marked_head
-from portraitist import Cancelled, InputError, OutputError, Progress, render_view, view_camera, write_turntable
+from conftest import add_layers, make_marked_head
+from portraitist import (
+    Cancelled,
+    InputError,
+    OutputError,
+    Progress,
+    head_camera,
+    render_view,
+    view_camera,
+    write_turntable,
+)
+from portraitist import render as draw_head
 from portraitist.export import turntable
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import check_output_file
@@ -68,6 +78,14 @@ def test_a_turn_starts_at_the_front_and_ends_one_step_before(name: str, marked_h
         here, next_one = (np.abs(halve(frames[index]) - picture).mean() for picture in expected)
         assert here < 4.5 < 2 * 4.5 < next_one
     assert frames[:, :4, :4].min() > 250
+
+
+def test_layers_turn_with_their_head(marked_head: Head):
+    layered = add_layers(marked_head)
+    frames = turntable.render_turn(layered)
+    for index in (0, 5):
+        expected = draw_head(layered, head_camera(layered, 360 * index / FRAMES, 0.0, SIZE_PX))
+        np.testing.assert_array_equal(frames[index], image_to_uint8(expected))
 
 
 def test_no_frame_is_doubled_and_none_jumps(marked_head: Head):

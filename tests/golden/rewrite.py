@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.cbook import get_sample_data
 
-from portraitist import Config, Models, Result, load_image, render_view, save_image, stylize, view_camera
+from portraitist import Config, Models, Result, head_camera, load_image, render, save_image, stylize
 from portraitist.assets import asset_path
 from portraitist.types import Image
 from portraitist.vgg import load_vgg
@@ -44,9 +44,8 @@ def run_example(preset: str, models: Models) -> Result:
 def draw_pictures(result: Result) -> dict[str, Image]:
     """The stylized head from the front, and its texture."""
     head = result.stylized
-    camera = view_camera(head.mesh.vertices, 0.0, 0.0, SIZE_PX)
     return {
-        "front": render_view(head.mesh, head.texture, camera, torch.ones(3)),
+        "front": render(head, head_camera(head, 0.0, 0.0, SIZE_PX)),
         "texture": F.interpolate(head.texture[None], SIZE_PX, mode="area")[0],
     }
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 import trimesh
 
+from conftest import add_layers
 from portraitist.mesh.subdivision import subdivide_head
 from portraitist.reconstruction.head_model import load_head_model
+from portraitist.rendering.uv_layout import mark_texels
 from portraitist.types import EXPRESSION_NAMES, REGIONS, Head
 
 
@@ -98,3 +100,26 @@ def test_the_skull_gets_rounder(coarse, fine):
         return np.median(mesh.face_adjacency_angles)
 
     assert bend(fine) < 0.6 * bend(coarse)
+
+
+def test_layers_are_subdivided_and_stay_closed(head: Head):
+    layered = add_layers(head)
+    fine = subdivide_head(layered)
+    assert torch.equal(fine.mesh.vertices, subdivide_head(head).mesh.vertices)
+    for coarse_layer, layer in zip(layered.layers, fine.layers, strict=True):
+        assert (layer.name, layer.texture) == (coarse_layer.name, coarse_layer.texture)
+        before, after, back = (
+            trimesh.Trimesh(vertices.numpy(), part.mesh.faces.numpy(), process=False)
+            for part, vertices in (
+                (coarse_layer, coarse_layer.mesh.vertices), (layer, layer.mesh.vertices), (layer, layer.original)
+            )
+        )  # fmt: skip
+        assert len(after.faces) == 4 * len(before.faces) == len(layer.mesh.regions)
+        assert after.is_watertight
+        assert 0.9 * before.volume < after.volume < before.volume
+        assert back.volume / after.volume == pytest.approx(
+            0.8 * 1.1, rel=0.02
+        )  # as the ball of these tests is stretched
+        marks = [mark_texels(part.mesh, 64) >= 0 for part in (coarse_layer, layer)]
+        assert (marks[0] != marks[1]).float().mean() < 0.01
+        assert (layer.mesh.regions == REGIONS.index(layer.name)).all()

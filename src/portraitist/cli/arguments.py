@@ -15,6 +15,7 @@ from portraitist.cli.values import existing_file, named_strengths, number, trans
 
 PRESETS = ("draft", "standard", "best", "paper")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+HAIR = ("layer", "none")
 STYLES = ("mosaic", "brush", "ink")
 GEOMETRY_REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
 TEXTURE_REGIONS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
@@ -46,6 +47,7 @@ class Request:
     photo_face: int | None = None
     art_face: int | None = None
     texture_size: int | None = None
+    hair: str | None = None
     device: str = "auto"
     threads: int | None = None
     seed: int | None = None
@@ -119,6 +121,7 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     )
     demo.add_argument("--style", choices=STYLES, help=f"which artwork (default: {STYLES[0]})")
     _add_preset_option(demo)
+    _add_hair_option(demo)
     _add_device_option(demo)
     demo.set_defaults(run=runs["demo"])
     turntable = commands.add_parser(
@@ -154,6 +157,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
     _add_preset_option(parser)
     _add_geometry_options(parser)
     _add_texture_options(parser)
+    _add_hair_option(parser)
     _add_landmark_options(parser)
     _add_run_options(parser)
     _add_output_options(parser)
@@ -279,6 +283,11 @@ def _add_old_name(parser: argparse.ArgumentParser, old: str, renamed: argparse.A
 
 def _add_preset_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=PRESETS, help=f"speed against quality (default: {Request.preset})")
+
+
+def _add_hair_option(parser: argparse.ArgumentParser) -> None:
+    text = "hair and headwear: layers over the head (default), or left out"
+    parser.add_argument("--hair", choices=HAIR, help=text)
 
 
 def _add_device_option(parser: argparse.ArgumentParser) -> None:

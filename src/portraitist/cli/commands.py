@@ -206,7 +206,7 @@ def make_config(request: Request) -> Config:
     config: Config = getattr(Config, request.preset)()
     return dataclasses.replace(
         config,
-        unwrap=dataclasses.replace(config.unwrap, **_given(texture_size=request.texture_size)),
+        unwrap=dataclasses.replace(config.unwrap, **_given(texture_size=request.texture_size, hair=request.hair)),
         geometry=dataclasses.replace(
             config.geometry,
             regions=dataclasses.replace(config.geometry.regions, **(request.geometry_regions or {})),
@@ -231,7 +231,7 @@ def _given(**values: Any) -> dict[str, Any]:
 def _describe_output(out: Path, files: list[str]) -> str:
     lines = {
         "head.glb": "the head for Blender, Unity, three.js and other viewers",
-        "head.obj": "the same as OBJ, with head.mtl and head.png",
+        "head.obj": "the same as OBJ, with head.mtl and its textures",
         "head.safetensors": "the same for portraitist itself, nothing lost",
         "preview.png": "photo, artwork and head on one sheet",
         "views/": "the head from five sides",

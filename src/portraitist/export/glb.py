@@ -15,7 +15,7 @@ from portraitist.devices import to_numpy
 from portraitist.io.images import encode_png, image_to_uint8
 from portraitist.io.output_file import new_file
 from portraitist.mesh.laplacian import vertex_normals
-from portraitist.types import EXPRESSION_NAMES, Head, Image
+from portraitist.types import EXPRESSION_NAMES, Head, Image, Mesh
 
 ORIGINAL_SHAPE = "originalShape"
 """Morph target that slides the exaggeration out again: at weight 1 the head has its unstylized shape."""
@@ -28,39 +28,32 @@ LARGEST_PNG_BYTES = 6_000_000
 
 
 def write_glb(path: str | Path, head: Head) -> None:
-    """Write ``head`` as binary glTF 2.0: one mesh, one unlit material, the texture embedded.
+    """Write ``head`` as binary glTF 2.0: a node and mesh "Head" and, below it, one for each layer ("Hair", "Headwear"),
+    each with an unlit material of its own and its texture embedded.
 
-    The base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit blendshapes
-    plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
-    ``head.mesh.vertices``. Vertices are doubled at UV seams only; normals come from the undivided mesh, so a lit viewer
-    shows no seam either. The file appears whole or not at all. Raises OutputError when it cannot be written.
+    The head's base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit
+    blendshapes plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
+    ``head.mesh.vertices``. Layers are moved by ``originalShape`` alone. Vertices are doubled at UV seams only; normals
+    come from the undivided mesh, so a lit viewer shows no seam either. The file appears whole or not at all. Raises
+    OutputError when it cannot be written.
     """
-    vertex_ids, uv_ids, corners = _split_at_uv_seams(head)
     file = gl.GLTF2(asset=gl.Asset(version="2.0", generator=f"Portraitist {__version__}"))
     blob = bytearray()
-
-    attributes = gl.Attributes(
-        POSITION=_add_vectors(file, blob, _float32(head.neutral)[vertex_ids], bounds=True),
-        NORMAL=_add_vectors(file, blob, vertex_normals(_float32(head.neutral), to_numpy(head.mesh.faces))[vertex_ids]),
-        TEXCOORD_0=_add_vectors(file, blob, _float32(head.mesh.uvs)[uv_ids]),
-    )
-    offsets = [*_float32(head.expression_deltas), _float32(head.original - head.mesh.vertices)]
-    primitive = gl.Primitive(
-        attributes=attributes,
-        indices=_add_indices(file, blob, corners, len(vertex_ids)),
-        material=0,
-        targets=[gl.Attributes(POSITION=_add_morph_target(file, blob, offset[vertex_ids])) for offset in offsets],
-    )
-    _add_unlit_material(file, blob, head.texture)
-    file.meshes = [
-        gl.Mesh(
-            name="Head",
-            primitives=[primitive],
-            weights=[*_float32(head.expression).tolist(), 0.0],
-            extras={"targetNames": [*EXPRESSION_NAMES, ORIGINAL_SHAPE]},
+    expressions = dict(zip(EXPRESSION_NAMES, _float32(head.expression_deltas), strict=True))
+    morphs = expressions | {ORIGINAL_SHAPE: _float32(head.original - head.mesh.vertices)}
+    weights = [*_float32(head.expression).tolist(), 0.0]
+    _add_part(file, blob, "Head", head.mesh.with_vertices(head.neutral), morphs, weights, head.texture, "Painting")
+    for layer in head.layers:
+        name, morphs = layer.name.capitalize(), {ORIGINAL_SHAPE: _float32(layer.original - layer.mesh.vertices)}
+        _add_part(file, blob, name, layer.mesh, morphs, [0.0], layer.texture, name)
+    # Who moves the head takes its layers along.
+    file.nodes[0].children = list(range(1, len(file.nodes)))
+    file.samplers = [
+        gl.Sampler(
+            magFilter=gl.LINEAR, minFilter=gl.LINEAR_MIPMAP_LINEAR, wrapS=gl.CLAMP_TO_EDGE, wrapT=gl.CLAMP_TO_EDGE
         )
     ]
-    file.nodes = [gl.Node(name="Head", mesh=0)]
+    file.extensionsUsed = ["KHR_materials_unlit"]
     file.scenes = [gl.Scene(name="Head", nodes=[0])]
     file.scene = 0
     file.buffers = [gl.Buffer(byteLength=len(blob))]
@@ -69,9 +62,41 @@ def write_glb(path: str | Path, head: Head) -> None:
         temporary.write_bytes(b"".join(file.save_to_bytes()))
 
 
-def _split_at_uv_seams(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _add_part(
+    file: gl.GLTF2,
+    blob: bytearray,
+    name: str,
+    mesh: Mesh,
+    morphs: dict[str, np.ndarray],
+    weights: list[float],
+    texture: Image,
+    material: str,
+) -> None:
+    """A node with a mesh of one primitive. ``morphs``: offsets of its vertices by the names of the targets."""
+    vertex_ids, uv_ids, corners = _split_at_uv_seams(mesh)
+    vertices = _float32(mesh.vertices)
+    attributes = gl.Attributes(
+        POSITION=_add_vectors(file, blob, vertices[vertex_ids], bounds=True),
+        NORMAL=_add_vectors(file, blob, vertex_normals(vertices, to_numpy(mesh.faces))[vertex_ids]),
+        TEXCOORD_0=_add_vectors(file, blob, _float32(mesh.uvs)[uv_ids]),
+    )
+    primitive = gl.Primitive(
+        attributes=attributes,
+        indices=_add_indices(file, blob, corners, len(vertex_ids)),
+        material=len(file.materials),
+        targets=[
+            gl.Attributes(POSITION=_add_morph_target(file, blob, offset[vertex_ids])) for offset in morphs.values()
+        ],
+    )
+    _add_unlit_material(file, blob, texture, material)
+    extras = {"targetNames": [*morphs]}
+    file.nodes.append(gl.Node(name=name, mesh=len(file.meshes)))
+    file.meshes.append(gl.Mesh(name=name, primitives=[primitive], weights=weights, extras=extras))
+
+
+def _split_at_uv_seams(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """glTF has one index per corner, so each different (vertex, uv) pair becomes one vertex."""
-    faces, uv_faces = to_numpy(head.mesh.faces), to_numpy(head.mesh.uv_faces)
+    faces, uv_faces = to_numpy(mesh.faces), to_numpy(mesh.uv_faces)
     pairs = np.stack([faces.reshape(-1), uv_faces.reshape(-1)], axis=1)
     unique_pairs, corners = np.unique(pairs, axis=0, return_inverse=True)
     return unique_pairs[:, 0], unique_pairs[:, 1], corners.reshape(-1)
@@ -128,28 +153,22 @@ def _add_morph_target(file: gl.GLTF2, blob: bytearray, offsets: np.ndarray) -> i
     return _add_accessor(file, accessor)
 
 
-def _add_unlit_material(file: gl.GLTF2, blob: bytearray, texture: Image) -> None:
+def _add_unlit_material(file: gl.GLTF2, blob: bytearray, texture: Image, name: str) -> None:
     """The painting already holds its light, so the material must not add any (KHR_materials_unlit)."""
     data, mime_type = _encode_texture(texture)
-    file.images = [gl.Image(name="Painting", bufferView=_add_view(file, blob, data), mimeType=mime_type)]
-    file.samplers = [
-        gl.Sampler(
-            magFilter=gl.LINEAR, minFilter=gl.LINEAR_MIPMAP_LINEAR, wrapS=gl.CLAMP_TO_EDGE, wrapT=gl.CLAMP_TO_EDGE
-        )
-    ]
-    file.textures = [gl.Texture(source=0, sampler=0)]
-    file.materials = [
+    file.textures.append(gl.Texture(source=len(file.images), sampler=0))
+    file.images.append(gl.Image(name=name, bufferView=_add_view(file, blob, data), mimeType=mime_type))
+    file.materials.append(
         gl.Material(
-            name="Painting",
+            name=name,
             pbrMetallicRoughness=gl.PbrMetallicRoughness(
-                baseColorTexture=gl.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
+                baseColorTexture=gl.TextureInfo(index=len(file.textures) - 1), metallicFactor=0.0, roughnessFactor=1.0
             ),
             doubleSided=True,  # the neck is open below, and the mouth is seen from inside
             alphaCutoff=None,  # only allowed with alphaMode MASK
             extensions={"KHR_materials_unlit": {}},
         )
-    ]
-    file.extensionsUsed = ["KHR_materials_unlit"]
+    )
 
 
 def _encode_texture(texture: Image) -> tuple[bytes, str]:

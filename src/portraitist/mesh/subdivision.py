@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.types import REGIONS, Head, LandmarkEmbedding, Mesh
+from portraitist.types import REGIONS, Head, LandmarkEmbedding, Layer, Mesh
 
 HARD_REGIONS = ("teeth",)
 """Made of so few triangles that smoothing would melt them: cut finer, but left where they are."""
@@ -26,23 +26,9 @@ def subdivide_head(head: Head) -> Head:
 
     Texture and UV layout are kept: UV islands are cut finer without smoothing, or the picture would slide. Landmarks
     stay on the triangles they were on. ``neutral + expression @ expression_deltas == mesh.vertices`` still holds.
+    Layers are subdivided, too: most of a head's outline is its hair's.
     """
-    faces = to_numpy(head.mesh.faces)
-    edges, edge_of = _number_edges(faces)
-    hard = np.isin(to_numpy(head.mesh.regions), [REGIONS.index(name) for name in HARD_REGIONS])
-    matrix = _loop_matrix(faces, edges, edge_of, len(head.neutral), np.unique(faces[hard]))
-
-    uv_faces = to_numpy(head.mesh.uv_faces)
-    uv_edges, uv_edge_of = _number_edges(uv_faces)
-    uvs = head.mesh.uvs
-    ends = from_numpy(uv_edges, head.mesh.uv_faces)
-    mesh = Mesh(
-        vertices=_apply(matrix, head.mesh.vertices),
-        faces=_quarter(faces, edge_of + len(head.neutral), head.mesh.faces),
-        uvs=torch.cat([uvs, (uvs[ends[:, 0]] + uvs[ends[:, 1]]) / 2]),
-        uv_faces=_quarter(uv_faces, uv_edge_of + len(uvs), head.mesh.uv_faces),
-        regions=head.mesh.regions.repeat_interleave(4),
-    )
+    mesh, matrix = _subdivide_mesh(head.mesh)
     return replace(
         head,
         mesh=mesh,
@@ -50,7 +36,33 @@ def subdivide_head(head: Head) -> Head:
         expression_deltas=torch.stack([_apply(matrix, delta) for delta in head.expression_deltas]),
         landmarks68=_subdivide_landmarks(head.landmarks68),
         original=_apply(matrix, head.original),
+        layers=tuple(_subdivide_layer(layer) for layer in head.layers),
     )
+
+
+def _subdivide_layer(layer: Layer) -> Layer:
+    mesh, matrix = _subdivide_mesh(layer.mesh)
+    return replace(layer, mesh=mesh, original=_apply(matrix, layer.original))
+
+
+def _subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
+    """The finer mesh, and the matrix that makes its vertices of the old ones."""
+    faces, count = to_numpy(mesh.faces), len(mesh.vertices)
+    edges, edge_of = _number_edges(faces)
+    hard = np.isin(to_numpy(mesh.regions), [REGIONS.index(name) for name in HARD_REGIONS])
+    matrix = _loop_matrix(faces, edges, edge_of, count, np.unique(faces[hard]))
+
+    uv_faces = to_numpy(mesh.uv_faces)
+    uv_edges, uv_edge_of = _number_edges(uv_faces)
+    ends = from_numpy(uv_edges, mesh.uv_faces)
+    finer = Mesh(
+        vertices=_apply(matrix, mesh.vertices),
+        faces=_quarter(faces, edge_of + count, mesh.faces),
+        uvs=torch.cat([mesh.uvs, (mesh.uvs[ends[:, 0]] + mesh.uvs[ends[:, 1]]) / 2]),
+        uv_faces=_quarter(uv_faces, uv_edge_of + len(mesh.uvs), mesh.uv_faces),
+        regions=mesh.regions.repeat_interleave(4),
+    )
+    return finer, matrix
 
 
 def _number_edges(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, "e 2"], Int[np.ndarray, "f 3"]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, Fragments, Head, Image, Mesh
 
-DEPTH_ROUNDING = 2.0**-18  # of the depth of all meshes: what float32 leaves open about the length of a ray
+DEPTH_ROUNDING = 2.0**-16  # of the depth of all meshes: more than float32 leaves open about the length of a ray
 
 
 def list_parts(head: Head) -> list[tuple[Mesh, Image]]:
@@ -31,7 +31,7 @@ def rasterize_parts(meshes: Sequence[Mesh], camera: Camera) -> list[Fragments]:
         mask = (seen.face_ids >= first) & (seen.face_ids < first + len(mesh.faces))
         fragments.append(
             Fragments(
-                face_ids=torch.where(mask, seen.face_ids - first, -1),
+                face_ids=(seen.face_ids - first).masked_fill(~mask, -1),
                 barycentrics=seen.barycentrics * mask[..., None],
                 uv=seen.uv * mask[..., None],
                 uv_footprint=seen.uv_footprint * mask,
@@ -43,7 +43,7 @@ def rasterize_parts(meshes: Sequence[Mesh], camera: Camera) -> list[Fragments]:
 
 
 def _apart(meshes: Sequence[Mesh], camera: Camera) -> list[Mesh]:
-    """Each mesh nearer to the viewer than the one before by what rounding hides (a micrometer on a head)."""
+    """Each mesh nearer to the viewer than the one before by what rounding hides (some micrometers on a head)."""
     depths = camera.depth(torch.cat([mesh.vertices.detach() for mesh in meshes]))
     step = (depths.amax() - depths.amin()) * DEPTH_ROUNDING * camera.rotation[2]
     return [meshes[0], *(mesh.with_vertices(mesh.vertices + order * step) for order, mesh in enumerate(meshes[1:], 1))]

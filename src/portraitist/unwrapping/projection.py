@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -29,7 +30,8 @@ class UnwrapConfig:
     occluding contour. ``mask_margin``: how far the border of the bare head
     is moved inwards, in meters on the head. ``delighting``: share
     0..1 of the light's difference between the sides of the face that is taken out; at 0 the seen texels are the
-    photo's own.
+    photo's own. ``hair``: hair and headwear as layers over the head (``layer``), or left out
+    (``none``).
     """
 
     texture_size: int = 1024
@@ -37,6 +39,7 @@ class UnwrapConfig:
     visibility_margin: float = 2.0
     mask_margin: float = 0.003
     delighting: float = 0.7
+    hair: Literal["layer", "none"] = "layer"
 
 
 def project_photo(
