@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from portraitist.export.obj import write_obj
     from portraitist.export.result_folder import write_result
     from portraitist.export.turntable import write_turntable
+    from portraitist.geometry.transfer import StylizedGeometry
     from portraitist.geometry.translation import GeometryConfig, RegionStrengths
     from portraitist.io.head_file import load_head, save_head
     from portraitist.io.images import load_image, save_image
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from portraitist.pipeline import (
         Exemplar,
         Sitter,
-        StylizedGeometry,
         reconstruct,
         study_artwork,
         stylize,

@@ -12,6 +12,7 @@ from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.landmarks.refinement import LandmarkRefiner, load_refiner
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.segmentation.person import PersonSegmenter
+from portraitist.segmentation.picture import PictureSegmenter, load_picture_segmenter
 from portraitist.vgg import VGG, load_vgg
 
 
@@ -23,6 +24,7 @@ class Models:
     detector: LandmarkDetector
     refiner: LandmarkRefiner
     segmenter: PersonSegmenter
+    parts: PictureSegmenter
     vgg: VGG
     translator: Translator
     device: torch.device
@@ -42,4 +44,5 @@ class Models:
         head = move(load_head_model(), chosen)
         translating = move(make_translator(translator, head), chosen)
         refiner = move(load_refiner(), chosen)
-        return cls(head, LandmarkDetector(), refiner, PersonSegmenter(), load_vgg(chosen), translating, chosen)
+        parts = move(load_picture_segmenter(), chosen)
+        return cls(head, LandmarkDetector(), refiner, PersonSegmenter(), parts, load_vgg(chosen), translating, chosen)

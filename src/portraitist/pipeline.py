@@ -18,8 +18,9 @@ from portraitist.config import Config
 from portraitist.devices import move
 from portraitist.errors import InputError
 from portraitist.geometry.deformation import deform_to_landmarks
-from portraitist.geometry.transfer import GeometryTransfer, precompute_transfer
-from portraitist.geometry.translation import RegionStrengths, ShapeExemplar, measure_displacement, measure_shape
+from portraitist.geometry.transfer import StylizedGeometry, precompute_transfer
+from portraitist.geometry.translation import ShapeExemplar, measure_displacement, measure_shape
+from portraitist.hair.layers import build_layers, carry_layers
 from portraitist.io.images import round_to_bytes
 from portraitist.io.landmark_files import check_landmarks
 from portraitist.landmarks.agreement import check_against_picture
@@ -29,15 +30,17 @@ from portraitist.models import Models
 from portraitist.progress import StageClock
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.person_mask import find_person
-from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_photo
+from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_cover, doubt_photo
 from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
 from portraitist.segmentation.person import segment_person
+from portraitist.segmentation.picture import BARE_PARTS, PictureParts, segment_picture
 from portraitist.texture.exemplar import StyleExemplar, crop_exemplar
+from portraitist.texture.layers import stylize_layer
 from portraitist.texture.shading_transfer import unwrap_shading
 from portraitist.texture.transfer import study_artwork_style, stylize_texture
-from portraitist.types import Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
+from portraitist.types import LAYER_NAMES, Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
 from portraitist.unwrapping.delighting import delight_artwork
 from portraitist.unwrapping.gaze import pick_irises
 from portraitist.unwrapping.unwrap import make_content, unwrap_photo
@@ -49,12 +52,14 @@ _with_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 @dataclass(frozen=True)
 class Sitter:
-    """A photo, reconstructed. ``person_mask``: how much of each pixel is the person, 0..1. ``content``: the unstylized
-    head. ``texels_from_photo``: share 0..1 of the texture that the photo shows. ``warnings``: for the user."""
+    """A photo, reconstructed. ``person_mask``: how much of each pixel is the person, 0..1. ``parts``: what each shows.
+    ``content``: the unstylized head. ``texels_from_photo``: share 0..1 of the texture that the photo shows.
+    ``warnings``: for the user."""
 
     photo: Image
     landmarks: Landmarks
     person_mask: Float[Tensor, "h w"]
+    parts: PictureParts
     fit: HeadFit
     content: Head
     texels_from_photo: float
@@ -75,23 +80,6 @@ class Exemplar:
     style: StyleExemplar
     weight: float = 1.0
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class StylizedGeometry:
-    """``head``: the stylized head with the sitter's own texture. ``targets``: where its landmarks were led, meters in
-    head space. ``movement``: how far the landmarks moved, root mean square in outer eye distances."""
-
-    head: Head
-    targets: Float[Tensor, "68 3"]
-    movement: float
-    transfer: GeometryTransfer
-
-    def displace(
-        self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
-    ) -> Float[Tensor, "n 3"]:
-        """Vertices of the head for other strengths, in milliseconds, for sliders: see ``GeometryTransfer.displace``."""
-        return self.transfer.displace(strength, regions, exaggeration)
 
 
 @_with_one_blas_thread
@@ -117,11 +105,18 @@ def reconstruct(
     report("fit")
     person, doubts = find_person(photo, seen, models.segmenter, models.head, config.fit)
     fit = fit_photo(seen, person, models.head, config.fit)
-    warnings += doubts + doubt_photo(photo, seen, fit, models.head)
+    parts = segment_picture(photo, seen, fit.mesh, fit.camera, person, models.parts, models.vgg)
+    warnings += doubts + doubt_photo(photo, seen, fit, models.head) + doubt_cover(parts, seen, "photo")
     report("unwrap")
-    unwrapped = unwrap_photo(photo, fit, person, models.head, config.unwrap, irises=pick_irises(seen))
+    bare = parts.share(*BARE_PARTS)
+    unwrapped = unwrap_photo(photo, fit, bare, models.head, config.unwrap, irises=pick_irises(seen))
     content = make_content(fit, unwrapped.texture, models.head)
-    return Sitter(photo, seen, person, fit, content, float((unwrapped.seen > 0.5).float().mean()), tuple(warnings))
+    if config.unwrap.hair == "layer":
+        covers = {name: parts.share(name) for name in LAYER_NAMES}
+        layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
+        content = replace(content, layers=layers)
+    shown = float((unwrapped.seen > 0.5).float().mean())
+    return Sitter(photo, seen, person, parts, fit, content, shown, tuple(warnings))
 
 
 @_with_one_blas_thread
@@ -154,7 +149,9 @@ def study_artwork(
         shape_fit = fit_head(points, models.head, config.fit)
     shape = measure_shape(points, shape_fit, models.head)
     person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)
-    labels = label_artwork(art, fit.mesh, fragments, seen.points, person)
+    parts = segment_picture(art, seen, fit.mesh, fit.camera, person, models.parts, models.vgg)
+    warnings += doubt_cover(parts, seen, what)
+    labels = label_artwork(parts, fit.mesh, fragments, points.points)
     image = delight_artwork(art, labels, fit.mesh, fit.camera, fragments, config.texture.delighting)
     if style_mask is not None:
         labels = apply_style_mask(labels, move(style_mask, models.device))
@@ -177,7 +174,10 @@ def transfer_geometry(
     asked, fit, model = config.geometry, sitter.fit, models.head
     transfer = precompute_transfer(fit, shapes, model, models.translator, asked, _make_generator(config))
     targets = transfer.translation.find_targets(asked.strength, asked.regions, asked.exaggeration)
-    head = deform_to_landmarks(sitter.content, targets, transfer.deformer)
+    content = sitter.content
+    head = deform_to_landmarks(content, targets, transfer.deformer)
+    layers = carry_layers(content.layers, content.mesh.vertices, head.mesh.vertices, model)
+    head = replace(head, layers=layers)
     return StylizedGeometry(head, targets, measure_displacement(fit, targets, model), transfer)
 
 
@@ -191,8 +191,8 @@ def transfer_texture(
     *,
     progress: ProgressCallback | None = None,
 ) -> Head:
-    """Texture style (Sec. 5): ``head`` with the sitter's texture t_x painted as the artworks are, t_z. Its geometry is
-    not changed.
+    """Texture style (Sec. 5): ``head`` with the sitter's texture t_x painted as the artworks are, t_z, and its layers.
+    Its geometry is not changed.
 
     The artworks are mixed by their weights. ``config``: ``texture`` and ``seed`` are used, and should be those that the
     exemplars were studied with. ``progress`` is called after each step and may raise to stop. For any other mesh there
@@ -201,11 +201,12 @@ def transfer_texture(
     config = config or Config.standard()
     total = sum(exemplar.weight for exemplar in exemplars)
     styles = [exemplar.style.weighted(exemplar.weight / total) for exemplar in exemplars]
-    content, generator = sitter.content.texture, _make_generator(config)
-    texture = stylize_texture(
-        head.mesh, content, styles, models.head, models.vgg, config.texture, generator, progress
-    )  # fmt: skip
-    return replace(head, texture=round_to_bytes(texture))
+    content, generator = sitter.content, _make_generator(config)
+    rest = models.head, models.vgg, config.texture, generator, progress
+    texture = stylize_texture(head.mesh, content.texture, styles, *rest)
+    painted = replace(head, texture=round_to_bytes(texture))
+    layers = [replace(layer, texture=stylize_layer(layer, painted, content, styles, *rest)) for layer in head.layers]
+    return replace(painted, layers=tuple(layers))
 
 
 def stylize(

@@ -20,7 +20,7 @@ from portraitist.geometry.translation import (
     precompute_translation,
 )
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import HeadFit
+from portraitist.types import Head, HeadFit
 
 NEAR_NORMAL = 0.02  # outer eye distances, root mean square over the landmarks
 NEAR_NORMAL_WARNING = (
@@ -77,3 +77,20 @@ def precompute_transfer(
     config = config or GeometryConfig()
     translation = precompute_translation(fit, exemplars, model, translator, config, generator)
     return GeometryTransfer(fit, translation, build_deformer(model, config.stiffness))
+
+
+@dataclass(frozen=True)
+class StylizedGeometry:
+    """``head``: the stylized head with the sitter's own texture. ``targets``: where its landmarks were led, meters in
+    head space. ``movement``: how far the landmarks moved, root mean square in outer eye distances."""
+
+    head: Head
+    targets: Float[Tensor, "68 3"]
+    movement: float
+    transfer: GeometryTransfer
+
+    def displace(
+        self, strength: float = 1.0, regions: RegionStrengths | None = None, exaggeration: float = 0.0
+    ) -> Float[Tensor, "n 3"]:
+        """Vertices of the head for other strengths, in milliseconds, for sliders: see ``GeometryTransfer.displace``."""
+        return self.transfer.displace(strength, regions, exaggeration)

@@ -12,9 +12,11 @@ from portraitist.landmarks.faces import MAX_OUTSIDE
 from portraitist.reconstruction.fitting import SKIN_POINTS, embed_skin_points
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.shader_math import luminance
-from portraitist.segmentation.person import fill_hull
+from portraitist.segmentation.person import fill_face_core, fill_hull
+from portraitist.segmentation.picture import BARE_PARTS, PictureParts
 from portraitist.types import HeadFit, Image, Landmarks
 
+MOST_COVERED = 0.25  # of the middle of the face: a nose and a mouth under a mask are more
 CLIPPED_SHARE = 0.5  # of the face: with more at the end of the range, most of it is lost (16 % at most in good photos)
 LEAST_LEVELS = 32  # of 256 grays, 5 bits: in fewer, steps show on skin (good photos have 90 and more, 61 on one side)
 RANGE_PERCENTILES = (1, 99)  # single pixels do not count
@@ -32,6 +34,18 @@ def doubt_artwork(art: Image, landmarks: Landmarks, what: str) -> list[str]:
     ``what`` names the picture.
     """
     return doubt_levels(image_to_uint8(art)[fill_face(landmarks)], f"The face in the {what}")
+
+
+def doubt_cover(parts: PictureParts, landmarks: Landmarks, what: str) -> list[str]:
+    """A warning for the user: much of the middle of the face is something else. ``what`` names the picture."""
+    core = fill_face_core(landmarks.points, landmarks.size)
+    covered = 1 - to_numpy(parts.share(*BARE_PARTS, "hair"))[core].mean() if core.any() else 0.0
+    if covered < MOST_COVERED:
+        return []
+    return [
+        f"Something covers {100 * covered:.0f} % of the face in the {what} (a hand, a mask, writing?), and what is "
+        "under it is guessed. Use a picture that shows the whole face, or mark what is what with a mask of your own."
+    ]
 
 
 def doubt_light(photo: Image, landmarks: Landmarks) -> list[str]:

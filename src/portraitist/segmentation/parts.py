@@ -14,7 +14,7 @@ from portraitist.types import REGIONS, Mesh
 FACE_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "eyeballs", "mouth_inside", "teeth", "tongue")
 
 LABELS = ("skin", "nose", "eyelids", "lips", "brows", "eyes", "mouth", "hair")
-"""Names of the labels. Ears, neck and scalp count as skin (a head is bare, its hair a layer), teeth and tongue as mouth."""
+"""Names of the labels. Ears, neck and scalp count as skin (the head is bare), teeth and tongue as mouth."""
 
 SKIN, NOSE, EYELIDS, LIPS, BROWS, EYES, MOUTH, HAIR = range(len(LABELS))
 FEATURES = (EYELIDS, LIPS, BROWS, EYES, MOUTH)

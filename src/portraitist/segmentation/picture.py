@@ -33,6 +33,9 @@ PART_NAMES = ("background", "skin", "hair", "beard", "headwear", "glasses", "clo
 """Skin is face, ears, neck and other bare skin of the person; hair is that of the scalp, brows are skin; other is what
 is held before the person, hands before the face, and other people."""
 
+BARE_PARTS = ("skin", "beard", "glasses")
+"""What is painted on the head itself."""
+
 WINDOW = 4.6  # outer eye distances of the mean face across the network's view: hats, and hair to the shoulders
 WINDOW_MIDDLE = (0.0, -0.05)  # eye distances (right, down) from the middle of the mean face's points
 HEAD_REGIONS = (FACE_REGIONS, ("scalp",), ("ears",), ("neck",))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.seams import close_seams, find_seams
@@ -86,7 +87,7 @@ def stylize_layer(
         generator=generator,
         start=start if config.optimize_bands else None,
         around=around,
-        progress=progress,
+        progress=(lambda told: progress(replace(told, stage=layer.name))) if progress else None,
     )
 
     # 3. The artworks' contrast, tones and hues.
@@ -98,4 +99,4 @@ def stylize_layer(
         texture = limit_label_chroma(layer.mesh, texture, start, labels.map, sources, generator)
         texture = close_seams(texture, find_seams(layer.mesh, texture.shape[-1]))
     strength = config.strength * config.regions.hair
-    return extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength))
+    return round_to_bytes(extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength)))
