@@ -21,12 +21,13 @@ NO_FACE = ("ears", "scalp", "neck", *LAYER_NAMES)
 @dataclass(frozen=True)
 class Drawing:
     """What of a head one camera sees. ``all``: head and layers. ``hair``: the layers; of a head without layers, its
-    scalp. ``face``: the face of the head, as if there were no layers. ``chin`` (x, y) px and the direction ``up`` of
+    scalp. ``face``, ``scalp``: of the head, as if there were no layers. ``chin`` (x, y) px and the direction ``up`` of
     length 1: below the line through the one, perpendicular to the other, is the neck."""
 
     all: Bool[np.ndarray, "h w"]
     hair: Bool[np.ndarray, "h w"]
     face: Bool[np.ndarray, "h w"]
+    scalp: Bool[np.ndarray, "h w"]
     chin: Float[np.ndarray, "2"]
     up: Float[np.ndarray, "2"]
 
@@ -38,11 +39,13 @@ def draw_head(head: Head, camera: Camera) -> Drawing:
     parts = rasterize_head(head, camera)
     alone = parts[0] if len(parts) == 1 else rasterize(head.mesh, camera)
     layers = [part.mask for part in parts[1:]]
-    hair = torch.stack(layers).any(0) if layers else mark_regions(head, parts[0], ("scalp",))
+    scalp = mark_regions(head, alone, ("scalp",))
+    hair = torch.stack(layers).any(0) if layers else scalp
     return Drawing(
         all=torch.stack([part.mask for part in parts]).any(0).numpy(),
         hair=hair.numpy(),
         face=mark_regions(head, alone, tuple(name for name in REGIONS if name not in NO_FACE)).numpy(),
+        scalp=scalp.numpy(),
         chin=project_landmarks(head, camera)[CHIN],
         up=find_up(camera),
     )

@@ -4,7 +4,7 @@ The head turns about its own upright axis by the labeled yaw; pitch and roll sta
 out and scaled by its makers, so the head is laid over the labels by shift and scale, at most 8 % from where eyes, nose
 and mouth lie on the labeled ones (``metrics/silhouettes.py``). Where a picture ends within the person nothing counts.
 
-Labeled hair is label 2 without the pieces that lie mostly on the drawn face: brows and beards.
+Labeled hair is label 2 without brows and beards: pieces that lie mostly on the drawn face and do not reach its scalp.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def measure_view(drawing: Drawing, view: LabeledView) -> dict[str, float]:
 
 
 def find_hair(drawing: Drawing, view: LabeledView) -> Bool[np.ndarray, "h w"]:
-    return drop_face_pieces(view.labels == HAIR, drawing.face)
+    return drop_face_pieces(view.labels == HAIR, drawing.face, drawing.scalp)
 
 
 def draw_outlines(drawing: Drawing, view: LabeledView) -> Image:

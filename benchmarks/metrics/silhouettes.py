@@ -125,11 +125,15 @@ def pad_labels(labels: Int[np.ndarray, "h w"], margin: int) -> tuple[Int[np.ndar
     return padded, (padded > 0) | (beyond == 0)
 
 
-def drop_face_pieces(hair: Bool[np.ndarray, "h w"], face: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Hair labels without brows and beards: connected pieces that lie with more than half of them on ``face``. A fringe
-    is one piece with the hair above it, and stays."""
+def drop_face_pieces(
+    hair: Bool[np.ndarray, "h w"], face: Bool[np.ndarray, "h w"], scalp: Bool[np.ndarray, "h w"]
+) -> Bool[np.ndarray, "h w"]:
+    """Hair labels without brows and beards: connected pieces with more than half of them on ``face`` and nothing on
+    ``scalp``. A fringe is one piece with the hair above it, and stays."""
     _, pieces = cv2.connectedComponents(hair.astype(np.uint8))
-    sizes, on_face = np.bincount(pieces.ravel()), np.bincount(pieces[face], minlength=pieces.max() + 1)
-    stays = 2 * on_face <= sizes
+    sizes, on_face, on_scalp = (
+        np.bincount(pieces[of].ravel(), minlength=pieces.max() + 1) for of in (..., face, scalp)
+    )
+    stays = (2 * on_face <= sizes) | (on_scalp > 0)
     stays[0] = False  # what is no hair
     return stays[pieces]

@@ -129,16 +129,20 @@ def test_coverage_is_the_share_of_the_labels():
 
 
 def test_brows_and_beards_are_no_hair_but_fringes_are():
-    hair, face = np.zeros((60, 60), bool), np.zeros((60, 60), bool)
-    face[20:60] = True
-    hair[0:20] = True
-    hair[20:28, 10:30] = True  # a fringe
+    hair, face, scalp = (np.zeros((60, 60), bool) for _ in range(3))
+    scalp[10:14] = True
+    face[14:60] = True
+    hair[5:20] = True
+    hair[20:28, 10:30] = True  # a fringe: most of it all lies on the face
     hair[30:33, 35:50] = True  # a brow
     hair[50:58, 20:40] = True  # a beard
-    kept = drop_face_pieces(hair, face)
-    assert kept[:20].all()
+    hair[40:58, 58:] = True  # a lock beside the face
+    face[:, 58:] = False
+    kept = drop_face_pieces(hair, face, scalp)
+    assert kept[5:20].all()
     assert kept[20:28, 10:30].all()
-    assert not kept[30:].any()
+    assert not kept[30:, :58].any()
+    assert kept[40:58, 58:].all()
 
 
 # --- one labeled view -----
@@ -154,7 +158,7 @@ def make_view(yaw_deg: int = 0, size: tuple[int, int] = SIZE) -> tuple[LabeledVi
         labels[row : row + 6, 160:200] = label
     hair = (labels == HAIR) & (np.arange(SIZE[0])[:, None] < 150)
     view = LabeledView(yaw_deg, torch.zeros(3, *size), labels, np.ones(size, bool), 0)
-    return view, Drawing(head, hair, head & ~hair, chin, UP)
+    return view, Drawing(head, hair, head & ~hair, hair, chin, UP)
 
 
 def test_a_perfect_match_is_one_in_every_figure():
