@@ -116,8 +116,8 @@ trained apart (`docs/translator.md`) and only evaluated here: it saw none of the
 *detected*: every artwork as the product reads it, as in that table; *hand-set*: the last eight by their hand-set
 points, as with `--art-landmarks`. *Photo as artwork*: mean movement of 12 sitters by each other's photos, at most 0.04
 wanted.""",
-    "turned": """Heads and their layers, reconstructed from the frontal photo of a series alone, turned by the labeled yaw
-and laid over the hand-made labels of every other photo: by shift and scale, at most 8 % from where eyes, nose and mouth
+    "turned": """Heads and their layers, reconstructed from the frontal photo of a series alone, turned by the labeled
+yaw and laid over the hand-made labels of every photo: by shift and scale, at most 8 % from where eyes, nose and mouth
 are labeled. Above the chin of the drawn head, 14 series, both sides together. The yaw is what the photographed were
 asked to turn by; some turned less far.
 
