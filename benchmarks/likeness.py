@@ -24,7 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from likeness_jobs import Job, cache_folder, read_entries, run_jobs
+from kept_jobs import Job, read_entries, run_jobs
+from likeness_jobs import cache_folder, measure_item
 from pair_runs import ROOT, hash_source
 from pairs import DEFAULT_DATA
 
@@ -103,7 +104,7 @@ def main() -> None:
         sys.exit(f"The development pictures are not at {options.data}. Give their folder with --data.")
     hash_source()  # remembered: what is measured now
     started, jobs = time.perf_counter(), {part: list_jobs(part, options.data) for part in options.only}
-    run_jobs([job for part in jobs.values() for job in part], options.processes)
+    run_jobs([job for part in jobs.values() for job in part], options.processes, measure_item)
     rows = {part: read_entries(part_jobs) for part, part_jobs in jobs.items()}
     video = {}
     if "video" in rows:

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from portraitist import Config, Models
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.landmarks.detector import LandmarkDetector
+from portraitist.pipeline import Sitter
+from portraitist.pipeline import reconstruct as reconstruct_sitter
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.silhouette import fit_photo
@@ -56,6 +59,18 @@ def reconstruct(photo: Image) -> Reconstruction:
     fit = fit_photo(landmarks, person, model)
     unwrapped = unwrap_photo(photo, fit, person, model, irises=pick_irises(landmarks))
     return Reconstruction(photo, landmarks, fit, person, unwrapped)
+
+
+@cache
+def load_all_models() -> Models:
+    """All that the pipeline loads, once per process, which works with one thread."""
+    torch.set_num_threads(1)
+    return Models.load("cpu")
+
+
+def reconstruct_whole(photo: Image, config: Config | None = None) -> Sitter:
+    """What the product makes of a photo: the head and its layers. Raises NoFaceError and FitError."""
+    return reconstruct_sitter(photo, load_all_models(), config)
 
 
 def fit_without_hidden(landmarks: Landmarks) -> HeadFit:

@@ -21,7 +21,7 @@ def measure_psnr(
 def measure_overlap(first: Bool[np.ndarray, "h w"], second: Bool[np.ndarray, "h w"]) -> float:
     """Intersection over union; 0 when both are empty."""
     union = np.count_nonzero(first | second)
-    return np.count_nonzero(first & second) / union if union else 0.0
+    return float(np.count_nonzero(first & second) / union) if union else 0.0
 
 
 def fill_hull(points: Float[np.ndarray, "k 2"], size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
