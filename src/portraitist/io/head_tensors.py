@@ -107,7 +107,8 @@ def _tensors_to_layer(tensors: Mapping[str, Tensor], name: str) -> Layer:
 
 
 def _tensors_to_mesh(tensors: Mapping[str, Tensor], prefix: str, regions: Tensor) -> Mesh:
-    return Mesh(*(tensors[prefix + name] for name in ("vertices", "faces", "uvs", "uv_faces")), regions)
+    vertices, faces, uvs, uv_faces = (tensors[prefix + name] for name in ("vertices", "faces", "uvs", "uv_faces"))
+    return Mesh(vertices, faces, uvs, uv_faces, regions)
 
 
 def _regions_of_layer(name: str, faces: Tensor) -> Tensor:
