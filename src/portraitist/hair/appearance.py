@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from jaxtyping import Float
-from scipy.ndimage import map_coordinates
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.shell import HairShell
@@ -18,6 +17,7 @@ from portraitist.types import Camera, Image
 FACING = (0.05, 0.3)  # cosine to the line of sight: too slanted to be read, read
 OWN_SHARE = (0.5, 0.9)  # of the layer in a pixel: along the border colors are mixed
 SHARP = 8.0  # texels of 1024: detail is what is finer
+COARSER = 4  # than texels: that blurs need no more
 WIDENING = 4.0  # from one width to the next, in which broad colors are spread
 WIDTHS = 4
 LEAST_KNOWN = 0.02  # share of known surroundings from which a narrower mean is believed
@@ -51,13 +51,13 @@ def _project(
     facing = normals @ to_numpy(camera.rotation, np.float64)[2]
     rows, columns = shell.radii.shape
     at = np.mgrid[:size, :size] + 0.5
-    where = [at[0] / size * rows - 0.5, at[1] / size * columns]
+    where = (at[1] / size * columns).astype(np.float32), (at[0] / size * rows - 0.5).astype(np.float32)
 
-    def to_texels(values: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "t t"]:
-        around = np.concatenate([values, values[:, :1]], 1)
-        return map_coordinates(around, where, order=1, mode="nearest")
+    def to_texels(values: Float[np.ndarray, "r c *d"]) -> Float[np.ndarray, "t t *d"]:
+        around = np.concatenate([values, values[:, :1]], 1).astype(np.float32)
+        return cv2.remap(around, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-    points = np.stack([to_texels(places[..., axis]) for axis in range(3)], -1)
+    points = to_texels(places)
     flat = from_numpy(points.reshape(-1, 3).astype(np.float32), photo)
     pixels = camera.project(flat)
     across = pixels.reshape(size, size, 2).diff(dim=1, append=pixels.reshape(size, size, 2)[:, :1]).norm(dim=-1)
@@ -76,27 +76,28 @@ def _spread(
 ) -> tuple[Float[np.ndarray, "t t 3"], Float[np.ndarray, "t t 3"]]:
     """Broad colors around each texel, and the same spread to where none is known: means over ever wider surroundings,
     the narrowest that holds enough."""
+    weighted = np.concatenate([logs * weights[..., None], weights[..., None]], 2)
+    small = cv2.resize(weighted, None, fx=1 / COARSER, fy=1 / COARSER, interpolation=cv2.INTER_AREA)
     means, known = [], []
     for step in range(WIDTHS):
-        sigma = SHARP * size / 1024 * WIDENING**step
-        count = _blur(weights, sigma)
-        means.append(_blur(logs * weights[..., None], sigma) / np.maximum(count, 1e-9)[..., None])
-        known.append(count)
-    whole = (logs * weights[..., None]).sum((0, 1)) / weights.sum()
-    spread = np.broadcast_to(whole, logs.shape)
+        blurred = _blur(small, SHARP / COARSER * size / 1024 * WIDENING**step)
+        known.append(blurred[..., 3:])
+        means.append(blurred[..., :3] / np.maximum(known[-1], 1e-9))
+    spread = np.broadcast_to(small[..., :3].sum((0, 1)) / small[..., 3].sum(), means[0].shape)
     for mean, count in zip(reversed(means), reversed(known), strict=True):
-        spread = mix(spread, mean, (count / (count + LEAST_KNOWN))[..., None])
-    return means[0], spread
+        spread = mix(spread, mean, count / (count + LEAST_KNOWN))
+    broad, spread = (
+        cv2.resize(each, weights.shape[::-1], interpolation=cv2.INTER_LINEAR) for each in (means[0], spread)
+    )
+    return broad, spread
 
 
 def _blur(values: Float[np.ndarray, "t t *c"], sigma: float) -> Float[np.ndarray, "t t *c"]:
     """Gaussian mean, around the head without an end."""
     margin = min(int(3 * sigma) + 1, values.shape[1])
     wide = np.concatenate([values[:, -margin:], values, values[:, :margin]], 1)
-    shrink = max(int(sigma / 4), 1)  # a wide blur needs no resolution
-    small = cv2.resize(wide, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(small, (0, 0), sigma / shrink, borderType=cv2.BORDER_REPLICATE)
-    return cv2.resize(blurred, wide.shape[1::-1], interpolation=cv2.INTER_LINEAR)[:, margin : margin + values.shape[1]]
+    blurred = cv2.GaussianBlur(wide, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return blurred[:, margin : margin + values.shape[1]]
 
 
 def _synthesize_detail(

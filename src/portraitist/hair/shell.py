@@ -62,8 +62,8 @@ def fit_shell(
     chart = make_chart(vertices, min(lowest - 0.02, float(np.quantile(neck, 0.5))), model)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
     base, free = chart.skull, np.zeros_like(chart.skull)
-    for _ in range(2):  # where hair ends, and whether it hangs, is known once it has been covered
-        radii, ends = _fit_radii(chart, base, free, cover, np.clip(head, 0, 1), fit.camera, view)
+    for rounds in (1, OUTLINE_ROUNDS):  # where hair ends, and whether it hangs, is known once it has been covered
+        radii, ends = _fit_radii(chart, base, free, cover, np.clip(head, 0, 1), fit.camera, rounds)
         seen = _find_seen(chart, radii, view, vertices[to_numpy(model.faces)])
         places = chart.place(np.minimum(radii, ends))
         shown = {name: _look_up(image, places, fit.camera) for name, image in covers.items()}
@@ -84,7 +84,7 @@ def _fit_radii(
     cover: Float[np.ndarray, "h w"],
     head: Float[np.ndarray, "h w"],
     camera: Camera,
-    view: Float[np.ndarray, "3"],
+    rounds: int,
 ) -> tuple[Float[np.ndarray, "r c"], Float[np.ndarray, "r c"]]:
     """Radii of the outer surface, smooth over ``base``, ending where the outline is, and on the skin where the head is
     bare (``free``: where that is not seen, but expected); and the last radii at which the rays are inside of it."""
@@ -96,7 +96,7 @@ def _fit_radii(
     ends = chart.skull + steps[last]
     shown = _look_up(cover, along, camera)
     at_end = np.take_along_axis(shown, np.maximum(last[..., None] - np.arange(4), 0), 2).mean(2)
-    slant = chart.directions @ view
+    slant = chart.directions @ to_numpy(camera.rotation, np.float64)[2]
     ending = np.exp(-((slant / SIDEWAYS) ** 2)) * ((count > 0) & (count < len(steps)))
     bare = np.maximum(np.where(slant > SIDEWAYS, 1 - shown[..., 0], ending * (1 - at_end)) * (count > 0), free)
     weights = ending * at_end + bare
@@ -105,7 +105,7 @@ def _fit_radii(
     laplacian, areas = chart.differentiate(base)
     roughness = SMOOTH**4 * (laplacian @ sp.diags(1 / areas) @ laplacian)
     known = weights.ravel().copy()
-    for _ in range(OUTLINE_ROUNDS):
+    for _ in range(rounds):
         screen = areas * (CERTAINTY * known + USUAL)
         data = areas * (CERTAINTY * known * wanted.ravel() + USUAL * usual)
         radii = base + factor_symmetric(roughness + sp.diags(screen)).solve(data).reshape(base.shape)
