@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -64,7 +63,7 @@ COLORS = (
     (30, 160, 60),
     (220, 0, 220),
 )
-PER_ROW = 4
+PER_ROW, PER_PAGE = 9, 54  # pictures of a sheet, three of each case
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ def load_models() -> tuple[HeadModel, LandmarkDetector, PersonSegmenter, Picture
     return load_head_model(), LandmarkDetector(), PersonSegmenter(), load_picture_segmenter(), load_vgg()
 
 
-def measure(case: Case) -> tuple[dict[str, float | str], Image]:
-    """Figures of one picture, and the picture beside what was seen in it and the truth."""
+def measure(case: Case) -> tuple[dict[str, float | str], list[Image]]:
+    """Figures of one picture, and what there is to see."""
     model, detector, people, segmenter, vgg = load_models()
     image = load_image(case.path)
     landmarks = detect_landmarks(image, detector)[0]
@@ -152,10 +151,11 @@ def compare(
     }
 
 
-def draw(image: Image, said: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> Image:
+def draw(image: Image, said: UInt8[np.ndarray, "h w"], truth: UInt8[np.ndarray, "h w"]) -> list[Image]:
+    """The picture, and what was said and what is true laid over it."""
     pixels, colors = image_to_uint8(image), np.array(COLORS)
-    seen = [pixels, *(0.5 * pixels + 0.5 * colors[labels] for labels in (said, truth))]
-    return torch.from_numpy(np.concatenate(seen, 1)).permute(2, 0, 1).float() / 255
+    laid = [0.5 * pixels + 0.5 * colors[labels] for labels in (said, truth)]
+    return [image, *(torch.from_numpy(over).permute(2, 0, 1).float() / 255 for over in laid)]
 
 
 def summarize(rows: list[dict[str, float | str]]) -> dict[str, dict[str, float]]:
@@ -169,19 +169,18 @@ def summarize(rows: list[dict[str, float | str]]) -> dict[str, dict[str, float]]
     return summary
 
 
-def write_sheets(folder: Path, rows: list[dict[str, float | str]], pictures: list[Image]) -> None:
+def write_sheets(folder: Path, rows: list[dict[str, float | str]], pictures: list[list[Image]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for group in dict.fromkeys(str(row["group"]) for row in rows):
-        panels = [
-            Panel(f"{row['name']}  hair {row.get('hair', 1.0):.2f}  skin {row.get('skin', 1.0):.2f}", picture)
-            for row, picture in zip(rows, pictures, strict=True)
-            if row["group"] == group
-        ]
-        pages: Iterator[int] = iter(range(0, len(panels), PER_ROW * 5))
-        for first in pages:
-            page = panels[first : first + PER_ROW * 5]
+        panels = []
+        for row, drawn in zip(rows, pictures, strict=True):
+            if row["group"] == group:
+                figures = f"hair {row.get('hair', 1.0):.2f}", f"skin {row.get('skin', 1.0):.2f}"
+                panels += map(Panel, (str(row["name"]), *figures), drawn)
+        for first in range(0, len(panels), PER_PAGE):
+            page = panels[first : first + PER_PAGE]
             lines = [page[start : start + PER_ROW] for start in range(0, len(page), PER_ROW)]
-            save_image(folder / f"{group.replace(' ', '')}-{first:02d}.png", draw_sheet(lines, 2000))
+            save_image(folder / f"{group.replace(' ', '')}-{first // PER_PAGE}.png", draw_sheet(lines, 2000))
 
 
 def main() -> None:

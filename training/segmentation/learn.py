@@ -160,7 +160,7 @@ def train_network(folder: Path, holds_out: bool) -> None:
         print(f"{kept.stem}, epoch {epoch}: {total / steps:.3f}", flush=True)
         if holds_out:
             print(describe(network, views, torch.nonzero(is_held & views.plain)[:, 0], sources), flush=True)
-    save_file(network.state_dict(), kept)
+    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, kept)
 
 
 def weigh_parts(truths: Tensor) -> Tensor:

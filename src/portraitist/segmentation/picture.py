@@ -41,6 +41,8 @@ WINDOW_MIDDLE = (0.0, -0.05)  # eye distances (right, down) from the middle of t
 HEAD_REGIONS = (FACE_REGIONS, ("scalp",), ("ears",), ("neck",))
 EDGE_CELLS = 2.0  # of the network's map: how far the guided filter looks for the edge
 EDGE_SMOOTHNESS = 1e-4  # variance (grays 0..1) below which the guided filter ignores an edge
+SURE = 0.95  # share of hair from which on it is not doubted
+CUTS = 3  # rounds of cutting and learning colors anew
 FEATHER_CELLS = 4  # along the rim of the view, where what the network says gives way to the person mask
 
 
@@ -178,7 +180,8 @@ def _enlarge(
     window = shares[:, top:bottom, left:right]
     back[:, 2] -= left, top
     guide = _to_gray(image_to_uint8(image)[top:bottom, left:right])
-    slopes, offsets = _guide(cells, _to_gray(image_to_uint8(view.pixels)))
+    pixels = image_to_uint8(view.pixels)
+    slopes, offsets = _guide(_cut_hair(cells, pixels), _to_gray(pixels))
     rim = np.minimum(np.arange(VIEW_PX) + 0.5, VIEW_PX - 0.5 - np.arange(VIEW_PX)) * MAP_PX / VIEW_PX / FEATHER_CELLS
     inside = _warp(np.minimum(1, np.minimum(rim, rim[:, None])), back, guide.shape, cv2.BORDER_CONSTANT)
     for slope, offset, whole in zip(slopes, offsets, window, strict=True):
@@ -188,8 +191,28 @@ def _enlarge(
     return shares
 
 
+def _cut_hair(
+    cells: Float[np.ndarray, "8 128 128"], pixels: UInt8[np.ndarray, "256 256 3"]
+) -> Float[np.ndarray, "8 256 256"]:
+    """Shares of every pixel of the view, hair told from the rest by color where the network is not sure (GrabCut,
+    Rother et al. 2004)."""
+    shares = np.stack([cv2.resize(share, pixels.shape[:2], interpolation=cv2.INTER_LINEAR) for share in cells])
+    hair = shares[PART_NAMES.index("hair")]
+    marks = np.where(hair > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    marks[hair > SURE], marks[hair < 1 - SURE] = cv2.GC_FGD, cv2.GC_BGD
+    unsure = (marks == cv2.GC_PR_FGD) | (marks == cv2.GC_PR_BGD)
+    if not (unsure.any() and (marks == cv2.GC_FGD).any() and (marks == cv2.GC_BGD).any()):
+        return shares
+    cv2.setRNGSeed(0)  # its color models start at random
+    cv2.grabCut(pixels, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), CUTS, cv2.GC_INIT_WITH_MASK)
+    cut = np.where(unsure, np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)), hair).astype(np.float32)
+    shares *= (1 - cut) / (1 - hair).clip(1e-6)
+    shares[PART_NAMES.index("hair")] = cut
+    return shares
+
+
 def _guide(
-    cells: Float[np.ndarray, "8 128 128"], guide: Float[np.ndarray, "256 256"]
+    shares: Float[np.ndarray, "8 256 256"], guide: Float[np.ndarray, "256 256"]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Slope and offset of each share as a linear function of the guide's gray, around every pixel of the view."""
     side = 2 * round(EDGE_CELLS * VIEW_PX / MAP_PX) + 1
@@ -200,11 +223,10 @@ def _guide(
     mean = average(guide)
     variance = average(guide * guide) - mean * mean + EDGE_SMOOTHNESS
     slopes, offsets = [], []
-    for share in cells:
-        grown = cv2.resize(share, guide.shape, interpolation=cv2.INTER_LINEAR)
-        slope = (average(grown * guide) - average(grown) * mean) / variance
+    for share in shares:
+        slope = (average(share * guide) - average(share) * mean) / variance
         slopes.append(average(slope))
-        offsets.append(average(average(grown) - slope * mean))
+        offsets.append(average(average(share) - slope * mean))
     return slopes, offsets
 
 
