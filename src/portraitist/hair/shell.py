@@ -31,6 +31,9 @@ OUTLINE_ROUNDS = 3  # in which what stands over the outline is drawn in
 USUAL = 0.02  # weight of the mean thickness where nothing is known
 CONTINUED = 0.25  # decimeters from the seen hair at which a scalp's own extent counts as much
 HANGING = 0.05  # meters of hair below the scalp: it hangs and leaves the neck
+NEAR_ROWS = 3.0  # of the chart, that tell together whether hair grows at a height
+FAR_ROWS = 0.05  # of what the others tell
+UNSEEN_HAIR = 0.3  # points of hair that are taken for seen: with none at all, there is hair
 SIDES = (np.pi / 4, 4 * np.pi / 9)  # from the line of sight: where hair is seen that goes on behind
 
 
@@ -66,14 +69,18 @@ def fit_shell(
         radii, ends = _fit_radii(chart, base, free, cover, np.clip(head, 0, 1), fit.camera, rounds)
         seen = _find_seen(chart, radii, view, vertices[to_numpy(model.faces)])
         places = chart.place(np.minimum(radii, ends))
-        shown = {name: _look_up(image, places, fit.camera) for name, image in covers.items()}
-        depths = {name: _find_depths(chart, places, share * seen, view) for name, share in shown.items()}
+        # Of what is head: along the outline a pixel is in part background.
+        of_head = _look_up(head, places, fit.camera)
+        shown = {name: _look_up(image, places, fit.camera) / of_head.clip(0.1) for name, image in covers.items()}
+        facing = _measure_facing(chart, radii, view) * of_head * seen
+        depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
         reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
         worn = reached["headwear"]
-        expected = {"headwear": worn, "hair": np.maximum(chart.scalp, reached["hair"]) * (1 - worn)}
+        grown = _expect_on_scalp(chart, shown["hair"], facing * (1 - shown["headwear"]).clip(0))
+        expected = {"headwear": worn, "hair": np.maximum(grown, reached["hair"]) * (1 - worn)}
         free = (1 - expected["hair"] - worn) * ~seen
-    shares = {name: _continue(chart, radii, shown[name], expected[name], seen, view) for name in covers}
+    shares = {name: _continue(chart, radii, shown[name], expected[name], facing) for name in covers}
     return HairShell(chart, radii, shares, seen)
 
 
@@ -115,6 +122,27 @@ def _fit_radii(
     return np.maximum(radii, chart.skull + LEAST_THICKNESS), np.where(count > 0, ends - STEP, np.inf)
 
 
+def _measure_facing(
+    chart: HairChart, radii: Float[np.ndarray, "r c"], view: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "r c"]:
+    """Cosine to the line of sight, 0 where the surface turns away."""
+    places = chart.place(radii)
+    normals = vertex_normals(places.reshape(-1, 3), chart.faces).reshape(places.shape)
+    return (normals @ view).clip(0, 1)
+
+
+def _expect_on_scalp(
+    chart: HairChart, shown: Float[np.ndarray, "r c"], weights: Float[np.ndarray, "r c"]
+) -> Float[np.ndarray, "r c"]:
+    """Where hair grows on a scalp: at each height as much as is seen of it there, so that a bald crown is bald behind,
+    and a wreath goes around; elsewhere as on the whole. Hair where nothing is seen."""
+    weights = weights * chart.scalp
+    near = np.exp(-((np.subtract.outer(*[np.arange(len(shown))] * 2) / NEAR_ROWS) ** 2)) + FAR_ROWS
+    sums = [near @ (weights * values).sum(1) for values in (shown, np.ones_like(shown))]
+    rows = (sums[0] + UNSEEN_HAIR) / (sums[1] + UNSEEN_HAIR)
+    return chart.scalp * np.round(rows)[:, None]
+
+
 def _find_seen(
     chart: HairChart,
     radii: Float[np.ndarray, "r c"],
@@ -123,27 +151,28 @@ def _find_seen(
 ) -> Bool[np.ndarray, "r c"]:
     """Points of the surface that face the camera and are not hidden by the head."""
     places = chart.place(radii)
-    normals = vertex_normals(places.reshape(-1, 3), chart.faces).reshape(places.shape)
     starts = places.reshape(-1, 3) + STEP * view
     hidden = is_occluded(corners, starts, np.broadcast_to(view, starts.shape)).reshape(radii.shape)
-    return (normals @ view > 0) & ~hidden
+    return (_measure_facing(chart, radii, view) > 0) & ~hidden
 
 
 def _find_depths(
     chart: HairChart,
     places: Float[np.ndarray, "r c 3"],
     share: Float[np.ndarray, "r c"],
+    facing: Float[np.ndarray, "r c"],
     view: Float[np.ndarray, "3"],
 ) -> Float[np.ndarray, "c"]:
-    """Height down to which a layer reaches around the back: that of its lowest seen points on either side, one passing
-    into the other behind the head. Infinite where neither side shows any."""
+    """Height down to which a layer reaches around the back: that of its lowest row on either side, one passing into the
+    other behind the head. Infinite where neither side shows any."""
     turned = np.angle(np.exp(1j * (chart.azimuths - np.arctan2(view[0], view[2]))))
-    heights = places[..., 1]
     ends = []
     for sign in (-1, 1):
         beside = (sign * turned > SIDES[0]) & (sign * turned < SIDES[1])
-        covered = share[:, beside] > 0.5
-        ends.append(heights[:, beside][covered].min() if covered.any() else np.inf)
+        weights = facing[:, beside]
+        heights = (weights * places[:, beside, 1]).sum(1) / weights.sum(1).clip(1e-6)
+        covered = (weights * share[:, beside]).sum(1) > weights.sum(1) / 2
+        ends.append(heights[covered].min() if covered.any() else np.inf)
     if np.isinf(ends).any():
         ends = [min(ends)] * 2
     behind = ((np.pi - np.abs(turned)) / np.pi * np.sign(turned) + 1) / 2  # 1 at the left face, 1/2 behind
@@ -167,16 +196,12 @@ def _continue(
     radii: Float[np.ndarray, "r c"],
     shown: Float[np.ndarray, "r c"],
     expected: Float[np.ndarray, "r c"],
-    seen: Bool[np.ndarray, "r c"],
-    view: Float[np.ndarray, "3"],
+    facing: Float[np.ndarray, "r c"],
 ) -> Float[np.ndarray, "r c"]:
-    """Shares on the whole surface: the photo's where it is seen, elsewhere continued from there, and drawn to what is
-    expected."""
+    """Shares on the whole surface: the photo's where it shows it, elsewhere continued from there, and drawn to what is
+    expected. ``facing``: how well each point is seen, 0..1."""
     laplacian, areas = chart.differentiate(radii)
-    places = chart.place(radii)
-    normals = vertex_normals(places.reshape(-1, 3), chart.faces).reshape(places.shape)
-    own = np.where(seen, (normals @ view).clip(0, 1) / STEP, 0.0)
-    prior = np.where(seen, 1e-3, CONTINUED**-2)
+    own, prior = facing**2 / STEP, CONTINUED**-2  # what is seen at a slant is seen badly
     screen = areas * (own + prior).ravel()
     data = areas * (own * shown + prior * expected).ravel()
     return factor_symmetric(laplacian + sp.diags(screen)).solve(data).reshape(radii.shape)
