@@ -39,6 +39,7 @@ BARE_PARTS = ("skin", "beard", "glasses")
 WINDOW = 4.6  # outer eye distances of the mean face across the network's view: hats, and hair to the shoulders
 WINDOW_MIDDLE = (0.0, -0.05)  # eye distances (right, down) from the middle of the mean face's points
 HEAD_REGIONS = (FACE_REGIONS, ("scalp",), ("ears",), ("neck",))
+CELL_PX = VIEW_PX // MAP_PX
 EDGE_CELLS = 2.0  # of the network's map: how far the guided filter looks for the edge
 EDGE_SMOOTHNESS = 1e-4  # variance (grays 0..1) below which the guided filter ignores an edge
 SURE = 0.95  # share of hair from which on it is not doubted
@@ -82,6 +83,15 @@ class PictureSegmenter:
     projections: LayerProjections
     network: PartNetwork
 
+    def read(self, view: HeadView, vgg: VGG) -> Float[Tensor, "8 128 128"]:
+        """Shares in the cells of the network's map: means over the plain and the mirrored view."""
+        shares = []
+        with torch.no_grad():
+            for axes in ((), (2,)):
+                maps = self.projections(view.pixels.flip(axes), vgg)
+                shares.append(self.network(maps, view.hints.flip(axes)[None])[0].softmax(0).flip(axes))
+        return torch.stack(shares).mean(0)
+
 
 def segment_picture(
     image: Image,
@@ -95,16 +105,14 @@ def segment_picture(
     """What each pixel of a photo or an artwork shows.
 
     ``image``: sRGB 0..1. ``mesh``, ``camera``: the head fitted to ``landmarks``. ``person``: how much of each pixel is
-    the person, 0..1; beyond the head's surroundings it alone tells clothes from background. Raises InputError for a
-    mask of another size.
+    the person, 0..1; far from the head it alone tells the person from the background. Raises InputError for a mask of
+    another size.
     """
     if person.shape != image.shape[1:]:
         got, needed = (f"{size[1]} x {size[0]}" for size in (person.shape, image.shape[1:]))
         raise InputError(f"The person mask is {got} pixels, the picture {needed}: give the mask of this picture.")
     view = look_at_head(image, landmarks, mesh, camera, person, segmenter.mean)
-    with torch.no_grad():
-        maps = segmenter.projections(view.pixels, vgg)
-        cells = segmenter.network(maps, view.hints[None])[0].softmax(0)
+    cells = segmenter.read(view, vgg)
     return PictureParts(from_numpy(_enlarge(to_numpy(cells), view, image, person), image))
 
 
@@ -120,9 +128,9 @@ def look_at_head(
     mean color."""
     view = render_view(ViewRenderer(image_to_uint8(image)), landmarks, mean, WINDOW, VIEW_PX)
     pixels = from_numpy(view.pixels, image).permute(2, 0, 1) / 255
-    cells = view.matrix * (MAP_PX / VIEW_PX)
+    cells = view.matrix / CELL_PX
     masks = [render_mask(mask, cells, MAP_PX) for mask in (np.ones(image.shape[1:], np.float32), to_numpy(person))]
-    hints = [F.avg_pool2d(pixels, VIEW_PX // MAP_PX), from_numpy(np.stack(masks), image)]
+    hints = [F.avg_pool2d(pixels, CELL_PX), from_numpy(np.stack(masks), image)]
     hints.append(draw_head(mesh, move_camera(camera, cells, MAP_PX)))
     return HeadView(pixels, torch.cat(hints), view.matrix)
 
@@ -170,11 +178,12 @@ def _enlarge(
     cells: Float[np.ndarray, "8 128 128"], view: HeadView, image: Image, person: Tensor
 ) -> Float[np.ndarray, "8 h w"]:
     """To the picture's pixels, edges moved to the picture's: a guided filter whose coefficients are those of the view
-    (He and Sun, "Fast Guided Filter", 2015). Beyond the view the person mask counts as clothes."""
-    shares = np.zeros((len(cells), *image.shape[1:]), np.float32)
-    shares[PART_NAMES.index("clothes")] = to_numpy(person)
-    shares[0] = 1 - to_numpy(person)
+    (He and Sun, "Fast Guided Filter", 2015). Beyond the view the person goes on as at its rim, or as clothes."""
     back = np.linalg.inv(np.vstack([view.matrix, [0, 0, 1]]))[:2]
+    shares = np.stack([_warp(share, back @ np.diag([CELL_PX, CELL_PX, 1.0]), image.shape[1:]) for share in cells])
+    shares *= to_numpy(person)
+    shares[PART_NAMES.index("clothes")] += shares[0]
+    shares[0] = 1 - to_numpy(person)
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * VIEW_PX @ back[:, :2].T + back[:, 2]
     (left, top), (right, bottom) = (np.clip(end, 0, image.shape[:0:-1]) for end in _round_out(corners))
     window = shares[:, top:bottom, left:right]
@@ -182,7 +191,7 @@ def _enlarge(
     guide = _to_gray(image_to_uint8(image)[top:bottom, left:right])
     pixels = image_to_uint8(view.pixels)
     slopes, offsets = _guide(_cut_hair(cells, pixels), _to_gray(pixels))
-    rim = np.minimum(np.arange(VIEW_PX) + 0.5, VIEW_PX - 0.5 - np.arange(VIEW_PX)) * MAP_PX / VIEW_PX / FEATHER_CELLS
+    rim = np.minimum(np.arange(VIEW_PX) + 0.5, VIEW_PX - 0.5 - np.arange(VIEW_PX)) / (CELL_PX * FEATHER_CELLS)
     inside = _warp(np.minimum(1, np.minimum(rim, rim[:, None])), back, guide.shape, cv2.BORDER_CONSTANT)
     for slope, offset, whole in zip(slopes, offsets, window, strict=True):
         fine = _warp(slope, back, guide.shape) * guide + _warp(offset, back, guide.shape)
@@ -215,7 +224,7 @@ def _guide(
     shares: Float[np.ndarray, "8 256 256"], guide: Float[np.ndarray, "256 256"]
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Slope and offset of each share as a linear function of the guide's gray, around every pixel of the view."""
-    side = 2 * round(EDGE_CELLS * VIEW_PX / MAP_PX) + 1
+    side = 2 * round(EDGE_CELLS * CELL_PX) + 1
 
     def average(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, (side, side))
