@@ -77,7 +77,7 @@ def fit_shell(
         base = _hang(chart, np.min(list(depths.values()), axis=0))
         reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
         worn = reached["headwear"]
-        grown = _expect_on_scalp(chart, shown["hair"], facing * (1 - shown["headwear"]).clip(0))
+        grown = _expect_on_scalp(chart, shown["hair"], facing**2 * (1 - shown["headwear"]).clip(0))
         expected = {"headwear": worn, "hair": np.maximum(grown, reached["hair"]) * (1 - worn)}
         free = (1 - expected["hair"] - worn) * ~seen
     shares = {name: _continue(chart, radii, shown[name], expected[name], facing) for name in covers}
