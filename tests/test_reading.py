@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -15,17 +13,15 @@ from portraitist.segmentation.parts import HAIR
 from portraitist.segmentation.picture import PART_NAMES
 
 
-class Untouchable:
-    """Stands for a network that must not be asked."""
+@pytest.fixture(autouse=True)
+def blind(monkeypatch):
+    """Nothing is segmented here."""
 
-    def __getattr__(self, name: str) -> object:
-        raise AssertionError(f"asked for {name}")
+    def fail(*_: object) -> None:
+        raise AssertionError("given parts should do")
 
-
-@pytest.fixture(scope="module")
-def blind(models):
-    """Models that cannot segment."""
-    return dataclasses.replace(models, segmenter=Untouchable(), parts=Untouchable())
+    for name in ("find_person", "segment_person", "segment_picture"):
+        monkeypatch.setattr(f"portraitist.reading.{name}", fail)
 
 
 def mark_parts(size: tuple[int, int], boxes: dict[str, tuple[float, float, float, float]]) -> PictureParts:
@@ -47,47 +43,47 @@ def mark_person(landmarks, **more):
     return mark_parts(landmarks.size, boxes | more)
 
 
-def test_a_photo_shows_what_the_user_says(hopper, models, blind):
+def test_a_photo_shows_what_the_user_says(hopper, models):
     landmarks, _ = detect_landmarks(hopper, models.detector)
     parts = mark_person(landmarks, clothes=(0, 540, 512, 600))
-    reading = read_photo(hopper, landmarks, blind, FitConfig(), parts)
+    reading = read_photo(hopper, landmarks, models, FitConfig(), parts)
     assert torch.equal(reading.parts.shares, parts.shares)
     assert torch.equal(reading.person, 1 - parts.shares[0])
     assert reading.warnings == []
     with pytest.raises(InputError, match="parts given for the photo are 300 x 200"):
-        read_photo(hopper, landmarks, blind, FitConfig(), mark_parts((200, 300), {}))
+        read_photo(hopper, landmarks, models, FitConfig(), mark_parts((200, 300), {}))
 
 
-def test_a_cover_that_the_user_marks_is_told(hopper, models, blind):
+def test_a_cover_that_the_user_marks_is_told(hopper, models):
     landmarks, _ = detect_landmarks(hopper, models.detector)
     nose, chin = landmarks.points[30].tolist(), landmarks.points[8].tolist()
     parts = mark_person(landmarks, other=(0, nose[1] - 10, 512, chin[1]))
-    (warning,) = read_photo(hopper, landmarks, blind, FitConfig(), parts).warnings
+    (warning,) = read_photo(hopper, landmarks, models, FitConfig(), parts).warnings
     assert warning.startswith("Something covers ")
 
 
-def test_the_head_of_a_photo_is_made_of_given_parts(hopper, models, blind):
+def test_the_head_of_a_photo_is_made_of_given_parts(hopper, models):
     landmarks, _ = detect_landmarks(hopper, models.detector)
     parts = mark_person(landmarks)
-    sitter = reconstruct(hopper, blind, make_quick_config(), parts=parts)
+    sitter = reconstruct(hopper, models, make_quick_config(), parts=parts)
     assert torch.equal(sitter.parts.shares, parts.shares)
     assert [layer.name for layer in sitter.content.layers] == ["hair"]
     bald = PictureParts(parts.shares.clone())
     bald.shares[1] += bald.shares[2]
     bald.shares[2] = 0
-    assert reconstruct(hopper, blind, make_quick_config(), parts=bald).content.layers == ()
+    assert reconstruct(hopper, models, make_quick_config(), parts=bald).content.layers == ()
 
 
-def test_an_artwork_is_studied_by_given_parts(brush, models, blind):
+def test_an_artwork_is_studied_by_given_parts(brush, models):
     landmarks, _ = detect_landmarks(brush, models.detector)
     parts = mark_person(landmarks)
-    reading = read_artwork(brush, landmarks, blind, FitConfig(), "art", parts)
+    reading = read_artwork(brush, landmarks, models, FitConfig(), "art", parts)
     assert torch.equal(reading.parts.shares, parts.shares)
     bald = PictureParts(parts.shares.clone())
     bald.shares[1] += bald.shares[2]
     bald.shares[2] = 0
     for given, has_hair in ((parts, True), (bald, False)):
-        exemplar = study_artwork(brush, blind, make_quick_config(), parts=given)
+        exemplar = study_artwork(brush, models, make_quick_config(), parts=given)
         assert bool((exemplar.style.source.labels == HAIR).any()) == has_hair
     with pytest.raises(InputError, match="parts given for the art are 300 x 200"):
-        study_artwork(brush, blind, make_quick_config(), parts=mark_parts((200, 300), {}))
+        study_artwork(brush, models, make_quick_config(), parts=mark_parts((200, 300), {}))
