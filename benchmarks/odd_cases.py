@@ -254,6 +254,22 @@ LANDMARKS = [
     ),
 ]
 
+MASKS = [
+    Case(
+        "mask of another size",
+        feed(options=("--photo-mask", "m.png"), m_png=lambda path: files.save_mask(path, "yellow", (300, 200))),
+        REFUSED,
+        ("300 x 200", "512 x 600", "portraitist landmarks"),
+    ),
+    Case("a photo as mask", feed(options=("--photo-mask", str(PHOTO))), REFUSED, ("no mask", "skin yellow")),
+    Case(
+        "mask without skin",
+        feed(options=("--photo-mask", "m.png"), m_png=lambda path: files.save_mask(path, "blue", (512, 600))),
+        REFUSED,
+        ("nothing in yellow", "skin yellow"),
+    ),
+]
+
 PLACES = [
     Case("OUT is the photo", feed("me.jpg", out="me.jpg", me_jpg=files.copy_photo), NO_OUTPUT, ("is a file",)),
     Case(
@@ -317,4 +333,11 @@ MACHINES = [
     Case("home, cache and settings folders that cannot be made", feed(), USED, environment=NOWHERE),
 ]
 
-CASES = {"Pictures": PICTURES, "Faces": FACES, "Landmark files": LANDMARKS, "Places": PLACES, "Machines": MACHINES}
+CASES = {
+    "Pictures": PICTURES,
+    "Faces": FACES,
+    "Landmark files": LANDMARKS,
+    "Masks": MASKS,
+    "Places": PLACES,
+    "Machines": MACHINES,
+}

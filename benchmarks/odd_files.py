@@ -42,6 +42,11 @@ def save_sparse(path: Path) -> None:
     os.truncate(path, 5 * 2**30)
 
 
+def save_mask(path: Path, color: str, size: tuple[int, int]) -> None:
+    """A part mask of one color. ``size``: (width, height)."""
+    PIL.Image.new("RGB", size, color).save(path)
+
+
 def copy_photo(path: Path) -> None:
     path.write_bytes(PHOTO.read_bytes())
 

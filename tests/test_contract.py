@@ -37,6 +37,7 @@ LEVELS = {
     "config": 7,
     "models": 7,
     "progress": 7,
+    "reading": 7,
     "pipeline": 8,
     "cli": 9,
     "__main__": 10,

@@ -113,6 +113,17 @@ def save_and_load_image(s: Studio) -> p.types.Image:
     return p.load_image(s.folder / "photo.png")
 
 
+def save_mask(s: Studio) -> None:
+    p.save_part_mask(s.folder / "mask.png", s.sitter.parts)
+
+
+def mark_art(s: Studio) -> p.PictureParts:
+    """Skin all over, given from the CPU."""
+    shares = torch.zeros(len(p.PART_NAMES), *s.art.shape[1:])
+    shares[p.PART_NAMES.index("skin")] = 1
+    return p.PictureParts(shares)
+
+
 ALL_OPTIONS = dataclasses.replace(
     QUICK,
     geometry=dataclasses.replace(QUICK.geometry, exaggeration=0.5, random_style=True),
@@ -141,16 +152,20 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "rasterize_parts": lambda s: p.rasterize_parts([s.head.mesh, s.layered.layers[0].mesh], s.camera),
     "read_landmarks": None,  # gives points on the CPU, from a file; `reconstruct` takes them from anywhere
     "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
+    "read_part_mask": None,  # the same
+    "reconstruct (parts)": lambda s: p.reconstruct(s.photo, s.models, QUICK, parts=move(s.sitter.parts, CPU)),
     "render": lambda s: p.render(s.head, s.camera),
     "render (layers)": lambda s: p.render(s.layered, s.camera),
     "render_view": lambda s: p.render_view(s.head.mesh, s.head.texture, s.camera, s.head.texture.new_zeros(3)),
     "save_head": save_and_load,
     "save_image": save_and_load_image,
+    "save_part_mask": save_mask,
     "shade": lambda s: p.shade(p.rasterize(s.head.mesh, s.camera), s.head.texture, s.head.texture.new_ones(3)),
     "shade_parts": lambda s: p.shade_parts(
         2 * [p.rasterize(s.head.mesh, s.camera)], 2 * [s.head.texture], s.head.texture.new_ones(3)
     ),
     "study_artwork": lambda s: p.study_artwork(s.art, s.models, ALL_OPTIONS, style_mask=torch.ones(s.art.shape[1:])),
+    "study_artwork (parts)": lambda s: p.study_artwork(s.art, s.models, QUICK, parts=mark_art(s)),
     "study_source": lambda s: p.study_source(
         s.source, s.models.vgg, seeded(), view_px=40.0, stroke_px=40.0, roles=ROLES
     ),

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from portraitist.rendering.rasterizer import rasterize
     from portraitist.rendering.sampling import render, render_view, shade, shade_parts
     from portraitist.rendering.seams import Seams, close_seams, find_seams
+    from portraitist.segmentation.part_masks import read_part_mask, save_part_mask
+    from portraitist.segmentation.picture import PART_NAMES, PictureParts
     from portraitist.texture.color_transfer import transfer_colors
     from portraitist.texture.exemplar import StyleExemplar, StyleSource, crop_exemplar, study_source
     from portraitist.texture.labels import LabelRoles, LabelStrengths, TexelLabels
@@ -81,6 +83,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EXPRESSION_NAMES",
+    "PART_NAMES",
     "REGIONS",
     "AssetError",
     "Camera",
@@ -105,6 +108,7 @@ __all__ = [
     "Models",
     "NoFaceError",
     "OutputError",
+    "PictureParts",
     "PortraitistError",
     "Progress",
     "RegionStrengths",
@@ -132,11 +136,13 @@ __all__ = [
     "rasterize",
     "rasterize_parts",
     "read_landmarks",
+    "read_part_mask",
     "reconstruct",
     "render",
     "render_view",
     "save_head",
     "save_image",
+    "save_part_mask",
     "shade",
     "shade_parts",
     "study_artwork",
@@ -214,6 +220,14 @@ _HOMES = {
         "Seams",
         "close_seams",
         "find_seams",
+    ),
+    "segmentation.part_masks": (
+        "read_part_mask",
+        "save_part_mask",
+    ),
+    "segmentation.picture": (
+        "PART_NAMES",
+        "PictureParts",
     ),
     "texture.color_transfer": ("transfer_colors",),
     "texture.exemplar": (

@@ -16,26 +16,19 @@ from torch import Tensor
 
 from portraitist.config import Config
 from portraitist.devices import move
-from portraitist.errors import InputError
 from portraitist.geometry.deformation import deform_to_landmarks
 from portraitist.geometry.transfer import StylizedGeometry, precompute_transfer
 from portraitist.geometry.translation import ShapeExemplar, measure_displacement, measure_shape
 from portraitist.hair.layers import build_layers, carry_layers
 from portraitist.io.images import round_to_bytes
-from portraitist.io.landmark_files import check_landmarks
-from portraitist.landmarks.agreement import check_against_picture
-from portraitist.landmarks.detection import detect_landmarks
 from portraitist.mesh.subdivision import subdivide_head
 from portraitist.models import Models
 from portraitist.progress import StageClock
+from portraitist.reading import find_landmarks, read_artwork, read_photo
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.person_mask import find_person
-from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_cover, doubt_photo
-from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
-from portraitist.segmentation.person import segment_person
-from portraitist.segmentation.picture import BARE_PARTS, PictureParts, segment_picture
+from portraitist.segmentation.picture import BARE_PARTS, PictureParts
 from portraitist.texture.exemplar import StyleExemplar, crop_exemplar
 from portraitist.texture.layers import stylize_layer
 from portraitist.texture.shading_transfer import unwrap_shading
@@ -89,34 +82,34 @@ def reconstruct(
     config: Config | None = None,
     *,
     landmarks: Float[Tensor, "68 2"] | None = None,
+    parts: PictureParts | None = None,
     face: int = 1,
     progress: ProgressCallback | None = None,
 ) -> Sitter:
     """Photo to head (Sec. 4.2): landmarks, person mask, fitted head and its unwrapped texture.
 
     ``photo``: sRGB [3, h, w] in 0..1. ``landmarks``: 68 points in iBUG order, pixels, instead of detection.
-    ``face``: which of several, from 1 for the largest on. ``config``: ``fit`` and ``unwrap`` are used. Raises
-    NoFaceError, FitError, and InputError for landmarks outside of the picture or a face that is not there.
+    ``parts``: what each pixel shows, instead of person mask and segmentation. ``face``: which of several, from 1 for
+    the largest on. ``config``: ``fit`` and ``unwrap`` are used. Raises NoFaceError, FitError, and InputError for
+    landmarks outside of the picture, parts of another size, or a face that is not there.
     """
     config = config or Config.standard()
     photo, report = move(photo, models.device), _report_to(progress)
     report("landmarks")
-    seen, warnings = _find_landmarks(photo, landmarks, face, models, "photo")
+    points, warnings = find_landmarks(photo, landmarks, face, models, "photo")
     report("fit")
-    person, doubts = find_person(photo, seen, models.segmenter, models.head, config.fit)
-    fit = fit_photo(seen, person, models.head, config.fit)
-    parts = segment_picture(photo, seen, fit.mesh, fit.camera, person, models.parts, models.vgg)
-    warnings += doubts + doubt_photo(photo, seen, fit, models.head) + doubt_cover(parts, seen, "photo")
+    seen = read_photo(photo, points, models, config.fit, parts)
+    fit, parts = seen.fit, seen.parts
     report("unwrap")
     bare = parts.share(*BARE_PARTS)
-    unwrapped = unwrap_photo(photo, fit, bare, models.head, config.unwrap, irises=pick_irises(seen))
+    unwrapped = unwrap_photo(photo, fit, bare, models.head, config.unwrap, irises=pick_irises(points))
     content = make_content(fit, unwrapped.texture, models.head)
     if config.unwrap.hair == "layer":
         covers = {name: parts.share(name) for name in LAYER_NAMES}
         layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
         content = replace(content, layers=layers)
     shown = float((unwrapped.seen > 0.5).float().mean())
-    return Sitter(photo, seen, person, parts, fit, content, shown, tuple(warnings))
+    return Sitter(photo, points, seen.person, parts, fit, content, shown, (*warnings, *seen.warnings))
 
 
 @_with_one_blas_thread
@@ -126,6 +119,7 @@ def study_artwork(
     config: Config | None = None,
     *,
     landmarks: Float[Tensor, "68 2"] | None = None,
+    parts: PictureParts | None = None,
     face: int = 1,
     style_mask: Float[Tensor, "h w"] | None = None,
     weight: float = 1.0,
@@ -134,30 +128,28 @@ def study_artwork(
     """What there is to know of an artwork, whoever the sitter is (Sec. 4.1 and 5.2): its face's deviation from the mean
     normal face; labels, shading, hypercolumns and patches at the sizes of ``config.texture``.
 
-    ``art``: sRGB [3, h, w] in 0..1. ``landmarks``: 68 points in iBUG order, pixels, instead of detection. ``face``:
-    which of several, from 1 for the largest on. ``style_mask``: the size of ``art``, 1 where the texture's style is
-    taken from, instead of its face and hair. ``weight``: share in a mix. ``what``: names the picture in messages.
-    Raises NoFaceError, FitError, and InputError for a face that is not there, or a mask of another size or empty.
+    ``art``: sRGB [3, h, w] in 0..1. ``landmarks``: 68 points in iBUG order, pixels, instead of detection. ``parts``:
+    what each pixel shows, instead of segmentation. ``face``: which of several, from 1 for the largest on.
+    ``style_mask``: the size of ``art``, 1 where the texture's style is taken from, instead of its face and hair.
+    ``weight``: share in a mix. ``what``: names the picture in messages. Raises NoFaceError, FitError, and InputError
+    for a face that is not there, or a mask of another size or empty.
     """
     config, art = config or Config.standard(), move(art, models.device)
-    seen, warnings = _find_landmarks(art, landmarks, face, models, what)
-    warnings += doubt_artwork(art, seen, what)
-    fit = fit_head(seen, models.head, config.fit)
-    points, shape_fit = seen, fit
+    detected, warnings = find_landmarks(art, landmarks, face, models, what)
+    seen = read_artwork(art, detected, models, config.fit, what, parts)
+    points, fit, shape_fit = detected, seen.fit, seen.fit
     if landmarks is None:
-        points = models.refiner.refine(art, seen, models.vgg)
+        points = models.refiner.refine(art, detected, models.vgg)
         shape_fit = fit_head(points, models.head, config.fit)
     shape = measure_shape(points, shape_fit, models.head)
-    person, fragments = segment_person(art, seen, models.segmenter), rasterize(fit.mesh, fit.camera)
-    parts = segment_picture(art, seen, fit.mesh, fit.camera, person, models.parts, models.vgg)
-    warnings += doubt_cover(parts, seen, what)
-    labels = label_artwork(parts, fit.mesh, fragments, points.points)
+    fragments = rasterize(fit.mesh, fit.camera)
+    labels = label_artwork(seen.parts, fit.mesh, fragments, points.points)
     image = delight_artwork(art, labels, fit.mesh, fit.camera, fragments, config.texture.delighting)
     if style_mask is not None:
         labels = apply_style_mask(labels, move(style_mask, models.device))
     source = crop_exemplar(image, labels, shading=unwrap_shading(image, labels, fit.mesh, fragments))
     style = study_artwork_style(source, models.head, models.vgg, config.texture, _make_generator(config))
-    return Exemplar(art, points, fit, shape, style, weight, tuple(warnings))
+    return Exemplar(art, points, fit, shape, style, weight, (*warnings, *seen.warnings))
 
 
 @_with_one_blas_thread
@@ -217,6 +209,8 @@ def stylize(
     *,
     photo_landmarks: Float[Tensor, "68 2"] | None = None,
     art_landmarks: Float[Tensor, "68 2"] | None = None,
+    photo_parts: PictureParts | None = None,
+    art_parts: PictureParts | None = None,
     photo_face: int = 1,
     art_face: int = 1,
     style_mask: Float[Tensor, "h w"] | None = None,
@@ -226,18 +220,18 @@ def stylize(
     """Photo and artwork in, stylized head and every intermediate out.
 
     ``photo``, ``art``: sRGB images [3,h,w] in 0..1. Given landmarks (68 points in iBUG order, pixels) replace
-    detection. ``photo_face``, ``art_face``: which of several, from 1 for the largest on. ``style_mask``: the size of
-    ``art``, 1 where the texture's style is taken from, instead of its face and hair. ``mix``: more artworks whose shape
-    and style are mixed with those of ``art``, and weights beside its 1. Raises what ``reconstruct`` and
-    ``study_artwork`` raise, or whatever ``progress`` raises to cancel.
+    detection, and given parts (what each pixel shows) segmentation. ``photo_face``, ``art_face``: which of several,
+    from 1 for the largest on. ``style_mask``: the size of ``art``, 1 where the texture's style is taken from, instead
+    of its face and hair. ``mix``: more artworks whose shape and style are mixed with those of ``art``, and weights
+    beside its 1. Raises what ``reconstruct`` and ``study_artwork`` raise, or whatever ``progress`` raises to cancel.
     """
     config = config or Config.standard()
     clock = StageClock(progress)
-    sitter = reconstruct(photo, models, config, landmarks=photo_landmarks, face=photo_face, progress=clock.report)
+    photo_given = {"landmarks": photo_landmarks, "parts": photo_parts, "face": photo_face}
+    art_given = {"landmarks": art_landmarks, "parts": art_parts, "face": art_face}
+    sitter = reconstruct(photo, models, config, **photo_given, progress=clock.report)
     clock.start("study")
-    exemplars = [
-        study_artwork(art, models, config, landmarks=art_landmarks, face=art_face, style_mask=style_mask)
-    ]  # fmt: skip
+    exemplars = [study_artwork(art, models, config, **art_given, style_mask=style_mask)]
     exemplars += [study_artwork(image, models, config, weight=w, what="mixed artwork") for image, w in mix]
     clock.start("geometry")
     geometry = transfer_geometry(sitter, exemplars, models, config)
@@ -266,19 +260,6 @@ def stylize(
             *geometry.transfer.doubt(config.geometry),
         ),
     )
-
-
-def _find_landmarks(
-    image: Image, given: Tensor | None, face: int, models: Models, what: str
-) -> tuple[Landmarks, list[str]]:
-    if given is None:
-        return detect_landmarks(image, models.detector, what=what, face=face)
-    if face != 1:
-        raise InputError(f"Face {face} of the {what} was asked for, but landmarks were given. Give one or the other.")
-    size = (image.shape[1], image.shape[2])
-    check_landmarks(given, size)
-    points, warnings = check_against_picture(move(given.float(), image.device), image, models.detector, what)
-    return Landmarks(points=points, size=size), warnings
 
 
 def _measure_quality(sitter: Sitter, exemplar: Exemplar, geometry: StylizedGeometry) -> dict[str, float]:

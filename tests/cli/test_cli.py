@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
 from conftest import make_head
-from portraitist import __version__, detect_landmarks, load_image, save_head
+from portraitist import Config, Models, __version__, detect_landmarks, load_image, read_part_mask, save_head
 from portraitist.assets import asset_path
 from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
 from portraitist.cli.commands import RUNS, make_config, make_demo_request
@@ -28,6 +30,8 @@ from portraitist.io.held_signals import STOP_SIGNALS
 from portraitist.io.landmark_files import read_landmarks_of_picture
 from portraitist.landmarks.detector import LandmarkDetector
 from portraitist.landmarks.refinement import load_refiner
+from portraitist.reading import read_artwork, read_photo
+from portraitist.segmentation.part_masks import PALETTE
 from portraitist.vgg import load_vgg
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
@@ -77,6 +81,14 @@ def assert_refused(run: subprocess.CompletedProcess[str], exit_code: int, *words
     for word in words:
         assert word in message
 
+
+@dataclasses.dataclass(frozen=True)
+class EmptyResult:
+    warnings: tuple[str, ...] = ()
+
+
+EMPTY_RESULT = EmptyResult()
+EMPTY_MODELS = types.SimpleNamespace(device="cpu", vgg=types.SimpleNamespace(dtype="torch.float32"))
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "rich"}
 """What neither help nor an impossible argument may wait for."""
@@ -140,6 +152,8 @@ def test_help_names_every_option(tmp_path: Path):
         "exaggeration",
         "photo-face",
         "art-face",
+        "photo-mask",
+        "art-mask",
     ]:
         assert f"--{option} " in help_text or f"--{option}]" in help_text, option
     for option in OLD_NAMES:
@@ -158,6 +172,8 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--texture-size", "x"), ("--texture-size", "128 to 4096")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--preset", "fast"), ("--preset", "draft", "standard", "best")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--art-landmarks", "absent.pts"), ("--art-landmarks", "absent.pts")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--photo-mask", "absent.png"), ("--photo-mask", "absent.png")),
+        (("stylize", PHOTO, PHOTO, "-o", "out", "--art-mask", "."), ("--art-mask", "not a file")),
         (("stylize", PHOTO, PHOTO, "-o", "out", "--threads", "0"), ("--threads", "1 to 1024")),
         (
             ("stylize", PHOTO, PHOTO, "-o", "out", "--geometry-regions", "nose=1,ear=2"),
@@ -306,6 +322,46 @@ def test_wrong_landmark_file(run_here: Callable[..., Any], tmp_path: Path):
     assert {path.name for path in tmp_path.iterdir()} == {"points.txt"}
 
 
+def test_wrong_mask_files(run_here: Callable[..., Any], tmp_path: Path):
+    (tmp_path / "text.png").write_text("no picture")
+    PillowImage.new("RGB", (40, 50), "yellow").save(tmp_path / "small.png")
+    PillowImage.new("RGB", (512, 600), "white").save(tmp_path / "empty.png")
+    for option, file, words in (
+        ("--photo-mask", "text.png", ("text.png", "not a picture")),
+        ("--photo-mask", "small.png", ("small.png", "40 x 50", "512 x 600")),
+        ("--photo-mask", "empty.png", ("empty.png", "yellow", "skin")),
+        ("--photo-mask", PHOTO, ("no mask", "Paint")),
+        ("--art-mask", "small.png", ("small.png", "40 x 50")),
+    ):
+        assert_refused(run_here("stylize", PHOTO, ART, "-o", "out", option, file, folder=tmp_path), 2, *words)
+    assert {path.name for path in tmp_path.iterdir()} == {"text.png", "small.png", "empty.png"}
+
+
+def test_corrected_files_reach_the_pipeline_and_the_record(
+    monkeypatch: pytest.MonkeyPatch, run_here: Callable[..., Any], tmp_path: Path
+):
+    with PillowImage.open(ART) as art:
+        sizes = {"photo": (512, 600), "art": art.size}
+    for name, size in sizes.items():
+        PillowImage.new("RGB", size, "yellow").save(tmp_path / f"{name}.png")
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr("portraitist.pipeline.stylize", lambda *_, **values: seen.update(values) or EMPTY_RESULT)
+    monkeypatch.setattr("portraitist.pipeline.Models.load", lambda *_: EMPTY_MODELS)
+    monkeypatch.setattr(
+        "portraitist.export.result_folder.write_result",
+        lambda *_, inputs, **__: seen.update(inputs=inputs) or {"files": [], "warnings": []},
+    )
+    done = run_here(
+        "stylize", PHOTO, ART, "-o", "out", "--photo-mask", "photo.png", "--art-mask", "art.png", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    for name, (width, height) in sizes.items():
+        assert seen[f"{name}_parts"].shares.shape == (8, height, width)
+        assert seen[f"{name}_parts"].share("skin").min() == 1
+        assert seen["inputs"][f"{name}_mask"] == Path(f"{name}.png")
+    assert seen["photo_landmarks"] is None
+
+
 def test_folder_with_foreign_files_is_refused_before_the_work(run_here: Callable[..., Any], tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
@@ -399,6 +455,33 @@ def test_landmarks_of_an_artwork_are_those_that_shape_the_head(run_here: Callabl
     read = load_refiner().refine(image, found, load_vgg())
     assert (points - read.points).abs().max() < 0.01
     assert (points - found.points).abs().max() > 1
+
+
+@pytest.mark.parametrize("options", [(), ("--art",)])
+def test_the_mask_to_start_from_is_what_stylize_would_see(
+    options: tuple[str, ...], run_here: Callable[..., Any], models: Models, tmp_path: Path
+):
+    """Written at the size of the picture's file, and read again as the parts that the segmentation found."""
+    request = make_demo_request()
+    picture = str(request.art if options else request.photo)
+    done = run_here("landmarks", picture, *options, "-o", "points.txt", "--mask", "mask.png", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with PillowImage.open(picture) as shown, PillowImage.open(tmp_path / "mask.png") as mask:
+        assert mask.size == shown.size
+        colors = np.unique(np.asarray(mask.convert("RGB")).reshape(-1, 3), axis=0)
+    assert {tuple(color) for color in colors.tolist()} <= {color for _, color in PALETTE.values()}
+    image = load_image(picture)
+    found, _ = detect_landmarks(image, models.detector)
+    if options:
+        expected = read_artwork(image, found, models, Config.standard().fit, "art").parts.labels()
+    else:
+        expected = read_photo(image, found, models, Config.standard().fit).parts.labels()
+    read = read_part_mask(tmp_path / "mask.png", (image.shape[1], image.shape[2])).labels()
+    assert (read != expected).float().mean() < 0.01  # the processor's precision may be another
+    for path in ("mask.png", "absent/mask.png"):
+        refused = run_here("landmarks", picture, "-o", "new.txt", "--mask", path, folder=tmp_path)
+        assert_refused(refused, 5, path)
+    assert {path.name for path in tmp_path.iterdir()} == {"points.txt", "mask.png"}
 
 
 def test_turntable_refuses_before_it_renders(run_here: Callable[..., Any], tmp_path: Path):

@@ -8,7 +8,9 @@ from torch.nn.functional import interpolate
 
 from portraitist.landmarks.detection import detect_landmarks
 from portraitist.reconstruction.fitting import fit_head
-from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_photo, measure_stretch
+from portraitist.reconstruction.picture_doubts import doubt_artwork, doubt_cover, doubt_photo, measure_stretch
+from portraitist.rendering.cameras import view_camera
+from portraitist.segmentation.picture import PART_NAMES, PictureParts
 from portraitist.types import Landmarks
 
 
@@ -71,3 +73,41 @@ def test_stretch_is_measured_on_68_points_too(hopper, models):
         seen = Landmarks(dense.points * scale, (round(600 * height), 512))
         stretch = measure_stretch(seen, fit_head(seen, models.head), models.head)
         assert stretch == pytest.approx(height, rel=0.15)
+
+
+@pytest.fixture(scope="module")
+def face(model):
+    """The points of the mean face from the front, in 300 x 300 pixels."""
+    camera = view_camera(model.mean, 0.0, 0.0, 300)
+    return Landmarks(camera.project(model.landmarks68.positions(model.mean, model.faces)), (300, 300))
+
+
+def mark(face, name, top, bottom):
+    """Skin all over, but the named part from one of the 68 points down to another."""
+    labels = torch.full(face.size, PART_NAMES.index("skin"))
+    labels[int(face.points[top, 1]) : int(face.points[bottom, 1])] = PART_NAMES.index(name)
+    return PictureParts(torch.nn.functional.one_hot(labels, len(PART_NAMES)).permute(2, 0, 1).float())
+
+
+@pytest.mark.parametrize("name", ["other", "headwear", "clothes", "background"])
+def test_a_covered_face_is_told(face, name):
+    """Nose and mouth, as under a mask."""
+    (doubt,) = doubt_cover(mark(face, name, 29, 8), face, "mixed artwork")
+    share = int(doubt.split(" %")[0].split()[-1])
+    assert 25 <= share < 80
+    assert doubt.startswith(f"Something covers {share} % of the face in the mixed artwork")
+    assert "Use a picture that shows the whole face" in doubt
+
+
+@pytest.mark.parametrize(
+    ("name", "top", "bottom"),
+    [
+        pytest.param("skin", 29, 8, id="plain face"),
+        pytest.param("hair", 19, 29, id="fringe over the eyes"),
+        pytest.param("beard", 29, 8, id="beard"),
+        pytest.param("glasses", 19, 29, id="glasses"),
+        pytest.param("other", 57, 8, id="chin in a hand"),
+    ],
+)
+def test_what_belongs_to_a_face_is_no_cover(face, name, top, bottom):
+    assert doubt_cover(mark(face, name, top, bottom), face, "photo") == []

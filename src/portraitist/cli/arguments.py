@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from portraitist import __version__
+from portraitist.cli.old_names import add_old_name
 from portraitist.cli.streams import print_out
 from portraitist.cli.values import existing_file, named_strengths, number, translator, weighted_file
 
@@ -44,6 +44,8 @@ class Request:
     delight: float | None = None
     photo_landmarks: Path | None = None
     art_landmarks: Path | None = None
+    photo_mask: Path | None = None
+    art_mask: Path | None = None
     photo_face: int | None = None
     art_face: int | None = None
     texture_size: int | None = None
@@ -60,21 +62,6 @@ class Request:
 
 class ArgumentError(Exception):
     """The command line cannot be understood; found before anything is loaded."""
-
-
-class _OldName(argparse.Action):
-    """The former spelling of another option (``renamed``): does the same, with a note on stderr."""
-
-    def __init__(self, renamed: argparse.Action, **values: Any) -> None:
-        super().__init__(**values)
-        self.renamed = renamed
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: Any = None
-    ) -> None:
-        new = self.renamed.option_strings[0]
-        print(f"{option_string} is now called {new}; the old name goes in the next version.", file=sys.stderr)
-        self.renamed(parser, namespace, values, new)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -137,9 +124,9 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     turntable.set_defaults(run=runs["turntable"])
     landmarks = commands.add_parser(
         "landmarks",
-        help="write the 68 points of a face, to be corrected",
+        help="write the 68 points of a face, and a mask of its parts, to be corrected",
         description="Write the 68 points that are found in a picture. Corrected by hand, they come back with "
-        "--photo-landmarks or --art-landmarks of stylize.",
+        "--photo-landmarks or --art-landmarks of stylize; what --mask writes, with --photo-mask or --art-mask.",
     )
     _add_landmarks_options(landmarks)
     landmarks.set_defaults(run=runs["landmarks"])
@@ -158,7 +145,7 @@ def _add_stylize_options(parser: argparse.ArgumentParser) -> None:
     _add_geometry_options(parser)
     _add_texture_options(parser)
     _add_hair_option(parser)
-    _add_landmark_options(parser)
+    _add_picture_options(parser)
     _add_run_options(parser)
     _add_output_options(parser)
 
@@ -169,12 +156,13 @@ def _add_landmarks_options(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE", required=True, help=".json, .txt (lines 'x y'), .pts or .npy"
     )
     parser.add_argument("--overlay", type=Path, metavar="PNG", help="also draw them into the picture")
-    parser.add_argument("--art", action="store_true", help="read it as artworks are, for --art-landmarks")
+    parser.add_argument("--mask", type=Path, metavar="PNG", help="also write what is skin, hair, hat..., in colors")
+    parser.add_argument("--art", action="store_true", help="read it as artworks are, for --art-landmarks, --art-mask")
     number_of_face = number(int, 1, MOST_FACES)
     parser.add_argument(
         "--face", type=number_of_face, default=1, metavar="N", help="which of several: 1 is the largest"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE and PNG")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE and each PNG")
 
 
 def _add_geometry_options(parser: argparse.ArgumentParser) -> None:
@@ -191,11 +179,11 @@ def _add_geometry_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=0..2,...",
         help=f"style of single regions of the shape times --geometry: {', '.join(GEOMETRY_REGIONS)}",
     )
-    _add_old_name(parser, "--regions", regions)
+    add_old_name(parser, "--regions", regions)
     exaggeration = add(
         "--exaggeration", type=number(float, 0, 2), metavar="0..2", help="add the sitter's own features, exaggerated"
     )
-    _add_old_name(parser, "--exaggerate", exaggeration)
+    add_old_name(parser, "--exaggerate", exaggeration)
     add("--random-style", action="store_true", help="a random shape style, drawn with --seed, not the artwork's")
     add(
         "--mix",
@@ -221,18 +209,21 @@ def _add_texture_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=0..1,...",
         help=f"style of single regions of the texture times --texture: {', '.join(TEXTURE_REGIONS)}",
     )
-    _add_old_name(parser, "--parts", regions)
+    add_old_name(parser, "--parts", regions)
     add("--style-mask", type=existing_file, metavar="FILE", help="picture over ART, white where style is taken from")
     color = add("--preserve-color", action="store_true", help="the artwork's strokes in the sitter's own colors")
-    _add_old_name(parser, "--keep-color", color)
+    add_old_name(parser, "--keep-color", color)
     add("--delight", type=number(float, 0, 1), metavar="0..1", help="even out light and shade painted in the artwork")
     add("--texture-size", type=number(int, 128, 4096), metavar="PIXELS", help="side of the texture, 128 to 4096")
 
 
-def _add_landmark_options(parser: argparse.ArgumentParser) -> None:
+def _add_picture_options(parser: argparse.ArgumentParser) -> None:
     text = "68 points for the {} instead of detection: lines 'x y', .pts, .npy or .json"
     parser.add_argument("--photo-landmarks", type=existing_file, metavar="FILE", help=text.format("photo"))
     parser.add_argument("--art-landmarks", type=existing_file, metavar="FILE", help=text.format("artwork"))
+    text = "what is skin, hair, hat... in the {}, in the colors of landmarks --mask, instead of segmentation"
+    parser.add_argument("--photo-mask", type=existing_file, metavar="FILE", help=text.format("photo"))
+    parser.add_argument("--art-mask", type=existing_file, metavar="FILE", help=text.format("artwork"))
     text = "which of several faces in the {}: 1 is the largest (default)"
     parser.add_argument("--photo-face", type=number(int, 1, MOST_FACES), metavar="N", help=text.format("photo"))
     parser.add_argument("--art-face", type=number(int, 1, MOST_FACES), metavar="N", help=text.format("artwork"))
@@ -261,24 +252,10 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     everything = add(
         "--save-intermediates", action="store_true", help="also write the unstylized head and every intermediate"
     )
-    _add_old_name(parser, "--save-all", everything)
+    add_old_name(parser, "--save-all", everything)
     add("--subdivide", action="store_true", help="four times the vertices: smoother outlines, larger files")
     add("--turntable", action="store_true", help="also write turntable.mp4 and .webp: the head turning once around")
     add("--json", action="store_true", help="print run.json, or the error, as one JSON object")
-
-
-def _add_old_name(parser: argparse.ArgumentParser, old: str, renamed: argparse.Action) -> None:
-    """Accept ``old`` for one more version, without listing it in the help."""
-    parser.add_argument(
-        old,
-        action=_OldName,
-        renamed=renamed,
-        dest=renamed.dest,
-        nargs=renamed.nargs,
-        type=renamed.type or str,
-        metavar=renamed.metavar,
-        help=argparse.SUPPRESS,
-    )
 
 
 def _add_preset_option(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from portraitist.cli.terminal import ShowStep
     from portraitist.pipeline import Config
-    from portraitist.types import Image, ProgressCallback
+    from portraitist.segmentation.picture import PictureParts
+    from portraitist.types import Image, Landmarks, ProgressCallback
 
 
 def run_command(arguments: list[str] | None) -> None:
@@ -87,7 +88,9 @@ def _run_turntable(head: Path, output: Path, overwrite: bool) -> None:
     print_out(f"Written to {output.resolve()}\n", f"The result is complete, at {output.resolve()}. ")
 
 
-def _run_landmarks(picture: Path, output: Path, overlay: Path | None, art: bool, face: int, overwrite: bool) -> None:
+def _run_landmarks(
+    picture: Path, output: Path, overlay: Path | None, mask: Path | None, art: bool, face: int, overwrite: bool
+) -> None:
     from portraitist.cli.terminal import collect_warnings, show_progress
 
     with show_progress() as show, collect_warnings() as said:
@@ -100,12 +103,15 @@ def _run_landmarks(picture: Path, output: Path, overlay: Path | None, art: bool,
         from portraitist.landmarks.detector import LandmarkDetector
 
         check_landmark_suffix(output)
-        for path in (output, overlay):
+        for path in (output, overlay, mask):
             if path is not None:
                 check_output_file(path, overwrite)
         image = load_image(picture)
         show("landmarks", 0, 1)
         landmarks, warnings = detect_landmarks(image, LandmarkDetector(), what="picture", face=face)
+        if mask is not None:
+            show("mask", 0, 1)
+            warnings += _write_mask(mask, picture, image, landmarks, art)
         if art:
             from portraitist.landmarks.refinement import load_refiner
             from portraitist.vgg import load_vgg
@@ -118,6 +124,23 @@ def _run_landmarks(picture: Path, output: Path, overlay: Path | None, art: bool,
     for warning in (*said, *warnings):
         print(f"Note: {warning}", file=sys.stderr)
     print_out(f"Written to {output.resolve()}\n", f"The result is complete, at {output.resolve()}. ")
+
+
+def _write_mask(mask: Path, picture: Path, image: Image, landmarks: Landmarks, art: bool) -> list[str]:
+    """What stylize would take to be skin, hair...; returns what is doubtful about it."""
+    from portraitist.config import Config
+    from portraitist.io.images import read_picture_size
+    from portraitist.models import Models
+    from portraitist.reading import read_artwork, read_photo
+    from portraitist.segmentation.part_masks import save_part_mask
+
+    models, config = Models.load("cpu"), Config.standard().fit
+    if art:
+        reading = read_artwork(image, landmarks, models, config, "picture")
+    else:
+        reading = read_photo(image, landmarks, models, config)
+    save_part_mask(mask, reading.parts, read_picture_size(picture))
+    return reading.warnings
 
 
 RUNS = {
@@ -140,11 +163,13 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         check_output(request.output, request.overwrite)
         photo, art = load_image(request.photo), load_image(request.art)
         mix = [(load_image(path), weight) for path, weight in request.mix or ()]
-        mask = load_image(request.style_mask).mean(0) if request.style_mask else None
-    landmarks = {
-        "photo_landmarks": _read_points(request.photo_landmarks, request.photo, photo),
-        "art_landmarks": _read_points(request.art_landmarks, request.art, art),
-    }
+        style_mask = load_image(request.style_mask).mean(0) if request.style_mask else None
+        corrected = {
+            "photo_landmarks": _read_points(request.photo_landmarks, request.photo, photo),
+            "art_landmarks": _read_points(request.art_landmarks, request.art, art),
+            "photo_parts": _read_parts(request.photo_mask, photo),
+            "art_parts": _read_parts(request.art_mask, art),
+        }
     config = make_config(request)
     if request.threads:
         import torch
@@ -157,16 +182,15 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         art,
         models,
         config,
-        style_mask=mask,
+        style_mask=style_mask,
         mix=mix,
         progress=_report_to(show),
-        **landmarks,
+        **corrected,
         **_given(photo_face=request.photo_face, art_face=request.art_face),
     )
     show("writing files", 0, 1)
-    more_files = _given(
-        photo_landmarks=request.photo_landmarks, art_landmarks=request.art_landmarks, style_mask=request.style_mask
-    )
+    roles = ("photo_landmarks", "art_landmarks", "photo_mask", "art_mask", "style_mask")
+    more_files = _given(**{role: getattr(request, role) for role in roles})
     STOP.expect(request.output)
     return write_result(
         dataclasses.replace(result, warnings=(*said, *result.warnings)),
@@ -197,6 +221,14 @@ def _read_points(landmark_file: Path | None, picture_file: Path, picture: Image)
     from portraitist.io.landmark_files import read_landmarks_of_picture
 
     return read_landmarks_of_picture(landmark_file, picture_file, (picture.shape[1], picture.shape[2]))
+
+
+def _read_parts(mask_file: Path | None, picture: Image) -> PictureParts | None:
+    if mask_file is None:
+        return None
+    from portraitist.segmentation.part_masks import read_part_mask
+
+    return read_part_mask(mask_file, (picture.shape[1], picture.shape[2]))
 
 
 def make_config(request: Request) -> Config:

@@ -44,7 +44,8 @@ def doubt_cover(parts: PictureParts, landmarks: Landmarks, what: str) -> list[st
         return []
     return [
         f"Something covers {100 * covered:.0f} % of the face in the {what} (a hand, a mask, writing?), and what is "
-        "under it is guessed. Use a picture that shows the whole face, or mark what is what with a mask of your own."
+        "under it is guessed. Use a picture that shows the whole face, or say what is what with a mask of your own "
+        "(--photo-mask or --art-mask)."
     ]
 
 
