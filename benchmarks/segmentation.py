@@ -108,7 +108,7 @@ def measure(case: Case) -> tuple[dict[str, float | str], list[Image]]:
     truth, counts = read_truth(case, landmarks)
     for name, (said, right) in compare(case, parts, truth).items():
         if right.any() or said.any():
-            row[name] = measure_overlap(said & counts, right & counts)
+            row[name] = round(float(measure_overlap(said & counts, right & counts)), 4)
     return row, draw(image, parts.labels().byte().numpy(), truth)
 
 

@@ -42,7 +42,7 @@ HEAD_REGIONS = (FACE_REGIONS, ("scalp",), ("ears",), ("neck",))
 CELL_PX = VIEW_PX // MAP_PX
 EDGE_CELLS = 2.0  # of the network's map: how far the guided filter looks for the edge
 EDGE_SMOOTHNESS = 1e-4  # variance (grays 0..1) below which the guided filter ignores an edge
-SURE = 0.95  # share of hair from which on it is not doubted
+SURE = 0.8  # share of hair from which on it is not doubted
 CUTS = 3  # rounds of cutting and learning colors anew
 FEATHER_CELLS = 4  # along the rim of the view, where what the network says gives way to the person mask
 
