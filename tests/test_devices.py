@@ -246,8 +246,8 @@ def test_data_goes_and_comes_back_with_its_values(studio):
     back = from_numpy(there, values)
     assert (back.device, back.dtype) == (DEVICE, torch.float32)
     assert torch.equal(back, values)
-    assert move(studio.head, DEVICE) is studio.head
-    at_home = move(studio.head, CPU)
+    assert move(studio.layered, DEVICE) is studio.layered
+    at_home = move(studio.layered, CPU)
     assert {tensor.device for tensor in list_tensors(at_home)} == {CPU}
 
 

@@ -45,12 +45,16 @@ def choose_device(name: str) -> torch.device:
 
 
 def move(value: Movable, device: torch.device) -> Movable:
-    """``value`` with every tensor in it on ``device``: a tensor, a module, or a dataclass of these and of dataclasses.
+    """``value`` with every tensor in it on ``device``: a tensor, a module, a tuple or a dataclass of these.
 
-    What is there already is not copied, and a dataclass without anything to move is returned as it is.
+    What is there already is not copied, and what has nothing to move is returned as it is.
     """
     if isinstance(value, (Tensor, torch.nn.Module)):  # modules in place, as PyTorch does
         return value.to(device)  # pyright: ignore[reportReturnType]
+    if type(value) is tuple:
+        items = tuple(move(item, device) for item in value)
+        is_same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if is_same else items  # pyright: ignore[reportReturnType]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
         changed = {name: new for name, old in fields.items() if (new := move(old, device)) is not old}
