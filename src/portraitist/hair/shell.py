@@ -61,17 +61,18 @@ def fit_shell(
     lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up
     chart = make_chart(vertices, min(lowest - 0.02, float(np.quantile(neck, 0.5))), model)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
-    base = chart.skull
-    for _ in range(2):  # whether hair hangs is known once it has been covered
-        radii, ends = _fit_radii(chart, base, cover, np.clip(head, 0, 1), fit.camera, view)
+    base, free = chart.skull, np.zeros_like(chart.skull)
+    for _ in range(2):  # where hair ends, and whether it hangs, is known once it has been covered
+        radii, ends = _fit_radii(chart, base, free, cover, np.clip(head, 0, 1), fit.camera, view)
         seen = _find_seen(chart, radii, view, vertices[to_numpy(model.faces)])
         places = chart.place(np.minimum(radii, ends))
         shown = {name: _look_up(image, places, fit.camera) for name, image in covers.items()}
         depths = {name: _find_depths(chart, places, share * seen, view) for name, share in shown.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
-    reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
-    worn = reached["headwear"]
-    expected = {"headwear": worn, "hair": np.maximum(chart.scalp, reached["hair"]) * (1 - worn)}
+        reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
+        worn = reached["headwear"]
+        expected = {"headwear": worn, "hair": np.maximum(chart.scalp, reached["hair"]) * (1 - worn)}
+        free = (1 - expected["hair"] - worn) * ~seen
     shares = {name: _continue(chart, radii, shown[name], expected[name], seen, view) for name in covers}
     return HairShell(chart, radii, shares, seen)
 
@@ -79,13 +80,14 @@ def fit_shell(
 def _fit_radii(
     chart: HairChart,
     base: Float[np.ndarray, "r c"],
+    free: Float[np.ndarray, "r c"],
     cover: Float[np.ndarray, "h w"],
     head: Float[np.ndarray, "h w"],
     camera: Camera,
     view: Float[np.ndarray, "3"],
 ) -> tuple[Float[np.ndarray, "r c"], Float[np.ndarray, "r c"]]:
-    """Radii of the outer surface, smooth over ``base`` and ending where the outline is; and the last radii at which the
-    rays are inside of it."""
+    """Radii of the outer surface, smooth over ``base``, ending where the outline is, and on the skin where the head is
+    bare (``free``: where that is not seen, but expected); and the last radii at which the rays are inside of it."""
     steps = np.arange(0, LARGEST_THICKNESS, STEP)
     along = chart.origins[:, :, None] + (chart.skull[..., None] + steps)[..., None] * chart.directions[:, :, None]
     inside = np.logical_and.accumulate(_look_up(head, along, camera) > 0.5, axis=2)
@@ -96,7 +98,7 @@ def _fit_radii(
     at_end = np.take_along_axis(shown, np.maximum(last[..., None] - np.arange(4), 0), 2).mean(2)
     slant = chart.directions @ view
     ending = np.exp(-((slant / SIDEWAYS) ** 2)) * ((count > 0) & (count < len(steps)))
-    bare = np.where(slant > SIDEWAYS, 1 - shown[..., 0], ending * (1 - at_end)) * (count > 0)
+    bare = np.maximum(np.where(slant > SIDEWAYS, 1 - shown[..., 0], ending * (1 - at_end)) * (count > 0), free)
     weights = ending * at_end + bare
     wanted = np.where(ending * at_end > bare, ends, np.minimum(chart.skull + LEAST_THICKNESS, ends)) - base
     usual = (ending * at_end * wanted).sum() / max((ending * at_end).sum(), 1e-6)
