@@ -40,6 +40,7 @@ from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Landmarks
 from portraitist.unwrapping.projection import UnwrapConfig
 from portraitist.unwrapping.unwrap import make_content, unwrap_photo
+from reconstruction_runs import segment_bare_head
 
 RESULTS = Path(__file__).parent / "results" / "expressions.json"
 PHOTOS = ("p00", "p08", "p14", "p26", "p33")
@@ -97,7 +98,8 @@ def make_content_head(photo: str, model: HeadModel) -> tuple[HeadFit, Head]:
     landmarks, _ = detect_landmarks(image, LandmarkDetector(), what="photo")
     mask = segment_person(image, landmarks, PersonSegmenter())
     fit = fit_photo(landmarks, mask, model)
-    texture = unwrap_photo(image, fit, mask, model, UnwrapConfig(texture_size=512)).texture
+    bare = segment_bare_head(image, landmarks, fit, mask)
+    texture = unwrap_photo(image, fit, bare, model, UnwrapConfig(texture_size=512)).texture
     return fit, make_content(fit, texture, model)
 
 

@@ -76,7 +76,7 @@ def render_own_light(made: Reconstruction) -> Image:
     """The head in the photo's pose, unwrapped without evening the light: what the round trip is measured on."""
     model, _, _ = load_models()
     irises = pick_irises(made.landmarks)
-    unwrapped = unwrap_photo(made.photo, made.fit, made.person, model, UnwrapConfig(delighting=0.0), irises=irises)
+    unwrapped = unwrap_photo(made.photo, made.fit, made.bare, model, UnwrapConfig(delighting=0.0), irises=irises)
     return render_view(made.fit.mesh, unwrapped.texture, made.fit.camera, torch.ones(3))
 
 

@@ -19,9 +19,11 @@ from portraitist.reconstruction.fitting import fit_head
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.reconstruction.silhouette import fit_photo
 from portraitist.segmentation.person import PersonSegmenter, segment_person
+from portraitist.segmentation.picture import BARE_PARTS, PictureSegmenter, load_picture_segmenter, segment_picture
 from portraitist.types import HeadFit, Image, LandmarkEmbedding, Landmarks
 from portraitist.unwrapping.gaze import pick_irises
 from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
+from portraitist.vgg import VGG, load_vgg
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises
 OVAL_IDS = (
@@ -35,12 +37,13 @@ HIDDEN_IDS = tuple(range(0, SKIN_POINTS, 4))
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A photo and what the product made of it."""
+    """A photo and what the product made of it. ``bare``: how much of each pixel is the head itself, 0..1."""
 
     photo: Image
     landmarks: Landmarks
     fit: HeadFit
     person: Tensor
+    bare: Tensor
     unwrapped: Unwrapped
 
 
@@ -52,13 +55,26 @@ def load_models() -> tuple[HeadModel, LandmarkDetector, PersonSegmenter]:
 
 
 def reconstruct(photo: Image) -> Reconstruction:
-    """Landmarks, fit, person mask and texture as in ``pipeline.stylize``. Raises NoFaceError and FitError."""
+    """Landmarks, fit, masks and texture as in ``pipeline.stylize``, no layers. Raises NoFaceError and FitError."""
     model, detector, segmenter = load_models()
     landmarks, _ = detect_landmarks(photo, detector)
     person = segment_person(photo, landmarks, segmenter)
     fit = fit_photo(landmarks, person, model)
-    unwrapped = unwrap_photo(photo, fit, person, model, irises=pick_irises(landmarks))
-    return Reconstruction(photo, landmarks, fit, person, unwrapped)
+    bare = segment_bare_head(photo, landmarks, fit, person)
+    unwrapped = unwrap_photo(photo, fit, bare, model, irises=pick_irises(landmarks))
+    return Reconstruction(photo, landmarks, fit, person, bare, unwrapped)
+
+
+def segment_bare_head(photo: Image, landmarks: Landmarks, fit: HeadFit, person: Tensor) -> Tensor:
+    """How much of each pixel [h, w] is the head itself, 0..1: what is unwrapped."""
+    parts = segment_picture(photo, landmarks, fit.mesh, fit.camera, person, *load_part_networks())
+    return parts.share(*BARE_PARTS)
+
+
+@cache
+def load_part_networks() -> tuple[PictureSegmenter, VGG]:
+    """Once per process."""
+    return load_picture_segmenter(), load_vgg()
 
 
 @cache

@@ -193,6 +193,7 @@ def unwrap_textures(data: Path) -> list[Float[np.ndarray, "t t 3"]]:
     from portraitist.segmentation.person import PersonSegmenter, segment_person
     from portraitist.unwrapping.projection import UnwrapConfig
     from portraitist.unwrapping.unwrap import unwrap_photo
+    from reconstruction_runs import segment_bare_head
 
     paths = [data / "photos" / f"{name}.jpg" for name in TEXTURE_PHOTOS]
     if not paths[0].is_file():
@@ -205,7 +206,9 @@ def unwrap_textures(data: Path) -> list[Float[np.ndarray, "t t 3"]]:
         photo = load_image(path)
         landmarks, _ = detect_landmarks(photo, detector)
         person = segment_person(photo, landmarks, segmenter)
-        unwrapped = unwrap_photo(photo, fit_head(landmarks, model), person, model, UnwrapConfig(TEXTURE_SIZE))
+        fit = fit_head(landmarks, model)
+        bare = segment_bare_head(photo, landmarks, fit, person)
+        unwrapped = unwrap_photo(photo, fit, bare, model, UnwrapConfig(TEXTURE_SIZE))
         textures.append(unwrapped.texture.permute(1, 2, 0).numpy().astype(np.float16))
     return textures
 

@@ -40,6 +40,7 @@ from portraitist.rendering.uv_layout import mark_texels
 from portraitist.segmentation.artwork import label_artwork
 from portraitist.segmentation.parts import SKIN
 from portraitist.segmentation.person import segment_person
+from portraitist.segmentation.picture import segment_picture
 from portraitist.texture import exemplar, transfer, views
 from portraitist.texture.exemplar import StyleExemplar, StyleSource, crop_exemplar
 from portraitist.texture.labels import TexelLabels, label_head
@@ -125,8 +126,10 @@ def prepare(case: Case, models: Models) -> PreparedHead:
     result = stylize(case.photo, case.art, models, config)
     person = segment_person(case.art, result.art_landmarks, models.segmenter)
     mesh = result.art_fit.mesh
-    seen = rasterize(mesh, result.art_fit.camera)
-    labels = label_artwork(case.art, mesh, seen, result.art_landmarks.points, person)
+    camera = result.art_fit.camera
+    seen = rasterize(mesh, camera)
+    parts = segment_picture(case.art, result.art_landmarks, mesh, camera, person, models.parts, models.vgg)
+    labels = label_artwork(parts, mesh, seen, result.art_landmarks.points)
     sources = [crop_exemplar(case.art, labels, shading=unwrap_shading(case.art, labels, mesh, seen))]
     points = result.art_landmarks.points if case.points is None else case.points
     return PreparedHead(result, sources, Yardstick.make(result, sources[0], labels, points, models.vgg))
@@ -180,7 +183,8 @@ def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         ids = mark_texels(subject.mesh, size_px)
         footprint = torch.full((size_px, size_px), 1 / size_px)
         fragments = Fragments(ids, torch.zeros(size_px, size_px, 3), uv, footprint, ids >= 0)
-        return views.ViewBank([views.precompute_view(subject, fragments, background, vgg, generator)], [], 1 / size_px)
+        ground = background[:, None, None].expand(3, size_px, size_px)
+        return views.ViewBank([views.precompute_view(subject, fragments, ground, vgg, generator)], [], 1 / size_px)
 
     flat = dataclasses.replace(TextureConfig.standard(), wide_share=0.0, stroke_steps=0)
     with mock.patch("portraitist.texture.optimization.precompute_views", look_flat):
@@ -225,8 +229,8 @@ def one_part() -> Iterator[None]:
     def study_forgetful(source: StyleSource, *rest) -> StyleExemplar:
         return original(dataclasses.replace(source, labels=forget(source.labels)), *rest)
 
-    def label(mesh, texture) -> TexelLabels:
-        known = label_head(mesh, texture)
+    def label(mesh, size) -> TexelLabels:
+        known = label_head(mesh, size)
         return TexelLabels.make(mesh, forget(known.map), known.roles, known.shown)
 
     original = transfer.study_artwork_style

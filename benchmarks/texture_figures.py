@@ -86,7 +86,7 @@ class Yardstick:
         crops = crop_face(result.photo, result.photo_landmarks.points), crop_face(result.art, art_points)
         colors = {name: result.art[:, labels == part].T for name, part in FEATURES.items()}
         person = embed_face(image_to_uint8(result.photo))
-        texel_labels = label_head(result.content.mesh, result.content.texture)
+        texel_labels = label_head(result.content.mesh, result.content.texture.shape[-1])
         return cls(result, vgg, source.background, style, views, crops, person, colors, texel_labels)
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 import torch
+import torch.nn.functional as F
 from matplotlib.cbook import get_sample_data
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,7 +20,8 @@ from golden.rewrite import load_models, run_example
 from portraitist import Config, Models, Result, load_image, stylize
 from portraitist.assets import asset_path
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
-from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, Image, LandmarkEmbedding, Layer, Mesh
+from portraitist.segmentation.picture import PART_NAMES, PictureParts
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Fragments, Head, Image, LandmarkEmbedding, Layer, Mesh
 
 RINGS, SEGMENTS = 9, 16
 MOST_WORKERS = 4  # each holds every model
@@ -211,6 +213,18 @@ def make_layer(head: Head, name: str = "hair", side: int = 16) -> Layer:
     )
     texture = torch.rand(3, side, side, generator=torch.Generator().manual_seed(len(name)))
     return Layer(name, mesh, texture, lay_over(head.original))
+
+
+def make_parts(labels: torch.Tensor) -> PictureParts:
+    """Parts of a picture of which each pixel shows one alone: ``labels`` [h, w] are indices into `PART_NAMES`."""
+    return PictureParts(F.one_hot(labels, len(PART_NAMES)).permute(2, 0, 1).float())
+
+
+def map_head(mesh: Mesh, seen: Fragments) -> torch.Tensor:
+    """Labels for `make_parts` of a picture of a head: hair on its scalp, skin elsewhere, background beside it."""
+    scalp = mesh.regions[seen.face_ids.clamp(min=0)] == REGIONS.index("scalp")
+    hair, skin = (PART_NAMES.index(name) for name in ("hair", "skin"))
+    return torch.where(seen.mask, torch.where(scalp, hair, skin), 0)
 
 
 def add_layers(head: Head) -> Head:

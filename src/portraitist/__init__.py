@@ -175,6 +175,7 @@ _HOMES = {
     "export.obj": ("write_obj",),
     "export.result_folder": ("write_result",),
     "export.turntable": ("write_turntable",),
+    "geometry.transfer": ("StylizedGeometry",),
     "geometry.translation": (
         "GeometryConfig",
         "RegionStrengths",
@@ -195,7 +196,6 @@ _HOMES = {
     "pipeline": (
         "Exemplar",
         "Sitter",
-        "StylizedGeometry",
         "reconstruct",
         "study_artwork",
         "stylize",

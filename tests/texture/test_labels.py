@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
+from conftest import make_parts, map_head
 from portraitist.errors import InputError
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.seams import close_seams, find_seams, measure_seams
 from portraitist.rendering.uv_layout import extend_islands, mark_texels
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
-from portraitist.segmentation.parts import EYES, HAIR, LABELS, LIPS, MOUTH, SKIN, UNLABELED, label_penalties
+from portraitist.segmentation.parts import BROWS, EYES, HAIR, LABELS, LIPS, MOUTH, SKIN, UNLABELED, label_penalties
+from portraitist.segmentation.picture import PART_NAMES, PictureParts
 from portraitist.segmentation.texels import label_texels
 from portraitist.texture.color_transfer import limit_chroma, transfer_colors
 from portraitist.texture.exemplar import StyleSource, crop_exemplar
@@ -27,32 +31,32 @@ from portraitist.texture.patches import PatchPlaces, make_patch_source, sliced_w
 from portraitist.types import REGIONS
 from portraitist.unwrapping.delighting import delight_artwork
 
+PART_HAIR = PART_NAMES.index("hair")
+
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def match_own_colors(texture, labels, front, exemplars):
-    return match_colors(texture, labels, share_palettes(texture, labels, front), front, exemplars, seeded())
+    return match_colors(texture, labels, share_palettes(texture, labels), front, exemplars, seeded())
 
 
 @pytest.fixture(scope="module")
 def drawn(model):
-    """The mean head from the front: mesh, what is seen of it, its 68 points, a picture with dark hair on light skin."""
+    """The mean head from the front: mesh, what is seen of it, its 68 points, and which part each pixel shows."""
     mesh = model.template
     camera = view_camera(mesh.vertices, 0.0, 0.0, 300)
     points = camera.project(model.landmarks68.positions(mesh.vertices, mesh.faces))
     seen = rasterize(mesh, camera)
-    labels = label_artwork(torch.full((3, 300, 300), 0.6), mesh, seen, points)
-    picture = torch.where(labels == HAIR, 0.1, 0.8).expand(3, -1, -1).clone()
-    return mesh, seen, points, picture
+    return mesh, seen, points, map_head(mesh, seen)
 
 
 def test_features_are_where_the_landmarks_are(drawn):
-    mesh, seen, points, picture = drawn
+    mesh, seen, points, shown = drawn
     moved = points.clone()
     moved[48:] += torch.tensor([0.0, 8.0])  # a mouth drawn lower than the fitted head has it
-    labels = label_artwork(picture, mesh, seen, moved)
+    labels = label_artwork(make_parts(shown), mesh, seen, moved)
     lips = torch.nonzero(labels == LIPS)
     assert abs(lips[:, 0].float().mean() - moved[48:60, 1].mean()) < 3
     eye = points[36:42].mean(0)
@@ -62,129 +66,101 @@ def test_features_are_where_the_landmarks_are(drawn):
 
 
 def test_an_open_mouth_has_an_inside(drawn):
-    mesh, seen, points, picture = drawn
+    mesh, seen, points, shown = drawn
     opened = points.clone()
     opened[[65, 66, 67, 55, 56, 57, 58, 59], 1] += 15
-    assert (label_artwork(picture, mesh, seen, opened) == MOUTH).sum() > 50
+    assert (label_artwork(make_parts(shown), mesh, seen, opened) == MOUTH).sum() > 50
 
 
-def test_a_fringe_is_hair(drawn):
-    mesh, seen, points, picture = drawn
-    before = label_artwork(picture, mesh, seen, points)
-    brows, nose = int(points[17:27, 1].min()), int(points[27, 0])
-    covered = picture.clone()
-    covered[:, : brows - 10, nose:] = 0.1
-    after = label_artwork(covered, mesh, seen, points)
-    changed = (after == HAIR) & (before != HAIR)
-    assert changed.sum() > 100
-    assert changed[:, nose - 8 :].sum() > 0.95 * changed.sum()  # the window blurs the border
+def test_a_fringe_is_hair_and_so_are_the_brows_under_it(drawn):
+    mesh, seen, points, shown = drawn
+    before = label_artwork(make_parts(shown), mesh, seen, points)
+    below, nose = int(points[17:27, 1].max()) + 9, int(points[27, 0])
+    covered = shown.clone()
+    covered[points[17:27, 1].min().int() - 20 : below, nose:] = PART_HAIR
+    after = label_artwork(make_parts(covered), mesh, seen, points)
+    assert (before[:, nose:] == BROWS).sum() > 20
+    assert not (after[:, nose:] == BROWS).any()
+    assert torch.equal(after == HAIR, covered == PART_HAIR)
+    assert torch.equal(after[:, :nose], before[:, :nose])
 
 
 def test_hair_beside_the_cheek_is_no_skin(drawn):
-    mesh, seen, points, picture = drawn
+    mesh, seen, points, shown = drawn
     edge, rows = int(points[16, 0]), slice(int(points[27, 1]), int(points[48, 1]))
-    covered = picture.clone()
-    covered[:, :, edge - 18 :] = 0.1
-    before, after = (label_artwork(x, mesh, seen, points)[rows, : edge + 1] for x in (picture, covered))
+    covered = shown.clone()
+    covered[:, edge - 18 :] = PART_HAIR
+    before, after = (label_artwork(make_parts(x), mesh, seen, points)[rows, : edge + 1] for x in (shown, covered))
     assert (before[:, edge - 12 :] == SKIN).sum() > 50
     assert (after[:, edge - 12 :] == SKIN).sum() == 0
     assert (after[:, edge - 12 :] == HAIR).sum() > 50
     assert torch.equal(after[:, : edge - 30], before[:, : edge - 30])
 
 
-def test_a_dark_spot_on_the_forehead_is_no_hair(drawn):
-    mesh, seen, points, picture = drawn
-    row, column = int(points[17:27, 1].min()) - 22, int(points[27, 0])
-    spotted = picture.clone()
-    spotted[:, row - 6 : row + 6, column - 8 : column + 8] = 0.1
-    assert label_artwork(spotted, mesh, seen, points)[row, column] == SKIN
-
-
-def test_ground_above_a_low_skull_is_no_hair(drawn):
+def test_ground_above_a_low_skull_is_no_head(drawn):
     """A caricature's skull: the fitted one is higher, and what it covers there is paper."""
-    mesh, seen, points, picture = drawn
-    hair = torch.nonzero(label_artwork(picture, mesh, seen, points) == HAIR)[:, 0]
-    top = int(hair.min() + 0.6 * (hair.max() - hair.min()))
-    picture = picture.clone()
-    picture[:, :top] = torch.tensor([0.2, 0.5, 0.9])[:, None, None]
-    person = (torch.arange(300) >= top).float()[:, None].expand(300, 300)
-    labels = label_artwork(picture, mesh, seen, points, person)
-    assert (label_artwork(picture, mesh, seen, points)[:top] == HAIR).sum() > 500
+    mesh, seen, points, shown = drawn
+    hair = torch.nonzero(shown == PART_HAIR)[:, 0]
+    top = int(hair.min() + 0.3 * (hair.max() - hair.min()))
+    low = shown.clone()
+    low[:top] = 0
+    assert (label_artwork(make_parts(shown), mesh, seen, points)[:top] == HAIR).sum() > 500
+    labels = label_artwork(make_parts(low), mesh, seen, points)
     assert (labels[:top] == UNLABELED).all()
     assert (labels[top:] == HAIR).sum() > 500
 
 
 def test_hair_that_stands_out_from_the_fitted_head_is_found(drawn):
-    mesh, seen, points, picture = drawn
-    before = label_artwork(picture, mesh, seen, points)
-    person = torch.zeros(300, 300)
-    person[20:280, 40:260] = 1
-    bushy = torch.where((before == UNLABELED) & (person > 0), 0.1, picture)
-    after = label_artwork(bushy, mesh, seen, points, person)
-    brows = int(points[17:27, 1].mean())
-    ours = (slice(30, brows), slice(50, 250))
-    assert (after[ours] == HAIR)[before[ours] == UNLABELED].float().mean() > 0.85
-    assert (after[person == 0] == UNLABELED).all()
-    assert not (after[int(points[8, 1]) :] == HAIR).any()  # below the chin it would be clothes
+    mesh, seen, points, shown = drawn
+    bushy = shown.clone()
+    bushy[20 : int(points[8, 1]), 40:260][bushy[20 : int(points[8, 1]), 40:260] == 0] = PART_HAIR
+    labels = label_artwork(make_parts(bushy), mesh, seen, points)
+    assert (labels[~seen.mask] == HAIR).sum() > 5000
+    assert torch.equal(labels == HAIR, bushy == PART_HAIR)
 
 
-def test_a_person_mask_without_the_face_is_not_believed(drawn):
-    mesh, seen, points, picture = drawn
-    person = torch.zeros(300, 300)
-    person[200:] = 1
-    assert torch.equal(label_artwork(picture, mesh, seen, points, person), label_artwork(picture, mesh, seen, points))
+def test_what_is_held_before_the_face_is_no_part_of_it(drawn):
+    mesh, seen, points, shown = drawn
+    mouth = slice(int(points[48:60, 1].min()) - 5, int(points[48:60, 1].max()) + 5)
+    for name in ("other", "clothes", "headwear", "background"):
+        covered = shown.clone()
+        covered[mouth] = PART_NAMES.index(name)
+        labels = label_artwork(make_parts(covered), mesh, seen, points)
+        assert (labels[mouth] == UNLABELED).all()
+        assert not (labels == LIPS).any()
+        assert (labels == EYES).any()
 
 
-def test_lips_lighter_than_skin_are_teeth(drawn):
-    mesh, seen, points, picture = drawn
-    shown = label_artwork(picture, mesh, seen, points) == LIPS
-    grinning = torch.where(shown, 1.0, 0.6 * picture)
-    labels = label_artwork(grinning, mesh, seen, points)
-    assert not (labels == LIPS).any()
-    assert (labels == MOUTH).sum() == shown.sum()
-    rows = torch.arange(300)[:, None].expand(300, 300)
-    assert set(labels[rows > rows[shown].min() + 3].unique().tolist()) == {
-        MOUTH,
-        UNLABELED,
-    }  # nor is skin beside a grin
+def test_bare_skin_beside_the_head_is_not_the_heads(drawn):
+    """Shoulders and hands are no skin to learn a face's style from; a beard is."""
+    mesh, seen, points, shown = drawn
+    everywhere = torch.where(shown == PART_HAIR, PART_HAIR, PART_NAMES.index("skin"))
+    labels = label_artwork(make_parts(everywhere), mesh, seen, points)
+    features = (labels >= 0) & ~((labels == SKIN) | (labels == HAIR))
+    assert (labels[~seen.mask & ~features] == UNLABELED).all()
+    bearded = torch.where(shown == PART_NAMES.index("skin"), PART_NAMES.index("beard"), shown)
+    assert torch.equal(label_artwork(make_parts(bearded), mesh, seen, points), labels)
 
 
-def test_skin_between_hairs_is_no_light_hair():
-    """Dark hair on light skin becomes brown hair with golden ornaments: where the hair ends there is no gold."""
-    size = 256
-    labels = torch.full((size, size), SKIN)
-    labels[: size // 2] = HAIR
-    cover = ((size // 2 - 4 - torch.arange(size).float()) / 4).clamp(0, 1)[:, None]  # labels reach further than hair
-    texture = torch.lerp(torch.tensor(0.8), torch.tensor(0.1), cover).expand(3, size, size).clone()
-    texture = (texture + 0.02 * torch.rand(size, size, generator=seeded())).clamp(0, 1)
-    brown, gold = torch.tensor([0.3, 0.15, 0.1]), torch.tensor([1.0, 0.8, 0.1])
-    ornaments = torch.rand(size, size, generator=seeded(1)) < 0.1
-    hair = torch.where(ornaments, gold[:, None, None], brown[:, None, None])
-    art = torch.where(labels == HAIR, hair, 0.6)
-    exemplars = [crop_exemplar((art + 0.02 * torch.rand(size, size, generator=seeded(2))).clamp(0, 1), labels)]
-    recolored = match_own_colors(texture, labels, crop_exemplar(texture, labels), exemplars)
-    bare = recolored[:, size // 2 - 3 : size // 2]
-    assert (bare - 0.6).abs().mean() < 0.1
-    assert (recolored[:, : size // 4].mean((1, 2)) - brown).abs().max() < 0.15
+def test_the_largest_share_of_a_pixel_is_its_part(drawn):
+    mesh, seen, points, shown = drawn
+    parts = make_parts(shown)
+    soft = PictureParts(0.6 * parts.shares + 0.4 * parts.shares.roll(1, 0))
+    labels = label_artwork(parts, mesh, seen, points)
+    assert torch.equal(label_artwork(soft, mesh, seen, points), labels)
 
 
-def test_what_is_hair_is_told_by_the_photo_not_by_the_paint():
-    """In the paint, a light strand along the hairline has the color of skin; it is recolored as hair all the same."""
-    size = 256
-    labels = torch.full((size, size), SKIN)
-    labels[: size // 2] = HAIR
-    noise = 0.02 * torch.rand(size, size, generator=seeded())
-    photo = torch.where(labels == HAIR, 0.1, 0.8).expand(3, size, size) + noise
-    paint = torch.where(labels == HAIR, 0.3, 0.7).expand(3, size, size) + noise
-    art = torch.where(labels == HAIR, torch.tensor([0.1, 0.2, 0.6])[:, None, None], 0.7).clamp(0, 1) + noise
-    strand = slice(size // 2 - 3, size // 2)
-    paint[:, strand, :64] = 0.7
-    shares = share_palettes(photo, labels, crop_exemplar(photo, labels))
-    front, exemplars = crop_exemplar(paint, labels), [crop_exemplar(art, labels)]
-    recolored = match_colors(paint, labels, shares, front, exemplars, seeded())[:, strand, :64].mean((1, 2))
-    by_the_paint = match_own_colors(paint, labels, front, exemplars)[:, strand, :64].mean((1, 2))
-    assert recolored[2] > recolored[0] + 0.3
-    assert by_the_paint[2] < by_the_paint[0] + 0.1
+def test_a_heads_own_texels_are_bare(drawn):
+    """Whatever its texture is: hair is a layer of its own."""
+    mesh, size = drawn[0], 256
+    labels, face_ids = label_texels(mesh, size), mark_texels(mesh, size)
+    regions = mesh.regions[face_ids.clamp(min=0)]
+    assert torch.equal(labels == UNLABELED, face_ids < 0)
+    assert not (labels == HAIR).any()
+    assert (labels[(face_ids >= 0) & (regions == REGIONS.index("scalp"))] == SKIN).all()
+    assert (labels[(face_ids >= 0) & (regions == REGIONS.index("lips"))] == LIPS).all()
+    hair = dataclasses.replace(mesh, regions=torch.full_like(mesh.regions, REGIONS.index("hair")))
+    assert (label_texels(hair, size)[face_ids >= 0] == HAIR).all()
 
 
 def test_calmed_hairlines_keep_their_light_and_dark(drawn):
@@ -208,19 +184,6 @@ def test_what_cannot_be_seen_does_not_count():
     portrait = crop_exemplar(texture[:, :, : size // 2], labels[:, : size // 2])
     recolored = match_own_colors(texture, labels, portrait, [crop_exemplar(art.clamp(0, 1), labels)])
     assert (recolored[:, :, : size // 2].mean((1, 2)) - art.mean((1, 2))).abs().max() < 0.02
-
-
-def test_hair_on_the_head_ends_where_it_ends_in_the_texture(drawn):
-    mesh = drawn[0]
-    size = 256
-    bare = label_texels(mesh, torch.full((3, size, size), 0.7))
-    assert not (bare == HAIR).any()  # a scalp that looks like the face is bald
-    scalp = mesh.regions == REGIONS.index("scalp")
-    face_ids = mark_texels(mesh, size)
-    hairy = torch.where((face_ids >= 0) & scalp[face_ids.clamp(min=0)], 0.1, 0.7).expand(3, -1, -1)
-    hairy = hairy + 0.02 * torch.rand(3, size, size, generator=seeded())
-    labels = label_texels(mesh, hairy)
-    assert (labels == HAIR).sum() > 0.9 * ((face_ids >= 0) & scalp[face_ids.clamp(min=0)]).sum()
 
 
 def test_a_style_mask_says_where_style_is(drawn):
@@ -348,10 +311,10 @@ def test_kept_colors_are_the_sitters():
 
 
 def test_painted_shade_is_evened_out(drawn):
-    mesh, seen, points, _ = drawn
+    mesh, seen, points, shown = drawn
     camera = view_camera(mesh.vertices, 0.0, 0.0, 300)
     side = torch.linspace(0.2, 1.0, 300).expand(3, 300, 300)
-    labels = label_artwork(side, mesh, seen, points)
+    labels = label_artwork(make_parts(shown), mesh, seen, points)
     evened = delight_artwork(side, labels, mesh, camera, seen, 1.0)
     skin = labels == SKIN
     assert evened[0, skin].std() < 0.6 * side[0, skin].std()

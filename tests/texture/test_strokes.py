@@ -54,7 +54,7 @@ def drawn(image: Tensor) -> StyleSource:
 @pytest.fixture(scope="module")
 def subject(model):
     content = grain(SIDE, 4, 0.2)
-    return Subject(model.template, content, content, label_head(model.template, content))
+    return Subject(model.template, content, content, label_head(model.template, content.shape[-1]))
 
 
 def with_patches(source: StyleSource) -> StyleExemplar:

@@ -30,6 +30,7 @@ from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.unwrapping.projection import UnwrapConfig
 from portraitist.unwrapping.unwrap import unwrap_photo
+from reconstruction_runs import segment_bare_head  # pyright: ignore[reportMissingImports]
 from rendered_faces import HEAD_MIDDLE, photograph, plan_faces  # pyright: ignore[reportMissingImports]
 from rendered_shapes import sample_shapes  # pyright: ignore[reportMissingImports]
 
@@ -53,7 +54,9 @@ def unwrap_skins(model: HeadModel, detector: LandmarkDetector) -> list[Float[np.
         for photo in (load_image(path), load_image(path).flip(2)):
             landmarks, _ = detect_landmarks(photo, detector)
             person = segment_person(photo, landmarks, segmenter)
-            unwrapped = unwrap_photo(photo, fit_head(landmarks, model), person, model, UnwrapConfig(TEXTURE_SIZE))
+            fit = fit_head(landmarks, model)
+            bare = segment_bare_head(photo, landmarks, fit, person)
+            unwrapped = unwrap_photo(photo, fit, bare, model, UnwrapConfig(TEXTURE_SIZE))
             skins.append(unwrapped.texture.permute(1, 2, 0).numpy())
     return skins
 
