@@ -213,7 +213,7 @@ def _cut_hair(
     if not (unsure.any() and (marks == cv2.GC_FGD).any() and (marks == cv2.GC_BGD).any()):
         return shares
     cv2.setRNGSeed(0)  # its color models start at random
-    cv2.grabCut(pixels, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), CUTS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(pixels, marks, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), CUTS, cv2.GC_INIT_WITH_MASK)
     cut = np.where(unsure, np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)), hair).astype(np.float32)
     shares *= (1 - cut) / (1 - hair).clip(1e-6)
     shares[PART_NAMES.index("hair")] = cut
