@@ -1,0 +1,116 @@
+"""The shell: its outline is that of the hair that was drawn, the face stays free, and the back is covered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hair.drawn_hair import BUSHY, FEATURES, SHORT, SIDE_PX, draw_head, measure_overlap, see, show_regions
+from portraitist.hair.layers import build_layers
+from portraitist.hair.shell import fit_shell
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.rasterizer import rasterize
+
+SHAPES = pytest.mark.parametrize("shape", [SHORT, BUSHY], ids=["short", "bushy"])
+YAWS = pytest.mark.parametrize("yaw_deg", [0.0, 25.0])
+HAT_ABOVE = 0.07
+
+
+@SHAPES
+@YAWS
+def test_the_layer_is_seen_where_hair_was_drawn(shape, yaw_deg: float) -> None:
+    drawn = draw_head(shape, yaw_deg)
+    bare, seen = see(drawn.layers, drawn.fit.camera)
+    assert seen.keys() == {"hair"}
+    assert measure_overlap(seen["hair"], drawn.covers["hair"] > 0) >= 0.93
+    assert measure_overlap(seen["hair"] | bare, drawn.head > 0) >= 0.98
+
+
+@SHAPES
+@YAWS
+def test_the_face_stays_free(shape, yaw_deg: float) -> None:
+    """In the photo's view its features, and from the front and the sides, too."""
+    drawn = draw_head(shape, yaw_deg)
+    for camera in (drawn.fit.camera, *(view_camera(drawn.fit.mesh.vertices, yaw, 0.0, 200) for yaw in (-40, 0, 40))):
+        features = show_regions(camera, *FEATURES)
+        bare, _ = see(drawn.layers, camera)
+        assert features.sum() > 500
+        assert (bare & features).sum() >= 0.995 * features.sum()
+    skin = show_regions(drawn.fit.camera, "skin") & (drawn.covers["hair"] == 0)
+    bare, _ = see(drawn.layers, drawn.fit.camera)
+    assert (bare & skin).sum() >= 0.98 * skin.sum()
+
+
+@SHAPES
+@YAWS
+def test_the_back_of_the_head_is_covered(shape, yaw_deg: float) -> None:
+    drawn = draw_head(shape, yaw_deg)
+    for yaw, pitch in ((180.0, 0.0), (140.0, 10.0), (-140.0, 10.0), (0.0, 70.0)):
+        camera = view_camera(drawn.fit.mesh.vertices, yaw, pitch, 200)
+        scalp = show_regions(camera, "scalp")
+        bare, _ = see(drawn.layers, camera)
+        assert (scalp & ~bare).sum() >= 0.95 * scalp.sum()
+
+
+@SHAPES
+def test_hair_is_as_thick_as_it_was_drawn(shape) -> None:
+    """Also behind, where the photo does not show how thick: about as thick as elsewhere."""
+    shell = draw_head(shape).shell
+    (_, middle_y, _), (across, up, _) = shape
+    thickness = shell.radii - shell.chart.skull
+    crown = middle_y + up - shell.chart.place(shell.chart.skull)[0, :, 1].max()
+    assert thickness[0].mean() == pytest.approx(crown, abs=0.004)
+    side = np.abs(np.abs(shell.chart.azimuths) - np.pi / 2).argmin()
+    above_ear = np.abs(shell.chart.place(shell.radii)[:, side, 1] - middle_y).argmin()
+    assert abs(shell.chart.place(shell.radii)[above_ear, side, 0]) == pytest.approx(across, abs=0.004)
+    back = thickness[:20, :8]
+    assert 0.3 * crown < back.mean() < 2 * crown
+    assert np.isfinite(shell.radii).all()
+    assert (thickness > 0).all()
+
+
+def test_without_hair_nothing_is_built(model: HeadModel) -> None:
+    drawn = draw_head(None)
+    assert not (drawn.covers["hair"] > 0).any()
+    nothing = np.zeros((SIDE_PX, SIDE_PX))
+    assert fit_shell({"hair": nothing, "headwear": nothing}, drawn.head.double().numpy(), drawn.fit, model) is None
+    assert build_layers(drawn.photo, drawn.covers, drawn.head, drawn.fit, model, 64) == ()
+    doubtful = {name: torch.full_like(cover, 0.2) for name, cover in drawn.covers.items()}
+    assert build_layers(drawn.photo, doubtful, drawn.head, drawn.fit, model, 64) == ()
+
+
+@YAWS
+def test_a_hat_over_hair_is_a_layer_of_its_own(yaw_deg: float) -> None:
+    drawn = draw_head(BUSHY, yaw_deg, HAT_ABOVE)
+    assert [layer.name for layer in drawn.layers] == ["hair", "headwear"]
+    _, seen = see(drawn.layers, drawn.fit.camera)
+    for name, mask in seen.items():
+        assert measure_overlap(mask, drawn.covers[name] > 0) >= 0.93
+    alone = [rasterize(layer.mesh, drawn.fit.camera).mask for layer in drawn.layers]
+    assert (alone[0] & alone[1]).sum() < 0.03 * (alone[0] | alone[1]).sum()
+    heights = [layer.mesh.vertices[:, 1] for layer in drawn.layers]
+    assert heights[1].min() > HAT_ABOVE - 0.02
+    assert heights[0].max() < HAT_ABOVE + 0.02
+
+
+def test_a_hat_goes_around_the_head() -> None:
+    """Down to the height at which it is seen to end in front."""
+    drawn = draw_head(BUSHY, 0.0, HAT_ABOVE)
+    camera = view_camera(drawn.fit.mesh.vertices, 180.0, 0.0, 300)
+    _, seen = see(drawn.layers, camera)
+    top, bottom = (int(camera.project(torch.tensor([[0.0, y, -0.2]]))[0, 1]) for y in (0.11, 0.05))
+    middle = int(camera.project(torch.tensor([[0.0, 0.0, 0.0]]))[0, 0])
+    assert seen["headwear"][top, middle]
+    assert seen["hair"][bottom, middle]
+    assert not seen["headwear"][bottom:].any()
+
+
+def test_the_same_photo_gives_the_same_shell(model: HeadModel) -> None:
+    drawn = draw_head(SHORT)
+    covers = {name: cover.double().numpy() for name, cover in drawn.covers.items()}
+    again = fit_shell(covers, drawn.head.double().numpy(), drawn.fit, model)
+    assert again is not None
+    assert np.array_equal(again.radii, drawn.shell.radii)
+    assert np.array_equal(again.shares["hair"], drawn.shell.shares["hair"])
