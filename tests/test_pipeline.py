@@ -113,9 +113,12 @@ def test_a_blank_picture_has_no_face(hopper, models):
 def test_progress_is_reported(again):
     _, reports = again
     stages = [progress.stage for progress in reports]
-    assert list(dict.fromkeys(stages)) == ["landmarks", "fit", "unwrap", "study", "geometry", "texture"]
+    first, later = [*dict.fromkeys(stages)][:6], [*dict.fromkeys(stages)][6:]
+    assert first == ["landmarks", "fit", "unwrap", "study", "geometry", "texture"]
+    assert later == [layer.name for layer in again[0].stylized.layers]
     assert [progress.step for progress in reports if progress.stage == "texture"] == list(range(15))
-    assert reports[-1].steps == reports[-1].step == 14
+    last = [progress for progress in reports if progress.stage == "texture"][-1]
+    assert last.steps == last.step == 14
 
 
 @pytest.mark.parametrize(("stage", "step"), [("fit", 0), pytest.param("texture", 2, marks=pytest.mark.slow)])

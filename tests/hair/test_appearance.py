@@ -14,18 +14,28 @@ from portraitist.hair.chart import CAP_ROWS, HANGING_ROWS
 from portraitist.rendering.shader_math import luminance
 
 SIZE = 512
+SOFT_PX = 1.0
 CAP = round(SIZE * CAP_ROWS / (CAP_ROWS + HANGING_ROWS))  # texels from the crown down to the ears
 BACK = np.r_[: SIZE // 6, SIZE - SIZE // 6 : SIZE]
 
 
+def soften(picture: np.ndarray) -> np.ndarray:
+    """As a camera does."""
+    return cv2.GaussianBlur(picture, (0, 0), SOFT_PX)
+
+
 @functools.cache
-def paint(yaw_deg: float = 0.0, soft_px: float = 1.5) -> np.ndarray:
-    """Texture [t, t, 3] from a photo whose borders are as soft as real ones."""
-    drawn = draw_head(BUSHY, yaw_deg)
-    photo = cv2.GaussianBlur(drawn.photo.permute(1, 2, 0).numpy(), (0, 0), soft_px)
-    share = cv2.GaussianBlur(drawn.covers["hair"].numpy(), (0, 0), soft_px)
-    picture = torch.from_numpy(photo).permute(2, 0, 1).contiguous()
-    texture = paint_layer(picture, drawn.fit.camera, drawn.shell, share.astype(float), SIZE)
+def take_photo(yaw_deg: float) -> np.ndarray:
+    """[h, w, 3], its borders as soft as real ones."""
+    return soften(draw_head(BUSHY, yaw_deg).photo.permute(1, 2, 0).numpy())
+
+
+@functools.cache
+def paint(yaw_deg: float = 0.0) -> np.ndarray:
+    """Texture [t, t, 3]."""
+    drawn, photo = draw_head(BUSHY, yaw_deg), torch.from_numpy(take_photo(yaw_deg)).permute(2, 0, 1).contiguous()
+    share = soften(drawn.covers["hair"].numpy())
+    texture = paint_layer(photo, drawn.fit.camera, drawn.shell, share.astype(float), SIZE)
     assert texture.dtype == torch.float32
     assert texture.shape == (3, SIZE, SIZE)
     return texture.permute(1, 2, 0).numpy()
@@ -33,9 +43,8 @@ def paint(yaw_deg: float = 0.0, soft_px: float = 1.5) -> np.ndarray:
 
 def list_hair_colors(yaw_deg: float = 0.0) -> np.ndarray:
     """Of the photo, well inside the hair."""
-    drawn = draw_head(BUSHY, yaw_deg)
-    inside = cv2.erode(drawn.covers["hair"].numpy(), np.ones((11, 11))) > 0
-    return drawn.photo.permute(1, 2, 0).numpy()[inside]
+    inside = cv2.erode(draw_head(BUSHY, yaw_deg).covers["hair"].numpy(), np.ones((11, 11))) > 0
+    return take_photo(yaw_deg)[inside]
 
 
 def test_the_texture_has_the_photos_hair_colors() -> None:

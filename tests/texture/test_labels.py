@@ -75,7 +75,7 @@ def test_an_open_mouth_has_an_inside(drawn):
 def test_a_fringe_is_hair_and_so_are_the_brows_under_it(drawn):
     mesh, seen, points, shown = drawn
     before = label_artwork(make_parts(shown), mesh, seen, points)
-    below, nose = int(points[17:27, 1].max()) + 4, int(points[27, 0])
+    below, nose = int(points[17:27, 1].max()) + 9, int(points[27, 0])
     covered = shown.clone()
     covered[points[17:27, 1].min().int() - 20 : below, nose:] = PART_HAIR
     after = label_artwork(make_parts(covered), mesh, seen, points)
@@ -101,7 +101,7 @@ def test_ground_above_a_low_skull_is_no_head(drawn):
     """A caricature's skull: the fitted one is higher, and what it covers there is paper."""
     mesh, seen, points, shown = drawn
     hair = torch.nonzero(shown == PART_HAIR)[:, 0]
-    top = int(hair.min() + 0.6 * (hair.max() - hair.min()))
+    top = int(hair.min() + 0.3 * (hair.max() - hair.min()))
     low = shown.clone()
     low[:top] = 0
     assert (label_artwork(make_parts(shown), mesh, seen, points)[:top] == HAIR).sum() > 500

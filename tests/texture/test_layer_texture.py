@@ -115,7 +115,7 @@ def test_equal_seeds_give_equal_hair(blue) -> None:
     assert torch.equal(paint(), blue[0])
 
 
-def test_the_recipe_of_the_paper_paints_hair_too(blue) -> None:
+def test_the_recipe_of_the_paper_paints_hair_too() -> None:
     config = dataclasses.replace(TextureConfig.paper(view_px=48), steps=6, samples=64, near_views=2)
     layer = make_content().layers[0]
     change = (paint(config=config) - layer.texture)[:, label_head(layer.mesh, SIDE).map == HAIR]
