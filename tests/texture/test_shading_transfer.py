@@ -73,7 +73,7 @@ def test_light_has_no_lines(subject, model):
     light[:3] += 0.4 * (torch.rand(light[:3].shape, generator=torch.Generator().manual_seed(0)) - 0.5)
     noisy = transfer_shading(subject.content, subject, [dataclasses.replace(source, shading=light)])
     smooth = transfer_shading(subject.content, subject, [source])
-    assert (noisy - smooth).abs().mean() < 0.02
+    assert (noisy - smooth)[:, mark_face_texels(subject.mesh, SIZE)].abs().mean() < 0.02
 
 
 def test_without_light_nothing_changes(subject, model):
