@@ -14,8 +14,9 @@ from portraitist.rendering.seams import close_seams, find_seams
 from portraitist.rendering.uv_layout import extend_islands
 from portraitist.segmentation.parts import FACE_REGIONS, select_faces
 from portraitist.texture.detail import match_contrast, suppress_noise
-from portraitist.texture.exemplar import StyleExemplar
+from portraitist.texture.exemplar import StyleExemplar, StyleSource
 from portraitist.texture.label_colors import (
+    PaletteShares,
     limit_label_chroma,
     match_colors,
     match_tones,
@@ -26,7 +27,7 @@ from portraitist.texture.labels import label_head
 from portraitist.texture.optimization import TextureConfig, optimize_texture
 from portraitist.texture.transfer import study_artwork_style
 from portraitist.texture.views import WIDE_ANGLES_DEG, CameraBank, Painted, Subject, render_front_view
-from portraitist.types import Head, Image, Layer, ProgressCallback
+from portraitist.types import Head, Image, Layer, Mesh, ProgressCallback
 from portraitist.vgg import VGG
 
 STEPS = 0.35  # of the face's: one label, without features
@@ -66,12 +67,7 @@ def stylize_layer(
     start = match_colors(layer.texture, labels.map, shares, front, sources, generator)
 
     # 2. Lines and strokes, as wide as on the face though the views show more of the head.
-    everything = torch.cat([head.mesh.vertices, layer.mesh.vertices])
-    face = head.mesh.vertices[torch.unique(head.mesh.faces[select_faces(head.mesh, FACE_REGIONS)])]
-    cameras = CameraBank(
-        *([view_camera(everything, *angles, config.view_px) for angles in x] for x in (ANGLES_DEG, WIDE_ANGLES_DEG))
-    )
-    shrunk = cameras.near[0].scale_px / view_camera(face, 0.0, 0.0, config.view_px).scale_px
+    cameras, shrunk = _place_cameras(layer.mesh, head.mesh, config.view_px)
     seen_at = replace(config, view_px=round(shrunk * config.view_px), stroke_px=round(shrunk * config.stroke_px))
     studied = [study_artwork_style(source, model, vgg, seen_at, generator) for source in sources]
     fewer = replace(config, steps=round(STEPS * config.steps), stroke_steps=round(STEPS * config.stroke_steps))
@@ -93,10 +89,30 @@ def stylize_layer(
     # 3. The artworks' contrast, tones and hues.
     if config.optimize_bands:
         subject = Subject(layer.mesh, layer.texture, start, labels, around)
-        texture = match_contrast(suppress_noise(texture, subject, sources), subject, sources)
-        front = render_front_view(layer.mesh, texture, labels, around)
-        texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
-        texture = limit_label_chroma(layer.mesh, texture, start, labels.map, sources, generator)
-        texture = close_seams(texture, find_seams(layer.mesh, texture.shape[-1]))
+        texture = _finish_texture(texture, subject, shares, sources, generator)
     strength = config.strength * config.regions.hair
     return round_to_bytes(extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength)))
+
+
+def _finish_texture(
+    texture: Image,
+    subject: Subject,
+    shares: PaletteShares,
+    sources: Sequence[StyleSource],
+    generator: torch.Generator,
+) -> Image:
+    """As `transfer.finish_texture`, without the light of the artwork's face."""
+    mesh, labels = subject.mesh, subject.labels
+    texture = match_contrast(suppress_noise(texture, subject, sources), subject, sources)
+    front = render_front_view(mesh, texture, labels, subject.around)
+    texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
+    texture = limit_label_chroma(mesh, texture, subject.start, labels.map, sources, generator)
+    return close_seams(texture, find_seams(mesh, texture.shape[-1]))
+
+
+def _place_cameras(layer: Mesh, head: Mesh, size_px: int) -> tuple[CameraBank, float]:
+    """Views of a head and a layer over it, and how large they show the face, in parts of its size in its own views."""
+    everything = torch.cat([head.vertices, layer.vertices])
+    face = head.vertices[torch.unique(head.faces[select_faces(head, FACE_REGIONS)])]
+    near, wide = ([view_camera(everything, *angles, size_px) for angles in x] for x in (ANGLES_DEG, WIDE_ANGLES_DEG))
+    return CameraBank(near, wide), near[0].scale_px / view_camera(face, 0.0, 0.0, size_px).scale_px
