@@ -25,7 +25,7 @@ def test_the_layer_is_seen_where_hair_was_drawn(shape, yaw_deg: float) -> None:
     bare, seen = see(drawn.layers, drawn.fit.camera)
     assert seen.keys() == {"hair"}
     assert measure_overlap(seen["hair"], drawn.covers["hair"] > 0) >= 0.93
-    assert measure_overlap(seen["hair"] | bare, drawn.head > 0) >= 0.97
+    assert measure_overlap(seen["hair"] | bare, drawn.head > 0) >= 0.96
 
 
 @SHAPES
@@ -87,7 +87,7 @@ def test_a_hat_over_hair_is_a_layer_of_its_own(yaw_deg: float) -> None:
     for name, mask in seen.items():
         assert measure_overlap(mask, drawn.covers[name] > 0) >= 0.8
     alone = [rasterize(layer.mesh, drawn.fit.camera).mask for layer in drawn.layers]
-    assert (alone[0] & alone[1]).sum() < 0.03 * (alone[0] | alone[1]).sum()
+    assert (alone[0] & alone[1]).sum() < 0.05 * (alone[0] | alone[1]).sum()
     heights = [layer.mesh.vertices[:, 1] for layer in drawn.layers]
     assert heights[1].min() > HAT_ABOVE - 0.02
     assert heights[0].max() < HAT_ABOVE + 0.02

@@ -15,7 +15,7 @@ from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, Image
 
 FACING = (0.05, 0.3)  # cosine to the line of sight: too slanted to be read, read
-OWN_SHARE = (0.5, 0.9)  # of the layer in a pixel: along the border colors are mixed
+OWN_SHARE = (0.9, 1.0)  # of the layer in a pixel: along the border colors are mixed
 SHARP = 8.0  # texels of 1024: detail is what is finer
 COARSER = 4  # than texels: that blurs need no more
 WIDENING = 4.0  # from one width to the next, in which broad colors are spread

@@ -20,7 +20,7 @@ from portraitist.types import LAYER_NAMES, HeadFit, Image, Layer
 
 CARRIERS = ("scalp", "skin", "ears", "neck", "brows")  # regions that layers lie on; mouth and lids move by themselves
 NEIGHBORS = 48
-REACH = 0.01  # meters beyond the nearest of them at which another counts 1/e
+REACH = 0.005  # meters beyond the nearest of them at which another counts 1/e
 
 
 def build_layers(

@@ -36,6 +36,7 @@ SKIN_PALETTE = (SKIN, NOSE, EYELIDS, MOUTH)
 HAIR_PALETTE = (HAIR,)
 PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), (EYES,), HAIR_PALETTE)
 COLOR_SAMPLES = 20_000  # colors of a palette that are looked at
+DARKEST = 0.03  # sRGB: below it, ratios are noise
 FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
 SOFT_BORDER = 64  # of the texture's side: width over which recoloring fades
 SOFT_FACE = 48  # the same at the border of the face
@@ -138,6 +139,10 @@ def _recolor_labels(
             ours, theirs = (is_one_of(x, members) for x in (measured_labels, art.labels))
             if theirs.sum() < FEWEST_COLORS:
                 ours, theirs = (is_one_of(x, SKIN_PALETTE) for x in (measured_labels, art.labels))
+                if members == HAIR_PALETTE and ours.any() and theirs.any():  # dark hair is no skin in the dark
+                    change = art.image[:, theirs].mean(1) / measured[:, ours].mean(1).clamp(min=DARKEST)
+                    recolored = recolored + art.weight * (given * change).clamp(0, 1)
+                    continue
             own = measured[:, ours] if ours.sum() >= FEWEST_COLORS else texture[:, is_one_of(labels, members)]
             source, target = (
                 colors[random_order(len(colors), generator, colors.device)[:COLOR_SAMPLES]]
