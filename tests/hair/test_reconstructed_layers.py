@@ -46,7 +46,7 @@ def segment_hat(*given) -> PictureParts:
 @pytest.fixture(scope="module")
 def drawn_hair():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portraitist.pipeline.segment_picture", segment_drawn)
+        patch.setattr("portraitist.reading.segment_picture", segment_drawn)
         yield
 
 
@@ -84,7 +84,7 @@ def test_hair_can_be_left_out_and_the_head_is_the_same(sitter: Sitter, hopper, m
 
 def test_a_hat_is_a_layer_over_the_hair(drawn_hair, hopper, models) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("portraitist.pipeline.segment_picture", segment_hat)
+        patch.setattr("portraitist.reading.segment_picture", segment_hat)
         layers = reconstruct(hopper, models, configure("layer")).content.layers
     assert [layer.name for layer in layers] == ["hair", "headwear"]
     assert layers[1].mesh.vertices[:, 1].mean() > layers[0].mesh.vertices[:, 1].mean()

@@ -24,7 +24,7 @@ def test_the_layer_is_seen_where_hair_was_drawn(shape, yaw_deg: float) -> None:
     drawn = draw_head(shape, yaw_deg)
     bare, seen = see(drawn.layers, drawn.fit.camera)
     assert seen.keys() == {"hair"}
-    assert measure_overlap(seen["hair"], drawn.covers["hair"] > 0) >= 0.93
+    assert measure_overlap(seen["hair"], drawn.covers["hair"] > 0) >= 0.91
     assert measure_overlap(seen["hair"] | bare, drawn.head > 0) >= 0.96
 
 
@@ -33,7 +33,7 @@ def test_the_layer_is_seen_where_hair_was_drawn(shape, yaw_deg: float) -> None:
 def test_the_face_stays_free(shape, yaw_deg: float) -> None:
     """Its features in the photo's view, and nearly so from other sides, of which the photo does not show all."""
     drawn = draw_head(shape, yaw_deg)
-    others = [view_camera(drawn.fit.mesh.vertices, yaw, 0.0, 200) for yaw in (-40, 0, 40)]
+    others = [view_camera(drawn.fit.mesh.vertices, yaw, 0.0, 200) for yaw in (-40.0, 0.0, 40.0)]
     for camera, least in ((drawn.fit.camera, 0.995), *((other, 0.97) for other in others)):
         features = show_regions(camera, *FEATURES)
         bare, _ = see(drawn.layers, camera)

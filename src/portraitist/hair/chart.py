@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from portraitist.devices import to_numpy
-from portraitist.mesh.laplacian import cotangent_laplacian
+from portraitist.mesh.laplacian import cotangent_laplacian, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.ray_casting import cast_rays
 from portraitist.types import REGIONS
@@ -19,6 +19,7 @@ COLUMNS = 96
 CAP_ROWS = 28
 HANGING_ROWS = 44
 FARTHEST = 0.5  # meters from the axis, from where rays look at the head
+THICK = 0.012  # meters: of hair that hangs free
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
 NEAREST = 0.02  # meters from the axis: a ray that meets nothing before has gone through a hole
 
@@ -52,6 +53,14 @@ class HairChart:
     def place(self, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c 3"]:
         """Points at these radii (meters)."""
         return self.origins + radii[..., None] * self.directions
+
+    def place_inner_side(self, radii: Float[np.ndarray, "r c"], above: float) -> Float[np.ndarray, "r c 3"]:
+        """Inner side of a surface at these radii: straight under it on the skin, or ``above`` that (meters); of what
+        hangs free, inwards along the rays."""
+        outer, skin = self.place(radii), self.place(self.skull)
+        normals = vertex_normals(skin.reshape(-1, 3), self.faces).reshape(skin.shape)
+        height = ((outer - skin) * normals).sum(-1, keepdims=True)
+        return np.where(height < THICK, outer - (height - above) * normals, self.place(radii - THICK))
 
     def differentiate(self, radii: Float[np.ndarray, "r c"]) -> tuple[object, Float[np.ndarray, "k"]]:
         """Laplacian and areas of the surface with these radii, in decimeters."""

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import map_coordinates
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.hair.chart import HairChart, make_chart
+from portraitist.hair.chart import DECIMETER, HairChart, make_chart
 from portraitist.mesh.laplacian import factor_symmetric, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.ray_casting import is_occluded
@@ -25,6 +25,7 @@ LEAST_THICKNESS = 0.003  # meters
 LARGEST_THICKNESS = 0.25  # meters: no hat is larger
 STEP = 0.002  # meters in which the outline is looked for
 SIDEWAYS = 0.25  # cosine to the line of sight up to which a ray ends at the outline
+EDGE = 0.0007  # meters: how well the photo tells where hair ends
 SMOOTH = 0.3  # decimeters within which thickness is smooth
 CERTAINTY = 5.0  # of what the photo shows against smoothness over that length
 OUTLINE_ROUNDS = 3  # in which what stands over the outline is drawn in
@@ -72,6 +73,12 @@ def fit_shell(
         # Of what is head: along the outline a pixel is in part background.
         of_head = _look_up(head, places, fit.camera)
         shown = {name: _look_up(image, places, fit.camera) / of_head.clip(0.1) for name, image in covers.items()}
+        # A border shows its thickness: where the side below it would be seen, that must be covered, too.
+        inner = chart.place_inner_side(radii, STEP)
+        open_inside = ~_find_hidden(inner, view, vertices[to_numpy(model.faces)])
+        for name, image in covers.items():
+            below = _look_up(image, inner, fit.camera)
+            shown[name] = np.where(open_inside, np.minimum(shown[name], below), shown[name])
         facing = _measure_facing(chart, radii, view) * of_head * seen
         depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
@@ -151,9 +158,15 @@ def _find_seen(
 ) -> Bool[np.ndarray, "r c"]:
     """Points of the surface that face the camera and are not hidden by the head."""
     places = chart.place(radii)
+    return (_measure_facing(chart, radii, view) > 0) & ~_find_hidden(places, view, corners)
+
+
+def _find_hidden(
+    places: Float[np.ndarray, "r c 3"], view: Float[np.ndarray, "3"], corners: Float[np.ndarray, "f 3 3"]
+) -> Bool[np.ndarray, "r c"]:
+    """Points that the head hides from the camera."""
     starts = places.reshape(-1, 3) + STEP * view
-    hidden = is_occluded(corners, starts, np.broadcast_to(view, starts.shape)).reshape(radii.shape)
-    return (_measure_facing(chart, radii, view) > 0) & ~hidden
+    return is_occluded(corners, starts, np.broadcast_to(view, starts.shape)).reshape(places.shape[:2])
 
 
 def _find_depths(
@@ -201,7 +214,8 @@ def _continue(
     """Shares on the whole surface: the photo's where it shows it, elsewhere continued from there, and drawn to what is
     expected. ``facing``: how well each point is seen, 0..1."""
     laplacian, areas = chart.differentiate(radii)
-    own, prior = facing**2 / STEP, CONTINUED**-2  # what is seen at a slant is seen badly
+    # As sharp as the photo's borders; but what is seen at a slant is seen badly.
+    own, prior = (facing**2 * DECIMETER / EDGE) ** 2, CONTINUED**-2
     screen = areas * (own + prior).ravel()
     data = areas * (own * shown + prior * expected).ravel()
     return factor_symmetric(laplacian + sp.diags(screen)).solve(data).reshape(radii.shape)

@@ -10,11 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 from portraitist.devices import from_numpy
 from portraitist.hair.chart import HairChart
-from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import REGIONS, HeadFit, Mesh
 
 UNDER_SKIN = 0.002  # meters by which the inner side lies below the skin, so that no gap is seen
-THICK = 0.012  # meters: of hair that hangs free
 
 
 def cut_layer(
@@ -38,25 +36,13 @@ def cut_layer(
     here, right, below, across = flat[:-1, :-1], flat[:-1, 1:], flat[1:, :-1], flat[1:, 1:]
     halves = (np.stack(corners, -1).reshape(-1, 3) for corners in ((here, below, across), (here, across, right)))
     outer = chart.place(radii).reshape(-1, 3)
-    values = np.concatenate([each[ids.ravel()] for each in (outer, _place_inner_side(chart, radii))], 1)
-    values = np.concatenate([values, uvs.reshape(-1, 2)], 1)
+    inner = chart.place_inner_side(radii, -UNDER_SKIN).reshape(-1, 3)
+    values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner)), uvs.reshape(-1, 2)], 1)
     level = np.minimum(share - 0.5, share - others)
     kept, faces = clip_triangles(np.concatenate(list(halves)), values, level.ravel()[ids.ravel()])
     if not len(faces):
         return None
     return _close(kept, faces, name, fit)
-
-
-def _place_inner_side(chart: HairChart, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "p 3"]:
-    """Below the skin, straight under the outer side, so that no edge is seen over a forehead; of hair that hangs free,
-    inwards along the rays."""
-    outer = chart.place(radii)
-    skin = chart.place(chart.skull)
-    normals = vertex_normals(skin.reshape(-1, 3), chart.faces).reshape(skin.shape)
-    above = ((outer - skin) * normals).sum(-1)
-    straight = outer - (above + UNDER_SKIN)[..., None] * normals
-    free = chart.place(radii - THICK)
-    return np.where((above < THICK)[..., None], straight, free).reshape(-1, 3)
 
 
 def clip_triangles(

@@ -139,8 +139,8 @@ def _recolor_labels(
             ours, theirs = (is_one_of(x, members) for x in (measured_labels, art.labels))
             if theirs.sum() < FEWEST_COLORS:
                 ours, theirs = (is_one_of(x, SKIN_PALETTE) for x in (measured_labels, art.labels))
-                if members == HAIR_PALETTE and ours.any() and theirs.any():  # dark hair is no skin in the dark
-                    change = art.image[:, theirs].mean(1) / measured[:, ours].mean(1).clamp(min=DARKEST)
+                if members == HAIR_PALETTE:  # dark hair is no skin in the dark
+                    change = _compare_means(art.image[:, theirs], measured[:, ours]) if front else 1.0
                     recolored = recolored + art.weight * (given * change).clamp(0, 1)
                     continue
             own = measured[:, ours] if ours.sum() >= FEWEST_COLORS else texture[:, is_one_of(labels, members)]
@@ -152,6 +152,13 @@ def _recolor_labels(
         total[:, near] += share[:, near] * recolored.T
         weights += share
     return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
+
+
+def _compare_means(colors: Float[Tensor, "3 _n"], others: Float[Tensor, "3 _m"]) -> Float[Tensor, "3"] | float:
+    """Ratio of their means, channel by channel; 1 where either is empty."""
+    if not (colors.shape[1] and others.shape[1]):
+        return 1.0
+    return colors.mean(1) / others.mean(1).clamp(min=DARKEST)
 
 
 def share_palettes(texture: Image, labels: Int[Tensor, "h w"]) -> PaletteShares:
