@@ -25,6 +25,7 @@ from metrics.silhouettes import (
 )
 from portraitist.pipeline import Sitter
 from portraitist.rendering.cameras import rotation_from_yaw_pitch
+from portraitist.segmentation.picture import PictureParts
 from portraitist.types import LAYER_NAMES, REGIONS, Camera, Head, HeadFit, Landmarks, Layer
 from turned import summarize
 from turned_series import (
@@ -218,7 +219,8 @@ def make_sitter(head: Head, rotation: torch.Tensor, size: int = 300) -> Sitter:
     )  # fmt: skip
     points = camera.project(head.landmarks68.positions(vertices, head.mesh.faces))
     person = torch.from_numpy(draw_head(head, camera).all).float()
-    return Sitter(torch.zeros(3, size, size), Landmarks(points, (size, size)), person, fit, head, 1.0)
+    landmarks, parts = Landmarks(points, (size, size)), PictureParts(torch.zeros(8, size, size))
+    return Sitter(torch.zeros(3, size, size), landmarks, person, parts, fit, head, 1.0)
 
 
 def put_on_hair(head: Head, reach: float = 1.15) -> Head:

@@ -23,9 +23,9 @@ def cut_layer(
     name: str,
     fit: HeadFit,
 ) -> Mesh | None:
-    """Closed mesh of the layer ``name`` where its ``share`` is above one half and above the ``others``, in UVs u around
-    the head from the back and v from the crown down. Pieces beside the largest one, which hang on nothing, are left
-    out. None when none is left.
+    """Closed mesh of the layer ``name`` where its ``share`` is above that of the ``others``, and both are one half, in
+    UVs u around the head from the back and v from the crown down. Pieces beside the largest one, which hang on nothing,
+    are left out. None when none is left.
     """
     rows, columns = radii.shape
     # The back's first column once more at the end, with its own UVs.
@@ -38,7 +38,7 @@ def cut_layer(
     outer = chart.place(radii).reshape(-1, 3)
     inner = chart.place_inner_side(radii, -UNDER_SKIN).reshape(-1, 3)
     values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner)), uvs.reshape(-1, 2)], 1)
-    level = np.minimum(share - 0.5, share - others)
+    level = np.minimum(share + others - 0.5, share - others)  # no gap between two layers
     kept, faces = clip_triangles(np.concatenate(list(halves)), values, level.ravel()[ids.ravel()])
     if not len(faces):
         return None

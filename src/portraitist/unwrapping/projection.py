@@ -114,5 +114,6 @@ def erode_mask(bare: Float[Tensor, "h w"], margin_px: float) -> Float[np.ndarray
     """The bare head with its edge moved inwards and softened. The picture's border is no edge of it."""
     mask = (to_numpy(bare) > 0.5).astype(np.float32)
     side = 2 * max(round(margin_px), 1) + 1
-    eroded = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    # Twice: once for the blur, once since a network's mask may be too wide.
+    eroded = cv2.erode(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), iterations=2)
     return cv2.blur(eroded, (side, side), borderType=cv2.BORDER_REPLICATE) * mask
