@@ -45,7 +45,7 @@ class Figure:
 
 FIGURES = {
     "identity_content": Figure("identity distance, photo to unstylized front view", "id cont", most=0.33),
-    "identity_stylized": Figure("identity distance, photo to stylized front view", "id styl", most=0.56),
+    "identity_stylized": Figure("identity distance, photo to stylized front view", "id styl", most=0.50),
     "identity_pose": Figure("identity distance, photo to unstylized head in the photo's pose", "id pose"),
     "style_vgg": Figure("style ratio on VGG16 features", "vgg", most=0.52),
     "style_network_free": Figure("style ratio on colors and edges", "no net", most=0.36),

@@ -147,8 +147,12 @@ def print_table(rows: dict[Pair, dict], means: dict[str, float]) -> None:
 def write_results(rows: dict[Pair, dict], means: dict[str, float], entry: Path) -> None:
     """``results/quality.json``; versions and machine come from the record of one of the runs."""
     record = json.loads((entry / "run.json").read_text())
+    arguments = sys.argv[1:]
+    if "--data" in arguments:  # where the pictures lie is this machine's own
+        place = arguments.index("--data")
+        arguments = arguments[:place] + arguments[place + 2 :]
     result = {
-        "command": shlex.join(["python", "benchmarks/quality.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/quality.py", *arguments]),
         "config": record["config"],
         "source": hash_source(),
         "versions": record["versions"],

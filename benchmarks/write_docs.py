@@ -56,9 +56,8 @@ start and end). *before*: an older checkout, whose runs took turns with those of
 - *Shape cosine and gain*: what the mesh's 68 landmarks gained against how the artwork's deviate from the mean normal
   face, frontal, after a similarity, without inner lips and expression; gain 1 is the artwork's full exaggeration.
 - *Flipped triangles*: share of skin triangles whose normal turned by more than 90 degrees against their surroundings.
-- *Seconds* are of `stylize()` with the models loaded, *memory* is the peak of the whole process.
-- *Seconds* of this record were taken while other work ran on the same two cores; the table of times has those of a free
-  machine.""",
+- *Seconds* are of `stylize()` with the models loaded, and grow with whatever else runs on the machine: the table of
+  speed is measured alone. *Memory* is the peak of the whole process.""",
     "detection": """A face counts as found when the mean error of its 68 points is below 20 % of the outer eye distance;
 `error_median` is that error, over all pictures with hand-set points.""",
     "expressions": """The five of the 168 annotated artworks that deviate furthest from the mean face, each put on

@@ -94,6 +94,16 @@ def test_a_photo_read_as_an_artwork_is_hardly_changed(hopper, seen, refiner, vgg
     assert 0 < refined.confidence.min() <= refined.confidence.max() < 1
 
 
+def test_the_normal_face_is_at_rest(refiner) -> None:
+    """Photos smile; were the normal face their mean, every artwork would be read as one that frowns."""
+    corners, middles = [48, 54], [51, 57, 62, 66]
+    for scheme in (refiner.normal, refiner.by_hand):
+        raised = scheme[corners, 1].mean() - scheme[middles, 1].mean()
+        widened = scheme[54, 0] - scheme[48, 0]
+        assert abs(raised) < 0.02
+        assert abs(widened) < 0.03
+
+
 def test_a_mirrored_picture_is_read_mirrored(hopper, seen, refiner, vgg) -> None:
     width = hopper.shape[2]
     mirrored = (seen.points * torch.tensor([-1.0, 1.0]) + torch.tensor([float(width), 0.0]))[list(MIRROR_IDS)]
