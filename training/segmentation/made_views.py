@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from dressed_heads import grow_hair, put_on_hat, widen
 from jaxtyping import Float, UInt8
 from shaved_heads import can_be_shaved, shave
 from sources import SIDE_PX, SOURCE_WINDOW, Source
@@ -26,7 +27,7 @@ SIZE, ASPECT, TURN, SHIFT = 0.1, 0.05, 0.12, 0.12  # logarithms, radians, eye di
 CARICATURED, BENT, MIRRORED = 0.3, 0.5, 0.5  # shares of the views
 BENDS, BEND_PX = 5, 5.0  # points across of a random displacement, and its size
 CUT, LARGEST_CUT = 0.35, (0.3, 0.2)  # share of views that are cut to less, at most of either side: across, down
-SHAVED = 0.2
+SHAVED, WIDENED, LONG_HAIRED, HATTED = 0.2, 0.5, 0.4, 0.15
 OTHER_GROUND = 0.4
 GROUND_BLUR = (0.5, 12.0)  # px
 PAINTED = {True: 0.25, False: 0.06}  # photos, paintings
@@ -54,6 +55,12 @@ def make_view(source: Source, others: list[Source], painter: Painter | None, rng
         return _cut_out(source, source.pixels, places, places)
     if rng.random() < SHAVED and can_be_shaved(source):
         source = shave(source, rng)
+    if rng.random() < WIDENED:
+        source = widen(source, others[rng.integers(len(others))], rng)
+    if rng.random() < LONG_HAIRED:
+        source = grow_hair(source, rng)
+    if rng.random() < HATTED:
+        source = put_on_hat(source, others[rng.integers(len(others))], rng)
     places = _draw_places(source, rng)
     pixels = source.pixels
     if rng.random() < OTHER_GROUND:
@@ -150,7 +157,7 @@ def _change_ground(source: Source, other: Source, rng: np.random.Generator) -> n
     soft = cv2.GaussianBlur(ground.astype(np.float32), (0, 0), 1.2)[..., None]
     kind = rng.random()
     if kind < 0.6:
-        corners = rng.uniform(0, 255, 3) if kind < 0.3 else np.full(3, rng.uniform(20, 255))
+        corners = rng.uniform(0, 255, 3) if kind < 0.3 else np.full(3, rng.uniform(0, 255))
         lit = np.clip(corners + rng.normal(0, rng.uniform(0, 35), (2, 2, 1)) + rng.normal(0, 5, (2, 2, 3)), 0, 255)
         behind = cv2.resize(lit.astype(np.float32), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_LINEAR)
     else:

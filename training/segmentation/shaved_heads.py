@@ -46,9 +46,9 @@ def shave(source: Source, rng: np.random.Generator) -> Source:
     bare = cv2.erode(((source.labels == SKIN) & head).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     if not bare.any():
         return source
-    skin = _spread(source.pixels / shade[..., None], bare) * shade[..., None]
+    skin = spread(source.pixels / shade[..., None], bare) * shade[..., None]
     far = cv2.erode(((source.labels == 0) & (source.inside > 128)).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    ground = _spread(source.pixels.astype(float), far if far.any() else source.inside > 128)
+    ground = spread(source.pixels.astype(float), far if far.any() else source.inside > 128)
     pixels = source.pixels.astype(np.float32)
     strays = around & (source.labels == SKIN) & head, around & (source.labels == 0)
     for mask, color in ((on_head | strays[0], skin), (behind | strays[1], ground)):
@@ -60,7 +60,7 @@ def shave(source: Source, rng: np.random.Generator) -> Source:
     return replace(source, pixels=pixels.clip(0, 255).astype(np.uint8), labels=labels, person=person)
 
 
-def _spread(colors: Float[np.ndarray, "s s 3"], known: Bool[np.ndarray, "s s"]) -> Float[np.ndarray, "s s 3"]:
+def spread(colors: Float[np.ndarray, "s s 3"], known: Bool[np.ndarray, "s s"]) -> Float[np.ndarray, "s s 3"]:
     """Known colors carried to where they are not known, the smoother the farther (pull-push, Gortler et al. 1996)."""
     weights = known.astype(np.float32)[..., None]
     levels = [(weights * colors.astype(np.float32), weights)]

@@ -10,13 +10,16 @@ from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.shell import HairShell
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_texels import DARKEST
+from portraitist.rendering.patch_noise import Example, lay_out
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, Image
 
 FACING = (0.05, 0.3)  # cosine to the line of sight: too slanted to be read, read
 OWN_SHARE = (0.9, 1.0)  # of the layer in a pixel: along the border colors are mixed
-SHARP = 8.0  # texels of 1024: detail is what is finer
+BROAD = 8.0  # texels of 1024: the least width over which colors are spread
+SHARP = 0.003  # meters: detail is what is finer
+PIECE_RADIUS = 0.02  # meters, of what unseen hair is made of
 COARSER = 4  # than texels: that blurs need no more
 WIDENING = 4.0  # from one width to the next, in which broad colors are spread
 WIDTHS = 4
@@ -35,9 +38,8 @@ def paint_layer(
     if not (weights > 0).any():  # so narrow that no texel is surely its own
         own = to_numpy(photo)[:, share > share.max() / 2]
         return from_numpy(np.broadcast_to(own.mean(1)[:, None, None], (3, size, size)).copy(), photo)
-    logs = np.log(colors + DARKEST)
-    broad, spread = _spread(logs, weights, size)
-    filled = np.exp(spread + _synthesize_detail(logs - broad, weights)) - DARKEST
+    spread = _spread(np.log(colors + DARKEST), weights, size)
+    filled = np.exp(spread + _lay_out_strands(photo, camera, shell, share, size)) - DARKEST
     texture = mix(filled, colors, weights[..., None]).clip(0, 1).astype(np.float32)
     return from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo)
 
@@ -49,15 +51,7 @@ def _project(
     places = shell.chart.place(shell.radii)
     normals = vertex_normals(places.reshape(-1, 3), shell.chart.faces).reshape(places.shape)
     facing = normals @ to_numpy(camera.rotation, np.float64)[2]
-    rows, columns = shell.radii.shape
-    at = np.mgrid[:size, :size] + 0.5
-    where = (at[1] / size * columns).astype(np.float32), (at[0] / size * rows - 0.5).astype(np.float32)
-
-    def to_texels(values: Float[np.ndarray, "r c *d"]) -> Float[np.ndarray, "t t *d"]:
-        around = np.concatenate([values, values[:, :1]], 1).astype(np.float32)
-        return cv2.remap(around, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-    points = to_texels(places)
+    points = _to_texels(places, size)
     flat = from_numpy(points.reshape(-1, 3).astype(np.float32), photo)
     pixels = camera.project(flat)
     across = pixels.reshape(size, size, 2).diff(dim=1, append=pixels.reshape(size, size, 2)[:, :1]).norm(dim=-1)
@@ -67,29 +61,35 @@ def _project(
     samples = sample_mipmapped(from_numpy(picture, photo), uv, across.reshape(-1).clamp(1, 16))
     samples = to_numpy(samples.T).reshape(size, size, 4).clip(0, 1)
     inside = to_numpy(((uv > 0) & (uv < 1)).all(1)).reshape(size, size)
-    weights = smoothstep(to_texels(facing), *FACING) * smoothstep(samples[..., 3], *OWN_SHARE)
-    return samples[..., :3], weights * to_texels(shell.seen.astype(float)) * inside
+    weights = smoothstep(_to_texels(facing, size), *FACING) * smoothstep(samples[..., 3], *OWN_SHARE)
+    return samples[..., :3], weights * _to_texels(shell.seen.astype(float), size) * inside
+
+
+def _to_texels(values: Float[np.ndarray, "r c *d"], size: int) -> Float[np.ndarray, "t t *d"]:
+    """Values at the chart's rays, between them."""
+    rows, columns = values.shape[:2]
+    at = np.mgrid[:size, :size] + 0.5
+    where = (at[1] / size * columns).astype(np.float32), (at[0] / size * rows - 0.5).astype(np.float32)
+    around = np.concatenate([values, values[:, :1]], 1).astype(np.float32)
+    return cv2.remap(around, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _spread(
     logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"], size: int
-) -> tuple[Float[np.ndarray, "t t 3"], Float[np.ndarray, "t t 3"]]:
-    """Broad colors around each texel, and the same spread to where none is known: means over ever wider surroundings,
-    the narrowest that holds enough."""
+) -> Float[np.ndarray, "t t 3"]:
+    """Broad colors around each texel, spread to where none is known: means over ever wider surroundings, the narrowest
+    that holds enough."""
     weighted = np.concatenate([logs * weights[..., None], weights[..., None]], 2)
     small = cv2.resize(weighted, None, fx=1 / COARSER, fy=1 / COARSER, interpolation=cv2.INTER_AREA)
     means, known = [], []
     for step in range(WIDTHS):
-        blurred = _blur(small, SHARP / COARSER * size / 1024 * WIDENING**step)
+        blurred = _blur(small, BROAD / COARSER * size / 1024 * WIDENING**step)
         known.append(blurred[..., 3:])
         means.append(blurred[..., :3] / np.maximum(known[-1], 1e-9))
     spread = np.broadcast_to(small[..., :3].sum((0, 1)) / small[..., 3].sum(), means[0].shape)
     for mean, count in zip(reversed(means), reversed(known), strict=True):
         spread = mix(spread, mean, count / (count + LEAST_KNOWN))
-    broad, spread = (
-        cv2.resize(each, weights.shape[::-1], interpolation=cv2.INTER_LINEAR) for each in (means[0], spread)
-    )
-    return broad, spread
+    return cv2.resize(spread, weights.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _blur(values: Float[np.ndarray, "t t *c"], sigma: float) -> Float[np.ndarray, "t t *c"]:
@@ -100,13 +100,20 @@ def _blur(values: Float[np.ndarray, "t t *c"], sigma: float) -> Float[np.ndarray
     return blurred[:, margin : margin + values.shape[1]]
 
 
-def _synthesize_detail(
-    detail: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"]
+def _lay_out_strands(
+    photo: Image, camera: Camera, shell: HairShell, share: Float[np.ndarray, "h w"], size: int
 ) -> Float[np.ndarray, "t t 3"]:
-    """Detail like that which is seen, everywhere: spot noise (van Wijk 1991) with all that is seen as the spot, which
-    has the same spectrum and so the same width and direction of strands. Around the head it has no end."""
-    spot = detail * np.sqrt(weights)[..., None]
-    noise = np.random.default_rng(0).standard_normal(weights.shape).astype(np.float32)
-    axes = (0, 1)
-    drawn = np.fft.irfft2(np.fft.rfft2(noise)[..., None] * np.fft.rfft2(spot, axes=axes), s=weights.shape, axes=axes)
-    return (drawn / np.sqrt(weights.sum())).astype(np.float32)
+    """Logarithms of detail for the whole layer: pieces of the photo's hair as large as they are, falling straight."""
+    px_per_m = float(camera.scale_px)
+    logs = np.log(to_numpy(photo).transpose(1, 2, 0) + DARKEST)
+    own = (share > 0.5).astype(np.float32)
+    sigma = SHARP * px_per_m
+    blurred = cv2.GaussianBlur(np.dstack([logs * own[..., None], own]), (0, 0), sigma)
+    detail = (logs - blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)) * own[..., None]
+    example = Example.cut(detail.astype(np.float32), own > 0, PIECE_RADIUS * px_per_m, px_per_m).stand_up()
+    places = shell.chart.place(shell.radii)
+    normals = vertex_normals(places.reshape(-1, 3), shell.chart.faces).reshape(places.shape)
+    points, facing = (_to_texels(each, size).reshape(-1, 3) for each in (places, normals))
+    facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
+    laid = lay_out(example, points, facing, np.random.default_rng(0))
+    return laid.reshape(size, size, 3)

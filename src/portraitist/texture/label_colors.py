@@ -23,12 +23,11 @@ from portraitist.segmentation.parts import (
     SKIN,
     is_one_of,
 )
-from portraitist.segmentation.texels import mark_face_texels
 from portraitist.texture.color_transfer import limit_chroma, transfer_colors
 from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.labels import STRENGTH_OF_LABEL, LabelStrengths
 from portraitist.texture.pyramid import TONE_SIDE, build_pyramid, fold_pyramid
-from portraitist.types import Image, Mesh
+from portraitist.types import Image
 
 # The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may
 # show none, is dark.
@@ -39,8 +38,6 @@ COLOR_SAMPLES = 20_000  # colors of a palette that are looked at
 DARKEST = 0.03  # sRGB: below it, ratios are noise
 FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
 SOFT_BORDER = 64  # of the texture's side: width over which recoloring fades
-SOFT_FACE = 48  # the same at the border of the face
-OUTSIDE_HUE = 0.2  # share of a change of hue that is kept outside the face
 
 PaletteShares = dict[tuple[int, ...], Float[Tensor, "1 h w"]]
 """How much each palette has to say about each texel."""
@@ -92,23 +89,9 @@ def spread_strengths(labels: Int[Tensor, "t t"], strengths: LabelStrengths) -> F
 
 
 def limit_label_chroma(
-    mesh: Mesh,
-    texture: Image,
-    start: Image,
-    labels: Int[Tensor, "t t"],
-    sources: Sequence[StyleSource],
-    generator: torch.Generator,
+    texture: Image, labels: Int[Tensor, "t t"], sources: Sequence[StyleSource], generator: torch.Generator
 ) -> Image:
-    """Each label's hues brought back to those that it has in the artwork; outside the face, to those of ``start``.
-
-    There, fewer views and no features hold the colors, and what the losses make up is motley: the strokes' light and
-    dark are kept, but little of the change of hue.
-    """
-    share = blur_mask(mark_face_texels(mesh, texture.shape[-1])[None].to(texture), SOFT_FACE)
-    change = texture - start
-    luminance = change.mean(0, keepdim=True)
-    calmed = luminance + OUTSIDE_HUE * (change - luminance)
-    texture = (start + torch.lerp(calmed, change, share)).clamp(0, 1)
+    """Each label's hues brought back to those that it has in the artwork."""
     shares = share_palettes(texture, labels)
     return _recolor_labels(
         texture, labels, shares, None, sources, lambda given, _, target: limit_chroma(given, target), generator

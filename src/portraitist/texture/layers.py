@@ -13,6 +13,7 @@ from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.seams import close_seams, find_seams
 from portraitist.rendering.uv_layout import extend_islands
 from portraitist.segmentation.parts import FACE_REGIONS, select_faces
+from portraitist.texture.continuation import continue_layer
 from portraitist.texture.detail import match_contrast, suppress_noise
 from portraitist.texture.exemplar import StyleExemplar, StyleSource
 from portraitist.texture.label_colors import (
@@ -26,7 +27,7 @@ from portraitist.texture.label_colors import (
 from portraitist.texture.labels import label_head
 from portraitist.texture.optimization import TextureConfig, optimize_texture
 from portraitist.texture.transfer import study_artwork_style
-from portraitist.texture.views import WIDE_ANGLES_DEG, CameraBank, Painted, Subject, render_front_view
+from portraitist.texture.views import CameraBank, Painted, Subject, render_front_view
 from portraitist.types import Head, Image, Layer, Mesh, ProgressCallback
 from portraitist.vgg import VGG
 
@@ -78,7 +79,7 @@ def stylize_layer(
         labels,
         cameras,
         None,
-        replace(fewer, wide_share=0.5),
+        fewer,
         vgg=vgg,
         generator=generator,
         start=start if config.optimize_bands else None,
@@ -90,6 +91,7 @@ def stylize_layer(
     if config.optimize_bands:
         subject = Subject(layer.mesh, layer.texture, start, labels, around)
         texture = _finish_texture(texture, subject, shares, sources, generator)
+        texture = continue_layer(texture, subject, cameras.resized(config.stroke_px).near)
     strength = config.strength * config.regions.hair
     return round_to_bytes(extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength)))
 
@@ -106,7 +108,7 @@ def _finish_texture(
     texture = match_contrast(suppress_noise(texture, subject, sources), subject, sources)
     front = render_front_view(mesh, texture, labels, subject.around)
     texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
-    texture = limit_label_chroma(mesh, texture, subject.start, labels.map, sources, generator)
+    texture = limit_label_chroma(texture, labels.map, sources, generator)
     return close_seams(texture, find_seams(mesh, texture.shape[-1]))
 
 
@@ -114,5 +116,5 @@ def _place_cameras(layer: Mesh, head: Mesh, size_px: int) -> tuple[CameraBank, f
     """Views of a head and a layer over it, and how large they show the face, in parts of its size in its own views."""
     everything = torch.cat([head.vertices, layer.vertices])
     face = head.vertices[torch.unique(head.faces[select_faces(head, FACE_REGIONS)])]
-    near, wide = ([view_camera(everything, *angles, size_px) for angles in x] for x in (ANGLES_DEG, WIDE_ANGLES_DEG))
-    return CameraBank(near, wide), near[0].scale_px / view_camera(face, 0.0, 0.0, size_px).scale_px
+    near = [view_camera(everything, *angles, size_px) for angles in ANGLES_DEG]
+    return CameraBank(near, []), near[0].scale_px / view_camera(face, 0.0, 0.0, size_px).scale_px

@@ -36,13 +36,13 @@ def guided_weights() -> LossWeights:
 
 @dataclass(frozen=True)
 class TextureConfig:
-    """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``view_px``, ``steps``, ``samples``:
-    side of the views that the network sees, how many of them, and hypercolumns compared in each. ``weights``: of the
-    objective's terms. ``near_views``: views in the bank within the paper's range of angles; ``wide_share``: share of
-    the steps that look from elsewhere. ``learning_rate``: at the start, falling to zero. ``photo_detail``: how much of
-    the photo's detail too fine for the views remains, 0..1. ``stroke_px``, ``stroke_steps``: views and steps of
-    `paint_strokes`. ``optimize_bands``: change lines and broad light and shade of a start in the artwork's colors; else
-    every texel of the photo's texture, as the paper does. ``regions``: strengths of single parts of the head.
+    """``strength``: 0 leaves the content texture untouched, 1 is the full style. ``view_px``, ``steps``,
+    ``samples``: side of the views that the network sees, how many of them, and hypercolumns compared in each.
+    ``weights``: of the objective's terms. ``near_views``: views in the bank within the paper's range of angles.
+    ``learning_rate``: at the start, falling to zero. ``photo_detail``: how much of the photo's detail too fine for
+    the views remains, 0..1. ``stroke_px``, ``stroke_steps``: views and steps of `paint_strokes`.
+    ``optimize_bands``: change lines and broad light and shade of a start in the artwork's colors; else every texel
+    of the photo's texture, as the paper does. ``regions``: strengths of single parts of the head.
     ``preserve_color``: take the artwork's strokes, not its palette. ``delighting``: share of the light and shade
     painted into the artwork's face that is taken out first, 0..1.
     """
@@ -53,7 +53,6 @@ class TextureConfig:
     samples: int = 384
     weights: LossWeights = field(default_factory=guided_weights)
     near_views: int = 10
-    wide_share: float = 0.25
     learning_rate: float = 0.008
     photo_detail: float = 0.4
     stroke_px: int = 512
@@ -87,7 +86,6 @@ class TextureConfig:
             samples=1024,
             weights=LossWeights(),
             near_views=24,
-            wide_share=0.0,
             learning_rate=0.002,
             photo_detail=1.0,
             stroke_steps=0,
@@ -217,7 +215,7 @@ class _Optimization:
         style = mix_styles(self.exemplars, roles, self.vgg)
         changed = [level.requires_grad_() for optimizer in optimizers for level in optimizer.levels]
         for _ in range(config.steps):
-            view = bank.draw(config.wide_share, self.generator)
+            view = bank.draw(self.generator)
             current = fold_pyramid(levels)
             image = shade(view.fragments, current, view.ground)
             loss = measure_loss(image, view, style, roles, self.vgg, config.weights, config.samples, self.generator)

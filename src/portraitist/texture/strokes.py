@@ -13,11 +13,10 @@ from portraitist.texture.exemplar import StyleExemplar, mix_backgrounds
 from portraitist.texture.optimizer import PyramidRMSprop
 from portraitist.texture.patches import PatchPlaces, sliced_wasserstein_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
-from portraitist.texture.views import CameraBank, Subject, find_patch_places, measure_footprint
+from portraitist.texture.views import WIDE_SHARE, CameraBank, Subject, find_patch_places, measure_footprint
 from portraitist.types import Fragments, Image
 
 NEAR_VIEWS = 8  # at most; few steps look through more
-WIDE_SHARE = 0.2  # of the steps that look from elsewhere
 BANDS = 3  # the finest of the pyramid: strokes, while light and shade stay as they are
 LEARNING_RATE = 0.005
 HELD_PX = 8  # width over which a view's means are held

@@ -13,6 +13,7 @@ from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.seams import close_seams, find_seams
 from portraitist.rendering.uv_layout import extend_islands
 from portraitist.segmentation.parts import FACE_REGIONS, select_faces
+from portraitist.texture.continuation import continue_skin
 from portraitist.texture.detail import match_contrast, suppress_noise
 from portraitist.texture.exemplar import StyleExemplar, StyleSource, study_source
 from portraitist.texture.label_colors import (
@@ -63,7 +64,7 @@ def stylize_texture(
     start = match_colors(content, labels.map, shares, front, sources, generator) if config.optimize_bands else content
 
     # 2. Lines, strokes, broad light and shade.
-    cameras = place_cameras(mesh, config.view_px, config.near_views, generator, all_round=config.wide_share > 0)
+    cameras = place_cameras(mesh, config.view_px, config.near_views, generator, all_round=False)
     texture = optimize_texture(
         mesh,
         content,
@@ -78,7 +79,7 @@ def stylize_texture(
         progress=progress,
     )
     if config.optimize_bands:
-        texture = finish_texture(texture, Subject(mesh, content, start, labels), shares, sources, generator)
+        texture = finish_texture(texture, Subject(mesh, content, start, labels), shares, sources, model, generator)
 
     # 3. Strengths.
     strengths = config.strength * spread_strengths(labels.map, config.regions)
@@ -90,9 +91,11 @@ def finish_texture(
     subject: Subject,
     shares: PaletteShares,
     sources: Sequence[StyleSource],
+    model: HeadModel,
     generator: torch.Generator,
 ) -> Image:
-    """The optimized texture with the artworks' contrast, light, tones and hues, and closed seams.
+    """The optimized texture with the artworks' contrast, light, tones and hues, continued over ears, neck
+    and scalp, and with closed seams.
 
     The network's losses ask for none of these: they like worms and specks on smooth skin, and let tones drift.
     ``shares``: `share_palettes` of the subject's content.
@@ -102,7 +105,8 @@ def finish_texture(
     texture = transfer_shading(texture, subject, sources)
     front = render_front_view(mesh, texture, labels, subject.around)
     texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
-    texture = limit_label_chroma(mesh, texture, subject.start, labels.map, sources, generator)
+    texture = limit_label_chroma(texture, labels.map, sources, generator)
+    texture = continue_skin(texture, subject, model)
     return close_seams(texture, find_seams(mesh, texture.shape[-1], largest_island_only=True))
 
 

@@ -23,7 +23,8 @@ from portraitist.vgg import VGG, sample_hypercolumns
 VIEW_POINTS = 1536  # points whose content features are kept per view
 MAX_YAW_DEG = 30.0  # Sec. 5.1
 MAX_PITCH_DEG = 20.0  # Sec. 5.1
-# Beyond the paper: who turns the head round must not find a photo-like back. (yaw_deg, pitch_deg)
+WIDE_SHARE = 0.25  # of the steps that look from elsewhere
+# Beyond the paper: who turns an object round must not find a photo-like back. (yaw_deg, pitch_deg)
 WIDE_ANGLES_DEG = (
     (-80.0, 0.0),
     (80.0, 0.0),
@@ -102,9 +103,9 @@ class ViewBank:
     wide: list[View]
     uv_per_px: float
 
-    def draw(self, wide_share: float, generator: torch.Generator) -> View:
-        """A random view; a wide one with probability ``wide_share``."""
-        views = self.wide if torch.rand((), generator=generator) < wide_share and self.wide else self.near
+    def draw(self, generator: torch.Generator) -> View:
+        """A random view; if there are wide ones, one of them with probability `WIDE_SHARE`."""
+        views = self.wide if torch.rand((), generator=generator) < WIDE_SHARE and self.wide else self.near
         return views[int(torch.randint(len(views), (), generator=generator))]
 
 
