@@ -8,6 +8,7 @@ The expensive part is done once by ``transfer_geometry``; every step of the slid
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from portraitist import (
     Models,
     load_image,
     reconstruct,
-    render_view,
+    render,
     study_artwork,
     transfer_geometry,
     view_camera,
 )
 from portraitist.cli.commands import make_demo_request
+from portraitist.hair.layers import carry_layers
 from portraitist.io.images import image_to_uint8
 
 VIEW_PX = 384
@@ -43,7 +45,8 @@ def main(arguments: list[str] | None = None, config: Config | None = None) -> di
     exemplar = study_artwork(load_image(request.art), models, config)
     geometry = transfer_geometry(sitter, [exemplar], models, config)
 
-    mesh, texture = sitter.content.mesh, sitter.content.texture
+    content = sitter.content
+    mesh = content.mesh
     camera = view_camera(mesh.vertices, 20.0, 0.0, VIEW_PX, margin=1.15)
     strengths, milliseconds, moved, frames = [], [], [], []
     for step in range(options.steps + 1):
@@ -53,7 +56,9 @@ def main(arguments: list[str] | None = None, config: Config | None = None) -> di
         milliseconds.append(1000 * (time.perf_counter() - since))
         strengths.append(strength)
         moved.append(1000 * float((vertices - mesh.vertices).norm(dim=1).mean()))
-        picture = render_view(mesh.with_vertices(vertices), texture, camera, torch.ones(3))
+        layers = carry_layers(content.layers, mesh.vertices, vertices, models.head)
+        head = dataclasses.replace(content, mesh=mesh.with_vertices(vertices), layers=layers)
+        picture = render(head, camera, torch.ones(3))
         frames.append(PillowImage.fromarray(image_to_uint8(picture)))
     frames[0].save(
         options.output, save_all=True, append_images=frames[1:], duration=MILLISECONDS_PER_FRAME, loop=0
