@@ -186,7 +186,7 @@ def paint_flat(head: PreparedHead, models: Models, progress: Any) -> Tensor:
         ground = background[:, None, None].expand(3, size_px, size_px)
         return views.ViewBank([views.precompute_view(subject, fragments, ground, vgg, generator)], [], 1 / size_px)
 
-    flat = dataclasses.replace(TextureConfig.standard(), wide_share=0.0, stroke_steps=0)
+    flat = dataclasses.replace(TextureConfig.standard(), stroke_steps=0)
     with mock.patch("portraitist.texture.optimization.precompute_views", look_flat):
         return optimize(flat)(head, models, progress)
 
@@ -260,7 +260,7 @@ RUNS: dict[str, Paint] = {
 GROUPS = {"presets": list(RUNS)[:3]}
 ABLATIONS: dict[str, Paint] = {
     "flat texture": paint_flat,
-    "single view": optimize(dataclasses.replace(STANDARD, near_views=1, wide_share=0.0)),
+    "single view": optimize(dataclasses.replace(STANDARD, near_views=1)),
     "no content loss": optimize(change(content=0.0, perceptual_content=0.0)),
     "no semantics": within(one_part, optimize(STANDARD)),
     "no patches": optimize(dataclasses.replace(STANDARD, stroke_steps=0)),

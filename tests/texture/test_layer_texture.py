@@ -122,6 +122,20 @@ def test_the_recipe_of_the_paper_paints_hair_too() -> None:
     assert change.abs().amax(0).gt(1e-3).float().mean() > 0.5
 
 
+def test_hair_of_which_the_front_shows_only_the_rim_is_painted() -> None:
+    """Cropped hair behind a face. The rim that closes a layer has no area in the layout, and no texels of its own."""
+    content = make_content()
+    layer = content.layers[0]
+    mesh = layer.mesh
+    corners = mesh.vertices[mesh.faces]
+    ahead = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] > 0
+    uv_faces = torch.where(ahead[:, None], mesh.uv_faces[:, :1], mesh.uv_faces)
+    rimmed = dataclasses.replace(layer, mesh=dataclasses.replace(mesh, uv_faces=uv_faces))
+    texture = stylize_layer(rimmed, content, content, [study()], load_head_model(), load_vgg(), TINY, seeded())
+    assert torch.isfinite(texture).all()
+    assert (find_mean(texture, rimmed) - torch.tensor(BLUE)).abs().max() < 0.2
+
+
 def test_a_front_shows_the_hair_over_the_face() -> None:
     """Hair is seen where it lies, in its own colors, and the face beside it in those of the head."""
     content = make_content()

@@ -29,7 +29,7 @@ from portraitist.types import Image
 from portraitist.vgg import LayerProjections, load_vgg
 
 ASSET = Path(__file__).resolve().parents[2] / "src" / "portraitist" / "assets" / "picture_segmenter.safetensors"
-BATCHES, PER_BATCH = 72, 40  # of made views, as they are kept
+BATCHES, PER_BATCH = 40, 40  # of made views, as they are kept
 PHOTOS = 0.5  # share of the views that are made of photos, of which there are few
 CELL_PX = VIEW_PX // MAP_PX
 HELD_OUT = 5

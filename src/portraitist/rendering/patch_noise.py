@@ -51,7 +51,7 @@ class Example:
     def stand_up(self) -> Example:
         """The same with the lines of each piece upright when laid out, by the structure tensor of its surroundings
         (Bigun and Granlund 1987)."""
-        gray = self.detail.mean(2)
+        gray = self.detail.mean(2).astype(np.float32)
         across, down = (cv2.Sobel(gray, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
         tensor = np.stack([across * across, across * down, down * down], -1)
         xx, xy, yy = cv2.GaussianBlur(tensor, (0, 0), self.radius / 2)[tuple(self.centers.T)].T

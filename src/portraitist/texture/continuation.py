@@ -23,7 +23,7 @@ from portraitist.reconstruction.head_texels import DARKEST, HeadTexels, locate_h
 from portraitist.rendering.patch_noise import Example, lay_out
 from portraitist.rendering.sampling import shade
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
-from portraitist.rendering.uv_layout import locate_texels
+from portraitist.rendering.uv_layout import locate_texels, mark_texels
 from portraitist.segmentation.parts import SKIN
 from portraitist.segmentation.texels import mark_face_texels
 from portraitist.texture.label_colors import blur_mask
@@ -51,19 +51,17 @@ def continue_skin(texture: Image, subject: Subject, model: HeadModel) -> Image:
     )
     if not skin.any():
         return texture
-    frontal = _measure_facing(subject.mesh, texels)
+    places, normals = _locate(subject.mesh, size)
+    places, normals = (each.reshape(-1, 3)[texels.texel_ids] for each in (places, normals))
+    frontal = _measure_facing(normals)
     face, skin = face & (frontal > 0), skin & (frontal == 1)
     low = np.exp(_continue_tones(np.log(painted + DARKEST), content, face, skin, texels, model)) - DARKEST
     detail = painted - texels.interpolation @ texels.vertex_means(painted, face.astype(np.float32))[0]
-    example = _cut_example(detail, skin, subject, texels)
-    vertices = to_numpy(subject.mesh.vertices, np.float64)
-    places = texels.interpolation @ vertices
-    normals = texels.interpolation @ vertex_normals(vertices, to_numpy(subject.mesh.faces))
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    strokes = lay_out(example, places, normals, np.random.default_rng(0))
+    strokes = lay_out(_cut_example(detail, skin, subject.mesh, texels), places, normals, np.random.default_rng(0))
     lightness = luminance(low) / max(float(np.median(luminance(painted[skin]))), DARKEST)
     continued = low + np.minimum(lightness, 1)[:, None] * strokes
-    own = _pick(blur_mask(in_face[None].to(texture), SOFT_FACE), texels)
+    own = _pick(blur_mask(subject.labels.extended_shown[None].to(texture), SOFT_FACE), texels)
+    own = (2 * own - 1).clip(0, 1)  # of what is painted beyond the border nothing stays
     elsewhere = _pick(blur_mask((subject.labels.map != SKIN)[None].to(texture), SOFT_FACE), texels)
     own = own * np.maximum(frontal[:, None], elsewhere)
     own = np.where(texels.in_components(*SURFACE_COMPONENTS)[:, None], own, 1)
@@ -74,35 +72,46 @@ def continue_skin(texture: Image, subject: Subject, model: HeadModel) -> Image:
 def continue_layer(texture: Image, subject: Subject, cameras: Sequence[Camera]) -> Image:
     """The texture of a layer with its strokes, as ``cameras`` show them, also where they do not see it."""
     size = texture.shape[-1]
-    texel_ids, face_ids, barycentrics = locate_texels(subject.mesh, size)
-    corners = to_numpy(subject.mesh.faces)[face_ids]
-    vertices = to_numpy(subject.mesh.vertices, np.float64)
-    places, normals = (
-        np.einsum("kcd,kc->kd", values[corners], barycentrics)
-        for values in (vertices, vertex_normals(vertices, to_numpy(subject.mesh.faces)))
-    )
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    places, normals = (each.reshape(-1, 3) for each in _locate(subject.mesh, size))
     cosines = normals @ np.stack([to_numpy(camera.rotation, np.float64)[2] for camera in cameras], 1)
-    seen = smoothstep(cosines.max(1), *FACING)[:, None]
+    seen = smoothstep(cosines.max(1), *FACING)
+    (unseen,) = np.nonzero((seen < 1) & normals.any(1))
     example = _cut_views(texture, subject, cameras)
     broad = _blur_logs(to_numpy(texture).transpose(1, 2, 0), np.ones((size, size), np.float32), size * BROAD)
-    laid = lay_out(example, places, normals, np.random.default_rng(0))
-    continued = np.exp(broad.reshape(-1, 3)[texel_ids] + laid) - DARKEST
+    laid = lay_out(example, places[unseen], normals[unseen], np.random.default_rng(0))
+    continued = np.exp(broad.reshape(-1, 3)[unseen] + laid) - DARKEST
     result = to_numpy(texture).reshape(3, -1).T.copy()
-    result[texel_ids] = mix(continued, result[texel_ids], seen).clip(0, 1)
+    result[unseen] = mix(continued, result[unseen], seen[unseen, None]).clip(0, 1)
     return from_numpy(np.ascontiguousarray(result.T.reshape(3, size, size)), texture)
+
+
+def _locate(mesh: Mesh, size: int) -> tuple[Float[np.ndarray, "t t 3"], Float[np.ndarray, "t t 3"]]:
+    """Place (meters) and unit normal of each texel; zeros between the UV islands."""
+    texel_ids, face_ids, barycentrics = locate_texels(mesh, size)
+    vertices, faces = to_numpy(mesh.vertices, np.float64), to_numpy(mesh.faces)
+    fields = []
+    for values in (vertices, vertex_normals(vertices, faces)):
+        field = np.zeros((size * size, 3))
+        field[texel_ids] = np.einsum("kcd,kc->kd", values[faces[face_ids]], barycentrics)
+        fields.append(field.reshape(size, size, 3))
+    places, normals = fields
+    return places, normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-9)
 
 
 def _cut_views(texture: Image, subject: Subject, cameras: Sequence[Camera]) -> Example:
     """Pieces of the painted layer, its lines upright, as the cameras see it. All of them show it equally large."""
     details, masks = [], []
+    normals = from_numpy(vertex_normals(to_numpy(subject.mesh.vertices), to_numpy(subject.mesh.faces)), texture)
     for camera in cameras:
         seen, ground = subject.observe(camera, texture.new_zeros(3))
         own = to_numpy(seen.mask).astype(np.float32)
         picture = to_numpy(shade(seen, texture, ground)).transpose(1, 2, 0)
         logs = np.log(picture + DARKEST)
         details.append((logs - _blur_logs(picture, own, STROKE * camera.scale_px)) * own[..., None])
-        masks.append(np.pad(own[1:-1, 1:-1], 1) > 0)
+        corners = subject.mesh.faces[seen.face_ids.clamp(min=0)]
+        towards = (normals @ camera.rotation[2].to(normals))[corners]
+        facing = to_numpy((towards * seen.barycentrics).sum(-1)) * own
+        masks.append(np.pad(facing[1:-1, 1:-1], 1) > FACING[1])
     px_per_m = float(cameras[0].scale_px)
     detail, usable = np.concatenate(details, 1).astype(np.float32), np.concatenate(masks, 1)
     return Example.cut(detail, usable, PIECE_RADIUS * px_per_m, px_per_m).stand_up()
@@ -121,9 +130,8 @@ def _pick(image: Float[Tensor, "c t t"], texels: HeadTexels) -> Float[np.ndarray
     return to_numpy(image).reshape(len(image), -1)[:, texels.texel_ids].T
 
 
-def _measure_facing(mesh: Mesh, texels: HeadTexels) -> Float[np.ndarray, "k"]:
+def _measure_facing(normals: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
     """1 where the views within the paper's angles see the surface well, 0 where it is too slanted even there."""
-    normals = texels.interpolation @ vertex_normals(to_numpy(mesh.vertices, np.float64), to_numpy(mesh.faces))
     turned = np.abs(np.degrees(np.arctan2(normals[:, 0], normals[:, 2])))
     return smoothstep(np.cos(np.radians((turned - MAX_YAW_DEG).clip(0, 180))), *FACING).astype(np.float32)
 
@@ -153,12 +161,11 @@ def _continue_tones(
 
 
 def _cut_example(
-    detail: Float[np.ndarray, "k 3"], skin: Bool[np.ndarray, "k"], subject: Subject, texels: HeadTexels
+    detail: Float[np.ndarray, "k 3"], skin: Bool[np.ndarray, "k"], mesh: Mesh, texels: HeadTexels
 ) -> Example:
     """Pieces of the painted face's bare skin."""
-    corners = to_numpy(subject.mesh.vertices, np.float64)[
-        to_numpy(subject.mesh.faces)[np.unique(texels.face_ids[skin])]
-    ]
+    faces = np.unique(to_numpy(mark_texels(mesh, texels.size)).ravel()[texels.texel_ids[skin]])
+    corners = to_numpy(mesh.vertices, np.float64)[to_numpy(mesh.faces)[faces[faces >= 0]]]
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     px_per_m = float(np.sqrt(skin.sum() / areas.sum()))
     usable = texels.to_texture(skin.astype(np.float32)) > 0

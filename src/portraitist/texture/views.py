@@ -180,10 +180,13 @@ def find_patch_places(labels: TexelLabels, fragments: Fragments, *, shown_only: 
 
 
 def measure_footprint(labels: TexelLabels, front: Fragments) -> float:
-    """Median footprint in UV of the pixels that show what artworks show, without secondary labels."""
+    """Median footprint in UV of the pixels that show what artworks show, without secondary labels. A texel where none
+    has an area in the layout: of a layer that is seen edge-on, the rim has not."""
     seen, shown = labels.look_up(front)
     main = shown & ~is_one_of(seen, labels.roles.secondary)
-    return front.uv_footprint[main if main.any() else front.mask].median().item()
+    footprints = front.uv_footprint[main if main.any() else front.mask]
+    footprints = footprints[footprints > 0]
+    return footprints.median().item() if len(footprints) else 1 / labels.map.shape[-1]
 
 
 def _draw_angles(count: int, generator: torch.Generator) -> list[tuple[float, float]]:
