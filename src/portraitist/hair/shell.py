@@ -25,6 +25,7 @@ LEAST_THICKNESS = 0.003  # meters
 LARGEST_THICKNESS = 0.25  # meters: no hat is larger
 STEP = 0.002  # meters in which the outline is looked for
 SIDEWAYS = 0.25  # cosine to the line of sight up to which a ray ends at the outline
+BELOW = 0.02  # meters of chart below the lowest hair
 EDGE = 0.0007  # meters: how well the photo tells where hair ends
 SMOOTH = 0.3  # decimeters within which thickness is smooth
 CERTAINTY = 5.0  # of what the photo shows against smoothness over that length
@@ -35,6 +36,7 @@ HANGING = 0.05  # meters of hair below the scalp: it hangs and leaves the neck
 NEAR_ROWS = 3.0  # of the chart, that tell together whether hair grows at a height
 FAR_ROWS = 0.05  # of what the others tell
 UNSEEN_HAIR = 0.3  # points of hair that are taken for seen: with none at all, there is hair
+BEHIND = (np.pi / 2, 2 * np.pi / 3)  # from the line of sight: beside the face, behind it
 SIDES = (np.pi / 4, 4 * np.pi / 9)  # from the line of sight: where hair is seen that goes on behind
 
 
@@ -62,8 +64,10 @@ def fit_shell(
         return None
     neck = vertices[to_numpy(model.vertex_ids("neck")), 1]
     up = max(float(fit.camera.rotation[1, 1]), 0.5)
-    lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up
-    chart = make_chart(vertices, min(lowest - 0.02, float(np.quantile(neck, 0.5))), model)
+    lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up - BELOW
+    # What the picture's lower border cuts off hangs down to the end of the neck.
+    at_least = neck.min() if rows.max() == len(cover) - 1 else np.quantile(neck, 0.5)
+    chart = make_chart(vertices, min(lowest, float(at_least)), model)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
     base, free = chart.skull, np.zeros_like(chart.skull)
     for rounds in (1, OUTLINE_ROUNDS):  # where hair ends, and whether it hangs, is known once it has been covered
@@ -111,7 +115,10 @@ def _fit_radii(
     shown = _look_up(cover, along, camera)
     at_end = np.take_along_axis(shown, np.maximum(last[..., None] - np.arange(4), 0), 2).mean(2)
     slant = chart.directions @ to_numpy(camera.rotation, np.float64)[2]
-    ending = np.exp(-((slant / SIDEWAYS) ** 2)) * ((count > 0) & (count < len(steps)))
+    # An outline that is not in the picture is not known: beyond its border there is more hair, nobody knows how much.
+    beyond = np.take_along_axis(along, np.minimum(count, len(steps) - 1)[..., None, None], 2)[:, :, 0]
+    ended = (count > 0) & (count < len(steps)) & _is_in_picture(beyond, camera)
+    ending = np.exp(-((slant / SIDEWAYS) ** 2)) * ended
     bare = np.maximum(np.where(slant > SIDEWAYS, 1 - shown[..., 0], ending * (1 - at_end)) * (count > 0), free)
     weights = ending * at_end + bare
     wanted = np.where(ending * at_end > bare, ends, np.minimum(chart.skull + LEAST_THICKNESS, ends)) - base
@@ -176,8 +183,8 @@ def _find_depths(
     facing: Float[np.ndarray, "r c"],
     view: Float[np.ndarray, "3"],
 ) -> Float[np.ndarray, "c"]:
-    """Height down to which a layer reaches around the back: that of its lowest row on either side, one passing into the
-    other behind the head. Infinite where neither side shows any."""
+    """Height down to which a layer reaches around the back: that of its lowest row on the side where it is longer, and
+    beside the face that of each side. Infinite where neither side shows any."""
     turned = np.angle(np.exp(1j * (chart.azimuths - np.arctan2(view[0], view[2]))))
     ends = []
     for sign in (-1, 1):
@@ -188,11 +195,9 @@ def _find_depths(
         ends.append(heights[covered].min() if covered.any() else np.inf)
     if np.isinf(ends).any():
         ends = [min(ends)] * 2
-    behind = ((np.pi - np.abs(turned)) / np.pi * np.sign(turned) + 1) / 2  # 1 at the left face, 1/2 behind
-    across = np.where(turned < 0, 0.5 - behind, 1.5 - behind)  # from the right side over the back to the left
     if np.isinf(ends[0]):
         return np.full(len(turned), np.inf)
-    return mix(ends[0], ends[1], smoothstep(across, 0.0, 1.0))
+    return mix(np.where(turned < 0, *ends), min(ends), smoothstep(np.abs(turned), *BEHIND))
 
 
 def _hang(chart: HairChart, depths: Float[np.ndarray, "c"]) -> Float[np.ndarray, "r c"]:
@@ -219,6 +224,12 @@ def _continue(
     screen = areas * (own + prior).ravel()
     data = areas * (own * shown + prior * expected).ravel()
     return factor_symmetric(laplacian + sp.diags(screen)).solve(data).reshape(radii.shape)
+
+
+def _is_in_picture(points: Float[np.ndarray, "*k 3"], camera: Camera) -> Bool[np.ndarray, "*k"]:
+    pixels = to_numpy(camera.project(from_numpy(points.reshape(-1, 3), camera.rotation)), np.float64)
+    inside = np.all((pixels > 0) & (pixels < np.array(camera.size[::-1])), axis=1)
+    return inside.reshape(points.shape[:-1])
 
 
 def _look_up(
