@@ -24,6 +24,7 @@ FEATURES = ("eyelids", "lips", "brows", "nose", "eyeballs")
 
 # Center and radii in meters, head space. The mean head's crown is at y = 0.116, its back at z = -0.178.
 SHORT = ((0.0, 0.04, -0.095), (0.100, 0.100, 0.105))
+LONG = ((0.0, -0.03, -0.110), (0.120, 0.190, 0.115))
 BUSHY = ((0.0, 0.05, -0.130), (0.140, 0.130, 0.140))
 
 
@@ -88,6 +89,16 @@ def draw_head(
     hair = torch.tensor(BROWN)[:, None, None] * strands
     photo = torch.where(cover.mask, hair, torch.where(bare.mask, SKIN[:, None, None], GREEN[:, None, None]))
     return DrawnHead(fit_mean(model, camera), covers, (bare.mask | cover.mask).float(), photo)
+
+
+def crop(drawn: DrawnHead, top: int = 0, bottom: int = SIDE_PX) -> DrawnHead:
+    """The same photo with these rows of pixels only."""
+    camera = drawn.fit.camera
+    center = (camera.center_px[0], camera.center_px[1] - top)
+    camera = dataclasses.replace(camera, center_px=center, size=(bottom - top, SIDE_PX))
+    covers = {name: cover[top:bottom] for name, cover in drawn.covers.items()}
+    fit = dataclasses.replace(drawn.fit, camera=camera)
+    return DrawnHead(fit, covers, drawn.head[top:bottom], drawn.photo[:, top:bottom])
 
 
 def see(layers: tuple[Layer, ...], camera: Camera) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
-from hair.drawn_hair import BUSHY, FEATURES, SHORT, SIDE_PX, draw_head, measure_overlap, see, show_regions
+from hair.drawn_hair import BUSHY, FEATURES, LONG, SHORT, SIDE_PX, crop, draw_head, measure_overlap, see, show_regions
 from portraitist.hair.layers import build_layers
 from portraitist.hair.shell import fit_shell
 from portraitist.reconstruction.head_model import HeadModel
@@ -67,6 +69,45 @@ def test_hair_is_as_thick_as_it_was_drawn(shape) -> None:
     assert 0.3 * crown < back.mean() < 2 * crown
     assert np.isfinite(shell.radii).all()
     assert (thickness > 0).all()
+
+
+@SHAPES
+def test_a_crown_that_the_picture_cuts_off_is_as_thick_as_the_rest(shape) -> None:
+    """And no cone: the picture's border is no outline."""
+    (_, middle_y, _), (_, up, _) = shape
+    drawn = draw_head(shape)
+    cut = int(drawn.fit.camera.project(torch.tensor([[0.0, 0.09, -0.1]]))[0, 1])
+    shell = crop(drawn, top=cut).shell
+    crown = shell.chart.place(shell.radii)[..., 1].max()
+    assert crown == pytest.approx(middle_y + up, abs=0.025)
+
+
+def test_long_hair_that_the_picture_cuts_off_falls_to_the_end_of_the_neck(model: HeadModel) -> None:
+    drawn = draw_head(LONG)
+    neck = model.mean[model.vertex_ids("neck"), 1]
+    cut = int(drawn.fit.camera.project(torch.tensor([[0.0, -0.12, 0.0]]))[0, 1])
+    (layer,) = crop(drawn, bottom=cut).layers
+    assert layer.mesh.vertices[:, 1].min() == pytest.approx(float(neck.min()), abs=0.01)
+    camera = view_camera(drawn.fit.mesh.vertices, 180.0, 0.0, 200)
+    bare, _ = see((layer,), camera)
+    everything = rasterize(drawn.fit.mesh, camera).mask
+    assert (bare & everything).sum() < 0.02 * everything.sum()  # also behind
+
+
+def test_hair_behind_is_as_long_as_on_the_longer_side() -> None:
+    drawn = draw_head(LONG)
+    camera = drawn.fit.camera
+    jaw, middle = (int(value) for value in camera.project(torch.tensor([[0.0, -0.04, 0.0]]))[0].flip(0))
+    hair = drawn.covers["hair"].clone()
+    hair[jaw:, :middle] = 0  # the sitter's right
+    head = torch.maximum(rasterize(drawn.fit.mesh, camera).mask.float(), hair)
+    one_sided = dataclasses.replace(drawn, covers={**drawn.covers, "hair": hair}, head=head)
+    (layer,) = one_sided.layers
+    behind = view_camera(drawn.fit.mesh.vertices, 180.0, 0.0, 200)
+    _, seen = see((layer,), behind)
+    columns = [int(behind.project(torch.tensor([[x, 0.0, -0.1]]))[0, 0]) for x in (-0.04, 0.0, 0.04)]
+    ends = [int(torch.nonzero(seen["hair"][:, column]).max()) for column in columns]
+    assert max(ends) - min(ends) <= 0.03 * behind.scale_px
 
 
 def test_without_hair_nothing_is_built(model: HeadModel) -> None:
