@@ -117,19 +117,17 @@ def run_pair(job: Job) -> str | None:
 def _save_pictures(result: Result, folder: Path) -> None:
     from portraitist.export.result_folder import draw_preview, render_named_views
     from portraitist.io.images import save_image
-    from portraitist.rendering.cameras import view_camera
-    from portraitist.rendering.sampling import render_view
+    from portraitist.rendering.cameras import head_camera
+    from portraitist.rendering.sampling import render
 
-    white = torch.ones(3)
     content, stylized = result.content, result.stylized
     views = render_named_views(stylized)
     pose_camera = result.photo_fit.camera.resized(VIEW_PX / max(result.photo_fit.camera.size))
-    front_camera = view_camera(content.mesh.vertices, 0.0, 0.0, VIEW_PX)
-    content_front = render_view(content.mesh, content.texture, front_camera, white)
+    content_front = render(content, head_camera(content, 0.0, 0.0, VIEW_PX))
     pictures = {
         **views,
         "content_front": content_front,
-        "content_pose": render_view(content.mesh, content.texture, pose_camera, white),
+        "content_pose": render(content, pose_camera),
         "preview": draw_preview(result, views, content_front),
     }
     for name, picture in pictures.items():
