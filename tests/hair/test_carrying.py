@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 import torch
 
-from portraitist.hair.layers import CARRIERS, carry_layers
+from portraitist.hair.layers import carry_layers
+from portraitist.mesh.carrying import CARRIERS
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import REGIONS, Layer
