@@ -122,18 +122,18 @@ def _add_sampler(
     file: gl.GLTF2, blob: bytearray, animation: gl.Animation, times: np.ndarray, values: np.ndarray
 ) -> int:
     """Sampler of keys at ``times`` with ``values``: quaternions [k, 4], or all weights of all keys [k * targets, 1]."""
-    samplers = animation.samplers
-    moments = times.astype("<f4")
-    bounds = {"min": [float(moments.min())], "max": [float(moments.max())]}
-    inputs = _add_floats(file, blob, moments, gl.SCALAR, **bounds)
-    outputs = _add_floats(file, blob, values.astype("<f4"), gl.VEC4 if values.shape[1] == 4 else gl.SCALAR)
-    samplers.append(gl.AnimationSampler(input=inputs, output=outputs, interpolation=gl.ANIM_LINEAR))
-    return len(samplers) - 1
+    inputs = _add_floats(file, blob, times, gl.SCALAR, bounds=True)
+    outputs = _add_floats(file, blob, values, gl.VEC4 if values.shape[1] == 4 else gl.SCALAR)
+    animation.samplers.append(gl.AnimationSampler(input=inputs, output=outputs, interpolation=gl.ANIM_LINEAR))
+    return len(animation.samplers) - 1
 
 
-def _add_floats(file: gl.GLTF2, blob: bytearray, values: np.ndarray, kind: str, **bounds: list[float]) -> int:
-    view = add_view(file, blob, values.tobytes())
-    accessor = gl.Accessor(bufferView=view, componentType=gl.FLOAT, count=len(values), type=kind, **bounds)
+def _add_floats(file: gl.GLTF2, blob: bytearray, values: np.ndarray, kind: str, bounds: bool = False) -> int:
+    rounded = values.astype("<f4")
+    view = add_view(file, blob, rounded.tobytes())
+    accessor = gl.Accessor(bufferView=view, componentType=gl.FLOAT, count=len(values), type=kind)
+    if bounds:
+        accessor.min, accessor.max = [float(rounded.min())], [float(rounded.max())]
     return add_accessor(file, accessor)
 
 

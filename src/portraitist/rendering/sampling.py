@@ -98,7 +98,7 @@ def render_cutout(head: Head, camera: Camera, supersample: int = 4) -> Float[Ten
     seen = torch.stack([part.mask for part in fragments]).any(0).to(picture)
     averaged = F.avg_pool2d(torch.cat([picture, seen[None]])[None], supersample)[0]
     colors, opacity = averaged[:3], averaged[3:]
-    # One ray more or less than the pixel has does not matter, since no ray of a pixel without opacity has a color.
+    # The smallest opacity is that of one ray; where there is none, there is no color to divide.
     return torch.cat([(colors / opacity.clamp(min=supersample**-2)).clamp(0, 1), opacity])
 
 
