@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,44 +10,15 @@ import pygltflib as gl
 import pytest
 import torch
 import trimesh
-from PIL import Image as PillowImage
 
 from conftest import add_layers
+from export.read_glb import read_accessor, read_image
 from portraitist.errors import OutputError
 from portraitist.export import glb as gltf
 from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
 from portraitist.mesh.carrying import pose_head
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head
-
-SCALAR_TYPES = {gl.FLOAT: "<f4", gl.UNSIGNED_SHORT: "<u2", gl.UNSIGNED_INT: "<u4"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
-
-
-def read_accessor(file: gl.GLTF2, index: int) -> np.ndarray:
-    """Independent, slow reading of an accessor, sparse ones included."""
-    accessor, blob = file.accessors[index], file.binary_blob()
-
-    def read(view: int, dtype: str, count: int) -> np.ndarray:
-        return np.frombuffer(blob, dtype, count, file.bufferViews[view].byteOffset)
-
-    dtype, width = SCALAR_TYPES[accessor.componentType], WIDTHS[accessor.type]
-    if accessor.bufferView is None:
-        values = np.zeros((accessor.count, width), np.float32)
-    else:
-        values = read(accessor.bufferView, dtype, accessor.count * width).reshape(accessor.count, width).copy()
-    if (sparse := accessor.sparse) is not None:
-        ids = read(sparse.indices.bufferView, SCALAR_TYPES[sparse.indices.componentType], sparse.count)
-        assert (np.diff(ids.astype(int)) > 0).all(), "sparse indices must increase"
-        values[ids] = read(sparse.values.bufferView, dtype, sparse.count * width).reshape(-1, width)
-    return values
-
-
-def read_image(file: gl.GLTF2, index: int) -> np.ndarray:
-    """Pixels 0..1 of an embedded picture."""
-    view = file.bufferViews[file.images[index].bufferView]
-    data = file.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
-    return np.asarray(PillowImage.open(io.BytesIO(data))) / 255
 
 
 @pytest.fixture

@@ -33,9 +33,7 @@ MOST_PNG_BYTES = 300_000  # Signal
 MOST_WEBP_BYTES = 256_000  # Telegram's for moving stickers
 FRAME_MS = 40  # 25 frames a second; Telegram allows 30
 REST_MS, EASE_FRAMES, HOLD_MS = 400, 9, 1200  # 2.4 s in all; Telegram and Signal allow 3
-STILL_RAYS, MOVING_RAYS = 4, 2  # a side of a pixel
-COLUMNS = 4
-"""Of the sheet."""
+STILL_RAYS, MOVING_RAYS = 4, 2  # along a side of a pixel
 
 
 def write_expression_sheet(
@@ -65,8 +63,7 @@ def write_expression_sheet(
             (folder / f"{preset.name}.png").write_bytes(encode_sticker(frames[-1]))
             (folder / f"{preset.name}.webp").write_bytes(encode_animation(frames))
             panels.append(Panel(preset.name, _lay_over_white(frames[-1])))
-        rows = [panels[first : first + COLUMNS] for first in range(0, len(panels), COLUMNS)]
-        save_image(folder / "sheet.png", draw_sheet(rows))
+        save_image(folder / "sheet.png", _arrange(panels))
         record = {"portraitist": __version__, "files": sorted([*list_files(folder), RECORD_NAME])}
         (folder / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -175,3 +172,11 @@ def _to_picture(cutout: Float[Tensor, "4 h w"]) -> PillowImage.Image:
 def _lay_over_white(picture: PillowImage.Image) -> Image:
     pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1) / 255
     return pixels[:3] * pixels[3:] + 1 - pixels[3:]
+
+
+def _arrange(panels: Sequence[Panel]) -> Image:
+    """In a square grid, whose last row may have empty places."""
+    columns = math.ceil(math.sqrt(len(panels)))
+    empty = [Panel("", torch.ones_like(panels[0].image))] * (-len(panels) % columns)
+    filled = [*panels, *empty]
+    return draw_sheet([filled[first : first + columns] for first in range(0, len(filled), columns)])
