@@ -32,8 +32,11 @@ MARGIN = 16 / 512  # of the side, free on all sides: WhatsApp
 MOST_PNG_BYTES = 300_000  # Signal
 MOST_WEBP_BYTES = 256_000  # Telegram's for moving stickers
 FRAME_MS = 40  # 25 frames a second; Telegram allows 30
-REST_MS, EASE_FRAMES, HOLD_MS = 400, 9, 1200  # 2.4 s in all; Telegram and Signal allow 3
-STILL_RAYS, MOVING_RAYS = 4, 2  # along a side of a pixel
+EASE_FRAMES = 9  # from the neutral head to the expression
+REST_MS = 400  # on the neutral head
+HOLD_MS = 1200  # on the expression; 2.24 s in all, of which Telegram and Signal allow 3
+STILL_RAYS = 4  # along a side of a pixel
+MOVING_RAYS = 2  # the same, of pictures that are seen for a moment
 
 
 def write_expression_sheet(
@@ -49,7 +52,7 @@ def write_expression_sheet(
 
     For each preset ``NAME.png`` and ``NAME.webp``, ``size`` px square, on nothing, all in the same frame: the
     expression, and an animation that goes from the neutral head to it and back, and repeats. ``sheet.png`` shows all of
-    them on white with their names. Files are as small as every messenger in docs/stickers.md asks for. ``progress`` is
+    them on white with their names. Files are no larger than messengers take them (docs/stickers.md). ``progress`` is
     called before each preset and may raise to stop. Raises OutputError as ``check_output`` does, and when the disk is
     full.
     """
