@@ -150,7 +150,7 @@ def test_keys_are_those_of_a_broken_line():
         return np.abs(line[span] - np.interp(span, [first, last], line[[first, last]]))
 
     assert thin_keys(101, errors, 1e-9).tolist() == [0, 30, 70, 100]
-    assert thin_keys(101, errors, 10).tolist() == [0, 100]
+    assert thin_keys(101, errors, 10.0).tolist() == [0, 100]
     assert thin_keys(1, errors, 1e-9).tolist() == [0]
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.errors import InputError
 from portraitist.types import EXPRESSION_NAMES
 
 
@@ -22,18 +23,19 @@ class ExpressionPreset:
     """
 
     name: str
-    weights: Mapping[str, float] = field(default_factory=dict)
-    yaw_deg: float = 0.0
-    pitch_deg: float = 0.0
-    roll_deg: float = 0.0
+    weights: Mapping[str, float | int] = field(default_factory=dict)
+    yaw_deg: float | int = 0.0
+    pitch_deg: float | int = 0.0
+    roll_deg: float | int = 0.0
 
     def as_tensor(self) -> Float[Tensor, "52"]:
-        """All weights, in `EXPRESSION_NAMES` order. Raises ValueError for a name that no action has."""
+        """All weights, in `EXPRESSION_NAMES` order. Raises InputError for a name that no action has."""
         values = torch.zeros(len(EXPRESSION_NAMES))
         for name, weight in self.weights.items():
-            sides = [name] if name in EXPRESSION_NAMES else [f"{name}Left", f"{name}Right"]
-            for side in sides:
-                values[EXPRESSION_NAMES.index(side)] = weight
+            ids = [i for i, action in enumerate(EXPRESSION_NAMES) if action in (name, f"{name}Left", f"{name}Right")]
+            if not ids:
+                raise InputError(f"The expression {self.name!r} has {name!r}, which is none of the 52 ARKit actions.")
+            values[ids] = float(weight)
         return values
 
 
