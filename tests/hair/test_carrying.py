@@ -90,7 +90,7 @@ def test_layers_follow_an_expression_as_they_follow_a_shape(layer: Layer, model:
     posed = pose_head(head, weights)
     torch.testing.assert_close(posed.mesh.vertices, head.posed(weights))
     (expected,) = carry_layers([layer], head.mesh.vertices, posed.mesh.vertices, model)
-    torch.testing.assert_close(posed.layers[0].mesh.vertices, expected.mesh.vertices, atol=1e-6, rtol=0)
+    torch.testing.assert_close(posed.layers[0].mesh.vertices, expected.mesh.vertices, atol=3e-5, rtol=0)
     assert (expected.mesh.vertices - layer.mesh.vertices).norm(dim=1).max() > 0.003
     # The exaggeration stays what it is, and the way back leads to the start.
     torch.testing.assert_close(posed.original - posed.mesh.vertices, head.original - head.mesh.vertices)

@@ -17,6 +17,7 @@ from portraitist.types import REGIONS, Head, Layer
 CARRIERS = ("scalp", "skin", "ears", "neck", "brows")  # regions that layers lie on; mouth and lids move by themselves
 NEIGHBORS = 48
 REACH = 0.005  # meters beyond the nearest of them at which another counts 1/e
+STILL = 1e-5  # meters by which an expression moves what it leaves in place: nobody sees it, and files store the rest
 
 
 def find_neighbor_weights(points: Float[np.ndarray, "k 3"], surface: Float[np.ndarray, "n 3"]) -> sp.csr_matrix:
@@ -46,7 +47,9 @@ def find_layer_deltas(head: Head) -> tuple[Float[Tensor, "52 _k 3"], ...]:
     deltas = []
     for layer in head.layers:
         own = find_neighbor_weights(to_numpy(layer.mesh.vertices, np.float64), surface) @ moves
-        deltas.append(from_numpy(own.reshape(len(own), -1, 3).swapaxes(0, 1).astype(np.float32), layer.mesh.vertices))
+        own = own.reshape(len(own), -1, 3).swapaxes(0, 1).astype(np.float32)
+        own[np.abs(own).max(2) < STILL] = 0
+        deltas.append(from_numpy(own, layer.mesh.vertices))
     return tuple(deltas)
 
 
