@@ -91,6 +91,19 @@ def paint_mesh(s: Studio) -> p.types.Image:
     )
 
 
+def save_animation(s: Studio) -> None:
+    times = torch.stack([0 * s.head.expression[0], 0 * s.head.expression[0] + 1])
+    rotations = torch.stack(2 * [s.camera.rotation])
+    p.save_animation(s.folder / "a.glb", s.layered, times, torch.stack(2 * [s.head.expression]), rotations)
+
+
+def write_stickers(s: Studio) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("portraitist.apps.expression_sheet.EASE_FRAMES", 1)
+        presets = [p.ExpressionPreset("smile", {"mouthSmile": 1.0}, yaw_deg=5.0)]
+        p.write_expression_sheet(s.folder / "stickers", s.layered, presets, size=32)
+
+
 def write_files(s: Studio) -> None:
     p.write_result(
         s.result, s.folder / "out", config=QUICK, inputs={}, device="pretend", precision="", save_intermediates=True
@@ -140,6 +153,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "check_output": lambda s: p.check_output(s.folder / "new", overwrite=False),
     "close_seams": lambda s: p.close_seams(s.head.texture, p.find_seams(s.head.mesh, SIDE)),
     "crop_exemplar": lambda s: s.source,
+    "draw_expression": lambda s: p.draw_expression(s.layered, p.ExpressionPreset("smile", {"mouthSmile": 1.0}), 32),
     "detect_landmarks": lambda s: p.detect_landmarks(s.sitter.photo, s.models.detector)[0],
     "find_seams": lambda s: p.find_seams(s.head.mesh, SIDE, largest_island_only=True),
     "head_camera": lambda s: p.head_camera(s.layered, 20.0, 5.0, 64),
@@ -157,6 +171,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "render": lambda s: p.render(s.head, s.camera),
     "render (layers)": lambda s: p.render(s.layered, s.camera),
     "render_view": lambda s: p.render_view(s.head.mesh, s.head.texture, s.camera, s.head.texture.new_zeros(3)),
+    "save_animation": save_animation,
     "save_head": save_and_load,
     "save_image": save_and_load_image,
     "save_part_mask": save_mask,
@@ -184,6 +199,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "save_head (layers)": lambda s: p.save_head(s.folder / "layered.safetensors", s.layered),
     "subdivide_head (layers)": lambda s: p.subdivide_head(s.layered),
     "write_result": write_files,
+    "write_expression_sheet": write_stickers,
     "write_turntable": write_turntable,
     # Methods
     "Camera": lambda s: [s.camera.project(s.head.neutral), s.camera.depth(s.head.neutral)],

@@ -14,6 +14,8 @@ import importlib
 
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
+    from portraitist.apps.expression_presets import ExpressionPreset
+    from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         OutputError,
         PortraitistError,
     )
+    from portraitist.export.animation import save_animation
     from portraitist.export.glb import write_glb
     from portraitist.export.obj import write_obj
     from portraitist.export.result_folder import write_result
@@ -91,6 +94,7 @@ __all__ = [
     "Cancelled",
     "Config",
     "Exemplar",
+    "ExpressionPreset",
     "FitConfig",
     "FitError",
     "Fragments",
@@ -126,6 +130,7 @@ __all__ = [
     "close_seams",
     "crop_exemplar",
     "detect_landmarks",
+    "draw_expression",
     "find_seams",
     "head_camera",
     "load_head",
@@ -140,6 +145,7 @@ __all__ = [
     "reconstruct",
     "render",
     "render_view",
+    "save_animation",
     "save_head",
     "save_image",
     "save_part_mask",
@@ -154,6 +160,7 @@ __all__ = [
     "transfer_geometry",
     "transfer_texture",
     "view_camera",
+    "write_expression_sheet",
     "write_glb",
     "write_obj",
     "write_result",
@@ -161,6 +168,11 @@ __all__ = [
 ]
 
 _HOMES = {
+    "apps.expression_presets": ("ExpressionPreset",),
+    "apps.expression_sheet": (
+        "draw_expression",
+        "write_expression_sheet",
+    ),
     "config": ("Config",),
     "errors": (
         "AssetError",
@@ -171,6 +183,7 @@ _HOMES = {
         "OutputError",
         "PortraitistError",
     ),
+    "export.animation": ("save_animation",),
     "export.glb": ("write_glb",),
     "export.obj": ("write_obj",),
     "export.result_folder": ("write_result",),

@@ -106,8 +106,16 @@ def write_turntable(path: Path, *_: Any) -> None:
     reach("written")
 
 
+def write_expression_sheet(out: Path, *_: Any, overwrite: bool, **__: Any) -> None:
+    with new_folder(out, overwrite) as folder:
+        (folder / "run.json").write_text('{"files": ["run.json"]}')
+        reach("writing")
+    reach("written")
+
+
 def replace_modules() -> None:
     replaced = {
+        "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},
         "export.result_folder": {"write_result": write_result},
         "export.turntable": {"check_suffix": lambda _: None, "write_turntable": write_turntable},

@@ -103,6 +103,7 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["demo", "--help"],
         ["turntable", "--help"],
         ["landmarks", "--help"],
+        ["sheet", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):
@@ -203,6 +204,8 @@ def test_help_names_every_option(tmp_path: Path):
         (("stylize", PHOTO, PHOTO, "-o", "out", "--art-face", "0"), ("--art-face", "1 to")),
         (("demo", "--style", "oil"), ("--style", *STYLES)),
         (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
+        (("sheet", "absent.safetensors", "-o", "out"), ("HEAD", "absent.safetensors")),
+        (("sheet", PHOTO), ("-o",)),
     ],
 )
 def test_impossible_arguments_are_named(
@@ -515,3 +518,17 @@ def test_what_apples_gpus_cannot_do_is_left_to_the_cpu(monkeypatch, tmp_path):
             main(["demo", "--device", device, "-o", str(tmp_path / "out")])
         assert end.value.code == 0
     assert seen == [None, "1"]
+
+
+def test_sheet_refuses_before_it_draws(run_here: Callable[..., Any], tmp_path: Path):
+    save_head(tmp_path / "head.safetensors", make_head())
+    (tmp_path / "text.safetensors").write_text("no head")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").write_text("mine")
+    for head, out, exit_code, word in (
+        ("head.safetensors", "there", 5, "not empty"),
+        ("head.safetensors", "text.safetensors", 5, "is a file"),
+        ("text.safetensors", "stickers", 2, "head.safetensors"),
+    ):
+        assert_refused(run_here("sheet", head, "-o", out, folder=tmp_path), exit_code, word)
+    assert {path.name for path in tmp_path.iterdir()} == {"head.safetensors", "text.safetensors", "there"}

@@ -96,6 +96,17 @@ def test_signal_while_a_turntable_is_made(moment: str, tmp_path: Path) -> None:
     assert not list_hidden(tmp_path)
 
 
+@pytest.mark.parametrize("moment", ["loading", "writing", "written"])
+def test_signal_while_stickers_are_made(moment: str, tmp_path: Path) -> None:
+    ran = run_quickly(
+        ["sheet", "head.safetensors", "-o", "out"], tmp_path, STOP_AT=moment, STOP_WITH=int(signal.SIGTERM)
+    )
+    assert ran.returncode == 143
+    assert ENDS[moment] in ran.stderr
+    assert (tmp_path / "out").exists() == (ENDS[moment] != NOTHING)
+    assert not list_hidden(tmp_path)
+
+
 def test_result_put_back_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
     """A former run was killed between the renames; this one puts its former result back, and is stopped then."""
     out = make_former(tmp_path)

@@ -21,6 +21,7 @@ COMMANDS = {
     "stylize --json": ["stylize", "me.jpg", "art.jpg", "-o", "out", "--json"],
     "demo": ["demo", "-o", "out"],
     "turntable": ["turntable", "head.safetensors", "-o", "out"],
+    "sheet": ["sheet", "head.safetensors", "-o", "out"],
 }
 ERRORS = {
     "damaged picture": ["stylize", "damaged.jpg", "art.jpg", "-o", "out", "--json"],

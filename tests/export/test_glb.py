@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,43 +10,15 @@ import pygltflib as gl
 import pytest
 import torch
 import trimesh
-from PIL import Image as PillowImage
 
 from conftest import add_layers
+from export.read_glb import read_accessor, read_image
 from portraitist.errors import OutputError
 from portraitist.export import glb as gltf
 from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
+from portraitist.mesh.carrying import pose_head
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head
-
-SCALAR_TYPES = {gl.FLOAT: "<f4", gl.UNSIGNED_SHORT: "<u2", gl.UNSIGNED_INT: "<u4"}
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
-
-
-def read_accessor(file: gl.GLTF2, index: int) -> np.ndarray:
-    """Independent, slow reading of an accessor, sparse ones included."""
-    accessor, blob = file.accessors[index], file.binary_blob()
-
-    def read(view: int, dtype: str, count: int) -> np.ndarray:
-        return np.frombuffer(blob, dtype, count, file.bufferViews[view].byteOffset)
-
-    dtype, width = SCALAR_TYPES[accessor.componentType], WIDTHS[accessor.type]
-    if accessor.bufferView is None:
-        values = np.zeros((accessor.count, width), np.float32)
-    else:
-        values = read(accessor.bufferView, dtype, accessor.count * width).reshape(accessor.count, width).copy()
-    if (sparse := accessor.sparse) is not None:
-        ids = read(sparse.indices.bufferView, SCALAR_TYPES[sparse.indices.componentType], sparse.count)
-        assert (np.diff(ids.astype(int)) > 0).all(), "sparse indices must increase"
-        values[ids] = read(sparse.values.bufferView, dtype, sparse.count * width).reshape(-1, width)
-    return values
-
-
-def read_image(file: gl.GLTF2, index: int) -> np.ndarray:
-    """Pixels 0..1 of an embedded picture."""
-    view = file.bufferViews[file.images[index].bufferView]
-    data = file.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
-    return np.asarray(PillowImage.open(io.BytesIO(data))) / 255
 
 
 @pytest.fixture
@@ -164,18 +135,31 @@ def test_layers_are_named_nodes_below_the_head(layered_glb: gl.GLTF2):
     assert [layered_glb.meshes[node.mesh].name for node in layered_glb.nodes] == ["Head", "Hair", "Headwear"]
 
 
-def test_layers_slide_back_with_the_head_and_have_no_other_target(layered_glb: gl.GLTF2, layered: Head):
+def test_layers_have_the_targets_and_weights_of_the_head(layered_glb: gl.GLTF2, layered: Head):
     for mesh, layer in zip(layered_glb.meshes[1:], layered.layers, strict=True):
         (primitive,) = mesh.primitives
         corners, vertex_ids = read_accessor(layered_glb, primitive.indices).reshape(-1), layer.mesh.faces.reshape(-1)
-        assert (mesh.extras["targetNames"], mesh.weights) == ([ORIGINAL_SHAPE], [0])
-        positions = read_accessor(layered_glb, primitive.attributes.POSITION)[corners]
-        (target,) = primitive.targets
-        offsets = read_accessor(layered_glb, target["POSITION"])[corners]
+        assert (mesh.extras, mesh.weights) == (layered_glb.meshes[0].extras, layered_glb.meshes[0].weights)
+        shape = read_accessor(layered_glb, primitive.attributes.POSITION).astype(np.float64)
+        for weight, target in zip(mesh.weights, primitive.targets, strict=True):
+            shape += weight * read_accessor(layered_glb, target["POSITION"])
+        offsets = read_accessor(layered_glb, primitive.targets[-1]["POSITION"])[corners]
         uvs = read_accessor(layered_glb, primitive.attributes.TEXCOORD_0)[corners]
-        np.testing.assert_array_equal(positions, layer.mesh.vertices[vertex_ids].numpy())
-        np.testing.assert_allclose(positions + offsets, layer.original[vertex_ids].numpy(), atol=1e-6)
+        np.testing.assert_allclose(shape[corners], layer.mesh.vertices[vertex_ids].numpy(), atol=1e-6)
+        np.testing.assert_allclose(shape[corners] + offsets, layer.original[vertex_ids].numpy(), atol=1e-6)
         np.testing.assert_array_equal(uvs, layer.mesh.uvs[layer.mesh.uv_faces.reshape(-1)].numpy())
+
+
+def test_layers_follow_every_expression(layered_glb: gl.GLTF2, layered: Head):
+    """As they do when the head is posed for a picture."""
+    weights = torch.rand(len(EXPRESSION_NAMES), generator=torch.Generator().manual_seed(1))
+    for mesh, layer in zip(layered_glb.meshes[1:], pose_head(layered, weights).layers, strict=True):
+        (primitive,) = mesh.primitives
+        shape = read_accessor(layered_glb, primitive.attributes.POSITION).astype(np.float64)
+        for weight, target in zip(weights.tolist(), primitive.targets[:-1], strict=True):
+            shape += weight * read_accessor(layered_glb, target["POSITION"])
+        corners = read_accessor(layered_glb, primitive.indices).reshape(-1)
+        np.testing.assert_allclose(shape[corners], layer.mesh.vertices[layer.mesh.faces.reshape(-1)], atol=1e-5)
 
 
 def test_each_part_has_an_unlit_material_and_a_texture_of_its_own(layered_glb: gl.GLTF2, layered: Head):

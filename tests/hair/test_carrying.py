@@ -7,10 +7,12 @@ import dataclasses
 import pytest
 import torch
 
-from portraitist.hair.layers import CARRIERS, carry_layers
+from conftest import make_marked_head
+from portraitist.hair.layers import carry_layers
+from portraitist.mesh.carrying import CARRIERS, find_layer_deltas, pose_head
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import REGIONS, Layer
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Layer
 
 ABOVE_SKIN = 0.002  # meters
 
@@ -76,3 +78,29 @@ def test_several_layers_move_each_on_its_own(layer: Layer, model: HeadModel) -> 
     assert (hair.name, headwear.name) == ("hair", "headwear")
     (alone,) = carry_layers([hat], model.mean, after, model)
     assert torch.equal(headwear.mesh.vertices, alone.mesh.vertices)
+
+
+def test_layers_follow_an_expression_as_they_follow_a_shape(layer: Layer, model: HeadModel) -> None:
+    head = dataclasses.replace(make_marked_head(8), layers=())
+    (layer,) = carry_layers([layer], model.mean, head.mesh.vertices, model)
+    head = dataclasses.replace(head, layers=(layer,))
+    weights = torch.zeros(len(EXPRESSION_NAMES))
+    for name in ("browInnerUp", "browOuterUpLeft", "jawOpen"):
+        weights[EXPRESSION_NAMES.index(name)] = 0.7
+    posed = pose_head(head, weights)
+    torch.testing.assert_close(posed.mesh.vertices, head.posed(weights))
+    (expected,) = carry_layers([layer], head.mesh.vertices, posed.mesh.vertices, model)
+    torch.testing.assert_close(posed.layers[0].mesh.vertices, expected.mesh.vertices, atol=3e-5, rtol=0)
+    assert (expected.mesh.vertices - layer.mesh.vertices).norm(dim=1).max() > 0.003
+    # The exaggeration stays what it is, and the way back leads to the start.
+    torch.testing.assert_close(posed.original - posed.mesh.vertices, head.original - head.mesh.vertices)
+    again = pose_head(posed, head.expression, find_layer_deltas(head))
+    torch.testing.assert_close(again.layers[0].mesh.vertices, layer.mesh.vertices, atol=1e-6, rtol=0)
+
+
+def test_a_head_without_layers_is_posed_alone() -> None:
+    head = make_marked_head(8)
+    assert find_layer_deltas(head) == ()
+    posed = pose_head(head, torch.zeros(len(EXPRESSION_NAMES)))
+    assert torch.equal(posed.mesh.vertices, head.neutral)
+    assert not posed.expression.any()

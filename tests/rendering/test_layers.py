@@ -12,7 +12,7 @@ from conftest import add_layers, make_head, make_layer, make_marked_head
 from portraitist.rendering.cameras import NAMED_VIEWS, head_camera, view_camera
 from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.rendering.sampling import render, render_view, shade, shade_parts
+from portraitist.rendering.sampling import render, render_cutout, render_view, shade, shade_parts
 from portraitist.types import Camera, Head, Layer
 
 VIEWS = [*NAMED_VIEWS.values(), (180.0, 0.0), (75.0, 30.0)]
@@ -120,3 +120,24 @@ def test_a_bare_head_is_framed_as_its_vertices_are():
     assert (
         head_camera(dataclasses.replace(head, layers=(make_layer(head),)), 20.0, 5.0, 64).scale_px < ours.scale_px * 1.2
     )
+
+
+def test_a_cutout_over_a_ground_is_the_picture_on_that_ground(layered: Head):
+    camera = head_camera(layered, 20.0, 5.0, 48)
+    cutout = render_cutout(layered, camera, supersample=2)
+    for ground in (torch.ones(3), torch.tensor([0.2, 0.5, 0.9])):
+        over = cutout[:3] * cutout[3:] + ground[:, None, None] * (1 - cutout[3:])
+        torch.testing.assert_close(over, render(layered, camera, ground, supersample=2), atol=1e-5, rtol=0)
+
+
+def test_a_cutout_has_no_fringe(layered: Head):
+    """Of a head in one color, the outline has that color, however little of a pixel it covers."""
+    red = torch.tensor([0.8, 0.1, 0.1])[:, None, None].expand(3, 8, 8)
+    layers = tuple(dataclasses.replace(layer, texture=red) for layer in layered.layers)
+    head = dataclasses.replace(layered, texture=red, layers=layers)
+    cutout = render_cutout(head, head_camera(head, 20.0, 5.0, 48), supersample=4)
+    outline = (cutout[3] > 0) & (cutout[3] < 1)
+    assert outline.sum() > 60
+    assert len(cutout[3][outline].unique()) > 8  # smooth
+    torch.testing.assert_close(cutout[:3, cutout[3] > 0], red[:, :1, 0].expand(3, int((cutout[3] > 0).sum())))
+    assert not cutout[:, cutout[3] == 0].any()

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from portraitist import __version__
 from portraitist.cli.old_names import add_old_name
+from portraitist.cli.sheet import add_sheet_options
 from portraitist.cli.streams import print_out
 from portraitist.cli.values import existing_file, named_strengths, number, translator, weighted_file
 
@@ -122,6 +123,13 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     )
     turntable.add_argument("--overwrite", action="store_true", help="replace the file OUT")
     turntable.set_defaults(run=runs["turntable"])
+    sheet = commands.add_parser(
+        "sheet",
+        help="make stickers of a head: sixteen expressions, still and moving",
+        description="Draw a saved head with sixteen expressions: stickers for messengers, and a sheet of them.",
+    )
+    add_sheet_options(sheet)
+    sheet.set_defaults(run=runs["sheet"])
     landmarks = commands.add_parser(
         "landmarks",
         help="write the 68 points of a face, and a mask of its parts, to be corrected",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pygltflib as gl
+import torch
+from jaxtyping import Float
 from PIL import Image as PillowImage
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from portraitist import __version__
 from portraitist.devices import to_numpy
 from portraitist.io.images import encode_png, image_to_uint8
 from portraitist.io.output_file import new_file
+from portraitist.mesh.carrying import find_layer_deltas
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image, Mesh
 
@@ -33,19 +36,28 @@ def write_glb(path: str | Path, head: Head) -> None:
 
     The head's base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit
     blendshapes plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
-    ``head.mesh.vertices``. Layers are moved by ``originalShape`` alone. Vertices are doubled at UV seams only; normals
-    come from the undivided mesh, so a lit viewer shows no seam either. The file appears whole or not at all. Raises
-    OutputError when it cannot be written.
+    ``head.mesh.vertices``. Layers have the same targets and weights, so that they follow every expression. Vertices are
+    doubled at UV seams only; normals come from the undivided mesh, so a lit viewer shows no seam either. The file
+    appears whole or not at all. Raises OutputError when it cannot be written.
     """
+    file, blob = build_gltf(head)
+    save_gltf(path, file, blob)
+
+
+def build_gltf(head: Head) -> tuple[gl.GLTF2, bytearray]:
+    """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head; all others are below."""
     file = gl.GLTF2(asset=gl.Asset(version="2.0", generator=f"Portraitist {__version__}"))
     blob = bytearray()
-    expressions = dict(zip(EXPRESSION_NAMES, _float32(head.expression_deltas), strict=True))
-    morphs = expressions | {ORIGINAL_SHAPE: _float32(head.original - head.mesh.vertices)}
     weights = [*_float32(head.expression).tolist(), 0.0]
-    _add_part(file, blob, "Head", head.mesh.with_vertices(head.neutral), morphs, weights, head.texture, "Painting")
-    for layer in head.layers:
-        name, morphs = layer.name.capitalize(), {ORIGINAL_SHAPE: _float32(layer.original - layer.mesh.vertices)}
-        _add_part(file, blob, name, layer.mesh, morphs, [0.0], layer.texture, name)
+    shift = head.original - head.mesh.vertices
+    _add_part(
+        file, blob, "Head", head.mesh.with_vertices(head.neutral), _name_morphs(head.expression_deltas, shift),
+        weights, head.texture, "Painting"
+    )  # fmt: skip
+    for layer, deltas in zip(head.layers, find_layer_deltas(head), strict=True):
+        neutral = layer.mesh.vertices - torch.einsum("e,ekd->kd", head.expression, deltas)
+        morphs, name = _name_morphs(deltas, layer.original - layer.mesh.vertices), layer.name.capitalize()
+        _add_part(file, blob, name, layer.mesh.with_vertices(neutral), morphs, weights, layer.texture, name)
     # Who moves the head takes its layers along.
     file.nodes[0].children = list(range(1, len(file.nodes)))
     file.samplers = [
@@ -56,10 +68,20 @@ def write_glb(path: str | Path, head: Head) -> None:
     file.extensionsUsed = ["KHR_materials_unlit"]
     file.scenes = [gl.Scene(name="Head", nodes=[0])]
     file.scene = 0
+    return file, blob
+
+
+def save_gltf(path: str | Path, file: gl.GLTF2, blob: bytearray) -> None:
+    """Write ``file`` with its binary buffer, whole or not at all. Raises OutputError when it cannot be written."""
     file.buffers = [gl.Buffer(byteLength=len(blob))]
     file.set_binary_blob(bytes(blob))
     with new_file(Path(path)) as temporary:
         temporary.write_bytes(b"".join(file.save_to_bytes()))
+
+
+def _name_morphs(deltas: Float[Tensor, "52 n 3"], to_original: Float[Tensor, "n 3"]) -> dict[str, np.ndarray]:
+    """Offsets by the names of the targets."""
+    return dict(zip(EXPRESSION_NAMES, _float32(deltas), strict=True)) | {ORIGINAL_SHAPE: _float32(to_original)}
 
 
 def _add_part(
@@ -102,7 +124,7 @@ def _split_at_uv_seams(mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return unique_pairs[:, 0], unique_pairs[:, 1], corners.reshape(-1)
 
 
-def _add_view(file: gl.GLTF2, blob: bytearray, data: bytes, target: int | None = None) -> int:
+def add_view(file: gl.GLTF2, blob: bytearray, data: bytes, target: int | None = None) -> int:
     """Append ``data`` to the buffer, aligned to 4 bytes as accessors need; return its buffer view."""
     file.bufferViews.append(gl.BufferView(buffer=0, byteOffset=len(blob), byteLength=len(data), target=target))
     blob.extend(data)
@@ -110,24 +132,25 @@ def _add_view(file: gl.GLTF2, blob: bytearray, data: bytes, target: int | None =
     return len(file.bufferViews) - 1
 
 
-def _add_accessor(file: gl.GLTF2, accessor: gl.Accessor) -> int:
+def add_accessor(file: gl.GLTF2, accessor: gl.Accessor) -> int:
+    """Append it; return its number."""
     file.accessors.append(accessor)
     return len(file.accessors) - 1
 
 
 def _add_vectors(file: gl.GLTF2, blob: bytearray, values: np.ndarray, bounds: bool = False) -> int:
     """A plain float32 accessor for ``values [n, 2 or 3]``; positions need their bounds written."""
-    view = _add_view(file, blob, np.ascontiguousarray(values, dtype="<f4").tobytes(), gl.ARRAY_BUFFER)
+    view = add_view(file, blob, np.ascontiguousarray(values, dtype="<f4").tobytes(), gl.ARRAY_BUFFER)
     accessor = gl.Accessor(bufferView=view, componentType=gl.FLOAT, count=len(values), type=f"VEC{values.shape[1]}")
     if bounds:
         accessor.min, accessor.max = values.min(0).tolist(), values.max(0).tolist()
-    return _add_accessor(file, accessor)
+    return add_accessor(file, accessor)
 
 
 def _add_indices(file: gl.GLTF2, blob: bytearray, ids: np.ndarray, vertex_count: int) -> int:
     kind, dtype = _index_type(vertex_count)
-    view = _add_view(file, blob, ids.astype(dtype).tobytes(), gl.ELEMENT_ARRAY_BUFFER)
-    return _add_accessor(file, gl.Accessor(bufferView=view, componentType=kind, count=len(ids), type=gl.SCALAR))
+    view = add_view(file, blob, ids.astype(dtype).tobytes(), gl.ELEMENT_ARRAY_BUFFER)
+    return add_accessor(file, gl.Accessor(bufferView=view, componentType=kind, count=len(ids), type=gl.SCALAR))
 
 
 def _add_morph_target(file: gl.GLTF2, blob: bytearray, offsets: np.ndarray) -> int:
@@ -142,22 +165,22 @@ def _add_morph_target(file: gl.GLTF2, blob: bytearray, offsets: np.ndarray) -> i
     sparse = gl.Sparse(
         count=len(ids),
         indices=gl.AccessorSparseIndices(
-            bufferView=_add_view(file, blob, ids.astype(dtype).tobytes()), componentType=kind
+            bufferView=add_view(file, blob, ids.astype(dtype).tobytes()), componentType=kind
         ),
-        values=gl.AccessorSparseValues(bufferView=_add_view(file, blob, values.astype("<f4").tobytes())),
+        values=gl.AccessorSparseValues(bufferView=add_view(file, blob, values.astype("<f4").tobytes())),
     )
     # The accessor has no buffer view of its own (all zeros), and then must not have a byteOffset either.
     accessor = gl.Accessor(byteOffset=None, componentType=gl.FLOAT, count=len(offsets), type=gl.VEC3, sparse=sparse)
     # Some vertices are not listed (a full list is never sparse), so zero is always within the bounds.
     accessor.min, accessor.max = values.min(0, initial=0.0).tolist(), values.max(0, initial=0.0).tolist()
-    return _add_accessor(file, accessor)
+    return add_accessor(file, accessor)
 
 
 def _add_unlit_material(file: gl.GLTF2, blob: bytearray, texture: Image, name: str) -> None:
     """The painting already holds its light, so the material must not add any (KHR_materials_unlit)."""
     data, mime_type = _encode_texture(texture)
     file.textures.append(gl.Texture(source=len(file.images), sampler=0))
-    file.images.append(gl.Image(name=name, bufferView=_add_view(file, blob, data), mimeType=mime_type))
+    file.images.append(gl.Image(name=name, bufferView=add_view(file, blob, data), mimeType=mime_type))
     file.materials.append(
         gl.Material(
             name=name,

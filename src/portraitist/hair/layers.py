@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
@@ -15,12 +14,9 @@ from portraitist.hair.appearance import paint_layer
 from portraitist.hair.shell import fit_shell
 from portraitist.hair.surface import cut_layer
 from portraitist.io.images import round_to_bytes
+from portraitist.mesh.carrying import CARRIERS, find_neighbor_weights
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import LAYER_NAMES, HeadFit, Image, Layer
-
-CARRIERS = ("scalp", "skin", "ears", "neck", "brows")  # regions that layers lie on; mouth and lids move by themselves
-NEIGHBORS = 48
-REACH = 0.005  # meters beyond the nearest of them at which another counts 1/e
 
 
 def build_layers(
@@ -58,12 +54,10 @@ def carry_layers(
     ids = to_numpy(model.vertex_ids(*CARRIERS))
     places = to_numpy(before, np.float64)[ids]
     moves = to_numpy(after - before, np.float64)[ids]
-    tree, carried = KDTree(places), []
+    carried = []
     for layer in layers:
         own = to_numpy(layer.mesh.vertices, np.float64)
-        distances, nearest = tree.query(own, k=NEIGHBORS)
-        weights = np.exp(-(((distances - distances[:, :1]) / REACH) ** 2))
-        displacement = (weights[..., None] * moves[nearest]).sum(1) / weights.sum(1)[:, None]
-        vertices = from_numpy((own + displacement).astype(np.float32), layer.mesh.vertices)
+        displaced = own + find_neighbor_weights(own, places) @ moves
+        vertices = from_numpy(displaced.astype(np.float32), layer.mesh.vertices)
         carried.append(replace(layer, mesh=layer.mesh.with_vertices(vertices)))
     return tuple(carried)

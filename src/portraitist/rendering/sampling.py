@@ -86,6 +86,22 @@ def render(head: Head, camera: Camera, background: Float[Tensor, "3"] | None = N
     return _render_parts(list_parts(head), camera, ground, supersample)
 
 
+def render_cutout(head: Head, camera: Camera, supersample: int = 4) -> Float[Tensor, "4 h w"]:
+    """Antialiased picture of a head and its layers on nothing: sRGB and, fourth, opacity, all 0..1.
+
+    Colors are not multiplied by the opacity, and hold nothing of a ground: those of a pixel on the outline are the mean
+    of what it shows of the head. Where nothing is shown, all is 0.
+    """
+    meshes, textures = zip(*list_parts(head), strict=True)
+    fragments = rasterize_parts(meshes, camera.resized(supersample))
+    picture = shade_parts(fragments, textures, head.texture.new_zeros(3))
+    seen = torch.stack([part.mask for part in fragments]).any(0).to(picture)
+    averaged = F.avg_pool2d(torch.cat([picture, seen[None]])[None], supersample)[0]
+    colors, opacity = averaged[:3], averaged[3:]
+    # The smallest opacity is that of one ray; where there is none, there is no color to divide.
+    return torch.cat([(colors / opacity.clamp(min=supersample**-2)).clamp(0, 1), opacity])
+
+
 def _render_parts(
     parts: list[tuple[Mesh, Image]], camera: Camera, background: Float[Tensor, "3"], supersample: int
 ) -> Image:
