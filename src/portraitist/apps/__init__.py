@@ -1,0 +1,1 @@
+"""Applications of a head (Sec. 7)."""

@@ -1,0 +1,208 @@
+"""A whole picture painted as an artwork is, coarse to fine: the losses of Sec. 5.2 on a picture instead of views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraitist.apps.image_labels import ANYTHING, AROUND, BROAD, PICTURE_LABELS, picture_roles, show_anything
+from portraitist.segmentation.parts import UNLABELED, is_one_of
+from portraitist.texture.exemplar import StyleSource, measure_size, mix_styles, study_source
+from portraitist.texture.label_colors import PALETTES, PaletteShares, blur_mask, match_colors
+from portraitist.texture.losses import unit_rows
+from portraitist.texture.objective import ContentPoints, LossWeights, measure_loss
+from portraitist.texture.optimizer import PyramidRMSprop
+from portraitist.texture.patches import PatchPlaces
+from portraitist.texture.pyramid import build_pyramid, fold_pyramid
+from portraitist.texture.strokes import find_means, measure_strokes
+from portraitist.texture.views import spread_points
+from portraitist.types import Image
+from portraitist.vgg import VGG, sample_hypercolumns
+
+CROP_PX = 256  # side of what the network sees at once: larger pictures are looked at piece by piece
+MARGIN_PX = 12  # along the border of a piece, where the network sees its end
+CHANGED_LEVELS = 3  # of the pyramid, the finest, at each scale after the first
+STROKE_LEVELS = 3  # the same of the last strokes
+STROKE_RATE = 0.005
+SOFT_COLORS = 128  # of the picture's side: width over which recoloring fades
+
+Report = Callable[[float, Image], None]
+"""Is told the loss and the picture after each step."""
+
+
+@dataclass(frozen=True)
+class PictureContent:
+    """What is painted: the warped photo; ``labels`` of its pixels, indices into `PICTURE_LABELS`; ``guide``, a picture
+    whose face looks as it should, and ``mask`` [h, w], where that counts, 0..1."""
+
+    image: Image
+    labels: Int[Tensor, "h w"]
+    guide: Image
+    mask: Float[Tensor, "h w"]
+
+    def resized(self, side: int) -> PictureContent:
+        """With ``side`` pixels along the longer side."""
+        height, width = self.labels.shape
+        factor = side / max(height, width)
+        size = (max(round(height * factor), 1), max(round(width * factor), 1))
+        return PictureContent(
+            resize_picture(self.image, size),
+            resize_labels(self.labels, size),
+            resize_picture(self.guide, size),
+            resize_picture(self.mask[None], size)[0],
+        )
+
+
+def resize_picture(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c m n"]:
+    """Bilinear and antialiased; the same picture at its own size."""
+    if image.shape[1:] == size:
+        return image
+    return F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def resize_labels(labels: Int[Tensor, "h w"], size: tuple[int, int]) -> Int[Tensor, "m n"]:
+    """Nearest."""
+    return F.interpolate(labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()
+
+
+def start_picture(content: PictureContent, source: StyleSource, generator: torch.Generator) -> Image:
+    """The content in the artwork's colors, part by part, with the guide's face; no border is seen between them, since
+    every band of frequencies is blended over its own width (Burt and Adelson, "A multiresolution spline", 1983)."""
+    labels, own = content.labels, StyleSource(content.image, content.labels, source.background)
+    palettes = {members: members for members in PALETTES}
+    palettes |= {(PICTURE_LABELS.index(name),): (PICTURE_LABELS.index(name),) for name in AROUND}
+    palettes[(*BROAD, ANYTHING)] = (ANYTHING,)  # measured on all of both pictures
+    shares: PaletteShares = {
+        measured: blur_mask(is_one_of(labels, members)[None].to(content.image), SOFT_COLORS)
+        for measured, members in palettes.items()
+        if is_one_of(labels, members).any()
+    }
+    recolored = match_colors(content.image, labels, shares, own, [source], generator)
+    bands = []
+    for plain, face in zip(build_pyramid(recolored), build_pyramid(content.guide), strict=True):
+        mask = F.adaptive_avg_pool2d(content.mask[None], plain.shape[1:])
+        bands.append(torch.lerp(plain, face, mask))
+    return fold_pyramid(bands).clamp(0, 1)
+
+
+def paint_scale(
+    picture: Image,
+    content: PictureContent,
+    source: StyleSource,
+    side: int,
+    steps: int,
+    *,
+    is_first: bool,
+    vgg: VGG,
+    weights: LossWeights,
+    samples: int,
+    learning_rate: float,
+    generator: torch.Generator,
+    report: Report,
+) -> Image:
+    """``picture`` with what can be painted at ``side`` pixels along its longer side; what is finer stays.
+
+    The artwork is drawn so that its face is as large as the picture's. The first scale changes all bands of the
+    picture's pyramid, later ones the finest that they show.
+    """
+    roles, small = picture_roles(), content.resized(side)
+    size = (small.labels.shape[0], small.labels.shape[1])
+    face_px = measure_size(small.labels, roles)
+    with torch.no_grad():
+        exemplar = study_source(source, vgg, generator, view_px=face_px, stroke_px=face_px, roles=roles)
+        before = resize_picture(picture, size)
+        pieces = [_place_piece(size, generator) for _ in range(steps)]
+        points = _compare_content(small, vgg, generator)
+    style = mix_styles([exemplar], roles, vgg)
+    bands = [band.clone() for band in build_pyramid(before)]
+    levels = [band.requires_grad_() for band in (bands if is_first else bands[:CHANGED_LEVELS])]
+    optimizer = PyramidRMSprop(levels, learning_rate, steps)
+    for rows, columns in pieces:
+        current = fold_pyramid(bands)
+        seen = _cut_points(points, size, rows, columns)
+        loss = measure_loss(current[:, rows, columns], seen, style, roles, vgg, weights, samples, generator)
+        optimizer.step(torch.autograd.grad(loss, levels))
+        report(loss.item(), current.detach())
+    after = fold_pyramid([band.detach() for band in bands])
+    return (picture + resize_picture(after - before, (picture.shape[1], picture.shape[2]))).clamp(0, 1)
+
+
+def paint_last_strokes(
+    picture: Image,
+    content: PictureContent,
+    source: StyleSource,
+    steps: int,
+    *,
+    vgg: VGG,
+    generator: torch.Generator,
+    report: Report,
+) -> Image:
+    """The finest bands painted with the artwork's patches, as `strokes.paint_strokes` does on a head."""
+    if not steps:
+        return picture
+    roles = picture_roles()
+    face_px = measure_size(content.labels, roles)
+    with torch.no_grad():
+        exemplar = study_source(source, vgg, generator, view_px=1.0, stroke_px=face_px, roles=roles)
+    patches = show_anything(exemplar).patches
+    labels = torch.where(is_one_of(content.labels, roles.patches), content.labels, UNLABELED)
+    places = PatchPlaces.make(labels, roles.count, torch.ones_like(labels, dtype=torch.bool))
+    means, bands = find_means(picture), [band.clone() for band in build_pyramid(picture)]
+    levels = [band.requires_grad_() for band in bands[:STROKE_LEVELS]]
+    optimizer = PyramidRMSprop(levels, STROKE_RATE, steps)
+    for _ in range(steps):
+        current = fold_pyramid(bands)
+        loss = measure_strokes(current, places, means, [patches], generator)
+        optimizer.step(torch.autograd.grad(loss, levels))
+        report(loss.item(), current.detach())
+    return fold_pyramid([band.detach() for band in bands]).clamp(0, 1)
+
+
+def _place_piece(size: tuple[int, int], generator: torch.Generator) -> tuple[slice, slice]:
+    """A random window of at most ``CROP_PX``."""
+    cut = []
+    for side in size:
+        room = max(side - CROP_PX, 0)
+        # Drawn beyond the ends and held there, so that the border of the picture is seen as often as its middle.
+        offset = int(torch.randint(-CROP_PX // 2, room + CROP_PX // 2 + 1, (), generator=generator))
+        first = min(max(offset, 0), room)
+        cut.append(slice(first, min(first + CROP_PX, side)))
+    return cut[0], cut[1]
+
+
+def _compare_content(content: PictureContent, vgg: VGG, generator: torch.Generator) -> ContentPoints:
+    """Random points of the picture, and what the network sees there in the photo and in the guide."""
+    labels = content.labels
+    pieces = max(labels.numel() / CROP_PX**2, 1.0)
+    detailed = picture_roles().detailed
+    places = torch.cat([spread_points(labels, detailed, generator) for _ in range(round(pieces))])
+    columns, rows = places.long().unbind(1)
+    units, held = (unit_rows(sample_hypercolumns(vgg(image), places)) for image in (content.image, content.guide))
+    shown = torch.ones_like(columns, dtype=torch.bool)
+    return ContentPoints(places, labels[rows, columns], shown, units, held, content.mask[rows, columns])
+
+
+def _cut_points(points: ContentPoints, size: tuple[int, int], rows: slice, columns: slice) -> ContentPoints:
+    """Those inside of a piece, away from its border unless the picture ends there, too."""
+    corner = points.places_px.new_tensor([columns.start, rows.start])
+    low, high = (
+        points.places_px.new_tensor([end if end == limit else end + margin for end, limit in ends])
+        for margin, ends in (
+            (MARGIN_PX, ((columns.start, 0), (rows.start, 0))),
+            (-MARGIN_PX, ((columns.stop, size[1]), (rows.stop, size[0]))),
+        )
+    )
+    inside = ((points.places_px >= low) & (points.places_px <= high)).all(1)
+    return ContentPoints(
+        points.places_px[inside] - corner,
+        points.labels[inside],
+        points.shown[inside],
+        points.units[inside],
+        points.held_units[inside],
+        points.held[inside],
+    )
