@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.apps.image_warp import MovingHead
-from portraitist.devices import move
 from portraitist.errors import InputError
 from portraitist.hair.layers import carry_layers
 from portraitist.reconstruction.head_model import HeadModel
@@ -21,22 +20,29 @@ from portraitist.segmentation.parts import FACE_REGIONS, select_faces
 from portraitist.texture.label_colors import blur_mask
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, HeadFit, Image
 
-REPLACED_REGIONS = ("lips", "eyelids")  # pull nothing where another expression is rendered: a closed mouth has no inside
+REPLACED_REGIONS = (
+    "lips",
+    "eyelids",
+)  # pull nothing where another expression is rendered: a closed mouth has no inside
 SUPERSAMPLE = 2  # rays per pixel and direction
 SOFT_BORDER = 40  # of the picture's side: width of the border between rendered face and photo
 
 
 @dataclass(frozen=True)
 class FaceView:
-    """A head as the picture shows it. ``image``: on white. ``mask`` [h, w]: how much of each pixel is face, 0..1."""
+    """A head as the picture shows it. ``image``: on black. ``cover``, ``face`` [h, w]: how much of each pixel is head
+    or what lies over it, and how much is face, 0..1."""
 
     image: Image
-    mask: Float[Tensor, "h w"]
+    cover: Float[Tensor, "h w"]
+    face: Float[Tensor, "h w"]
+
+    def lay_over(self, picture: Image) -> Image:
+        """The head before a picture."""
+        return (self.image + (1 - self.cover) * picture).clamp(0, 1)
 
 
-def choose_expression(
-    asked: Mapping[str, float] | str | None, own: Float[Tensor, "52"]
-) -> Float[Tensor, "52"] | None:
+def choose_expression(asked: Mapping[str, float] | str | None, own: Float[Tensor, "52"]) -> Float[Tensor, "52"] | None:
     """Weights of the 52 actions: ``asked`` ones in place of the photo's ``own``, all 0 for ``"neutral"``; None where
     nothing is asked for. Raises InputError for unknown names, and for weights outside of 0..1."""
     if asked is None:
@@ -99,14 +105,16 @@ def view_face(head: Head, camera: Camera) -> FaceView:
     """The head and its layers in the photo's pose, and where its face is seen: no ears, no neck, no hair."""
     meshes, textures = zip(*list_parts(head), strict=True)
     fragments = rasterize_parts(meshes, camera.resized(SUPERSAMPLE))
-    picture = shade_parts(fragments, textures, head.texture.new_ones(3))
-    seen = fragments[0]
-    face = seen.mask & select_faces(head.mesh, FACE_REGIONS)[seen.face_ids.clamp(min=0)]
-    small = F.avg_pool2d(torch.cat([picture, face[None].to(picture)])[None], SUPERSAMPLE)[0]
-    return FaceView(small[:3].clamp(0, 1), small[3])
+    picture = shade_parts(fragments, textures, head.texture.new_zeros(3))
+    own = fragments[0]
+    face = own.mask & select_faces(head.mesh, FACE_REGIONS)[own.face_ids.clamp(min=0)]
+    cover = torch.stack([seen.mask for seen in fragments]).any(0)
+    everything = torch.cat([picture, torch.stack([cover, face]).to(picture)])
+    small = F.avg_pool2d(everything[None], SUPERSAMPLE)[0]
+    return FaceView(small[:3].clamp(0, 1), small[3], small[4])
 
 
 def soften_mask(mask: Float[Tensor, "h w"], allowed: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
     """``mask`` where it is ``allowed``, fading to 0 inside its border."""
     inside = torch.minimum(mask, allowed)
-    return move((2 * blur_mask(inside[None], SOFT_BORDER)[0] - 1).clamp(0, 1), mask.device)
+    return (2 * blur_mask(inside[None], SOFT_BORDER)[0] - 1).clamp(0, 1)

@@ -18,7 +18,8 @@ from portraitist.types import Fragments, Mesh
 
 AROUND = ("headwear", "glasses", "clothes", "other", "background")
 PICTURE_LABELS = (*LABELS, *AROUND, "anything")
-"""Names of the labels. Anything is what the artwork does not show: it is painted as all that is no feature of a face."""
+"""Names of the labels. Anything is what the artwork does not show: it is painted as all that is no feature of a
+face."""
 
 ANYTHING = PICTURE_LABELS.index("anything")
 _AROUND_IDS = tuple(PICTURE_LABELS.index(name) for name in AROUND)

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from portraitist.apps.image_guide import FaceView
 from portraitist.apps.image_labels import ANYTHING, AROUND, BROAD, PICTURE_LABELS, picture_roles, show_anything
 from portraitist.segmentation.parts import UNLABELED, is_one_of
-from portraitist.texture.exemplar import StyleSource, measure_size, mix_styles, study_source
+from portraitist.texture.exemplar import StyleExemplar, StyleSource, measure_size, mix_styles, study_source
 from portraitist.texture.label_colors import PALETTES, PaletteShares, blur_mask, match_colors
 from portraitist.texture.losses import unit_rows
 from portraitist.texture.objective import ContentPoints, LossWeights, measure_loss
@@ -36,14 +37,31 @@ Report = Callable[[float, Image], None]
 
 
 @dataclass(frozen=True)
+class PictureStyle:
+    """``source``: the artwork with the labels of a whole picture. ``enlargement``: of the picture that is painted
+    against it, face to face."""
+
+    source: StyleSource
+    enlargement: float
+
+    def study(self, side: int, content: PictureContent, vgg: VGG, generator: torch.Generator) -> StyleExemplar:
+        """The artwork drawn so that its face is as large as that of ``content`` with ``side`` pixels along the longer
+        side."""
+        roles = picture_roles()
+        factor = self.enlargement * side / max(content.labels.shape)
+        size_px = factor * measure_size(self.source.labels, roles)
+        return study_source(self.source, vgg, generator, view_px=size_px, stroke_px=size_px, roles=roles)
+
+
+@dataclass(frozen=True)
 class PictureContent:
-    """What is painted: the warped photo; ``labels`` of its pixels, indices into `PICTURE_LABELS`; ``guide``, a picture
-    whose face looks as it should, and ``mask`` [h, w], where that counts, 0..1."""
+    """What is painted: the warped photo; ``labels`` of its pixels, indices into `PICTURE_LABELS`; ``mask`` [h, w],
+    where its face is to look like that of ``guide``, 0..1."""
 
     image: Image
     labels: Int[Tensor, "h w"]
-    guide: Image
     mask: Float[Tensor, "h w"]
+    guide: Image
 
     def resized(self, side: int) -> PictureContent:
         """With ``side`` pixels along the longer side."""
@@ -53,8 +71,8 @@ class PictureContent:
         return PictureContent(
             resize_picture(self.image, size),
             resize_labels(self.labels, size),
-            resize_picture(self.guide, size),
             resize_picture(self.mask[None], size)[0],
+            resize_picture(self.guide, size),
         )
 
 
@@ -70,8 +88,8 @@ def resize_labels(labels: Int[Tensor, "h w"], size: tuple[int, int]) -> Int[Tens
     return F.interpolate(labels[None, None].float(), size, mode="nearest-exact")[0, 0].long()
 
 
-def start_picture(content: PictureContent, source: StyleSource, generator: torch.Generator) -> Image:
-    """The content in the artwork's colors, part by part, with the guide's face; no border is seen between them, since
+def start_picture(content: PictureContent, face: FaceView, source: StyleSource, generator: torch.Generator) -> Image:
+    """The content in the artwork's colors, part by part, with the rendered face; no border is seen between them, since
     every band of frequencies is blended over its own width (Burt and Adelson, "A multiresolution spline", 1983)."""
     labels, own = content.labels, StyleSource(content.image, content.labels, source.background)
     palettes = {members: members for members in PALETTES}
@@ -84,16 +102,17 @@ def start_picture(content: PictureContent, source: StyleSource, generator: torch
     }
     recolored = match_colors(content.image, labels, shares, own, [source], generator)
     bands = []
-    for plain, face in zip(build_pyramid(recolored), build_pyramid(content.guide), strict=True):
+    guided = face.lay_over(recolored)
+    for plain, painted in zip(build_pyramid(recolored), build_pyramid(guided), strict=True):
         mask = F.adaptive_avg_pool2d(content.mask[None], plain.shape[1:])
-        bands.append(torch.lerp(plain, face, mask))
+        bands.append(torch.lerp(plain, painted, mask))
     return fold_pyramid(bands).clamp(0, 1)
 
 
 def paint_scale(
     picture: Image,
     content: PictureContent,
-    source: StyleSource,
+    artwork: PictureStyle,
     side: int,
     steps: int,
     *,
@@ -107,14 +126,13 @@ def paint_scale(
 ) -> Image:
     """``picture`` with what can be painted at ``side`` pixels along its longer side; what is finer stays.
 
-    The artwork is drawn so that its face is as large as the picture's. The first scale changes all bands of the
+    The first scale changes all bands of the
     picture's pyramid, later ones the finest that they show.
     """
     roles, small = picture_roles(), content.resized(side)
     size = (small.labels.shape[0], small.labels.shape[1])
-    face_px = measure_size(small.labels, roles)
     with torch.no_grad():
-        exemplar = study_source(source, vgg, generator, view_px=face_px, stroke_px=face_px, roles=roles)
+        exemplar = artwork.study(side, content, vgg, generator)
         before = resize_picture(picture, size)
         pieces = [_place_piece(size, generator) for _ in range(steps)]
         points = _compare_content(small, vgg, generator)
@@ -135,7 +153,7 @@ def paint_scale(
 def paint_last_strokes(
     picture: Image,
     content: PictureContent,
-    source: StyleSource,
+    artwork: PictureStyle,
     steps: int,
     *,
     vgg: VGG,
@@ -146,10 +164,8 @@ def paint_last_strokes(
     if not steps:
         return picture
     roles = picture_roles()
-    face_px = measure_size(content.labels, roles)
     with torch.no_grad():
-        exemplar = study_source(source, vgg, generator, view_px=1.0, stroke_px=face_px, roles=roles)
-    patches = show_anything(exemplar).patches
+        patches = show_anything(artwork.study(max(content.labels.shape), content, vgg, generator)).patches
     labels = torch.where(is_one_of(content.labels, roles.patches), content.labels, UNLABELED)
     places = PatchPlaces.make(labels, roles.count, torch.ones_like(labels, dtype=torch.bool))
     means, bands = find_means(picture), [band.clone() for band in build_pyramid(picture)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from portraitist.apps.image_guide import (
     REPLACED_REGIONS,
+    FaceView,
     choose_expression,
     find_moves,
     pose_head,
@@ -20,12 +21,13 @@ from portraitist.apps.image_guide import (
 from portraitist.apps.image_labels import label_picture, replace_missing
 from portraitist.apps.image_painting import (
     PictureContent,
+    PictureStyle,
     paint_last_strokes,
     paint_scale,
     resize_picture,
     start_picture,
 )
-from portraitist.apps.image_warp import PictureWarp, warp_picture, warp_with_head
+from portraitist.apps.image_warp import PictureWarp, warp_with_head
 from portraitist.config import Config
 from portraitist.errors import InputError
 from portraitist.models import Models
@@ -81,9 +83,9 @@ class ImageConfig:
 @dataclass(frozen=True)
 class ImageResult:
     """``image``: the painting. ``alpha`` [h, w]: how much of each pixel is the person, 0..1, or None. ``warped``: the
-    photo as it was painted: moved, with the expression asked for. ``targets_px`` [68, 2]: where the translated landmarks
-    lie in it (x, y). ``head``: the stylized head in the photo's pose. ``warp``: which moved the photo. ``sitter``: the
-    photo, reconstructed. ``warnings``: for the user."""
+    photo as it was painted: moved, with the expression asked for. ``targets_px`` [68, 2]: where the translated
+    landmarks lie in it (x, y). ``head``: the stylized head in the photo's pose. ``warp``: which moved the photo.
+    ``sitter``: the photo, reconstructed. ``warnings``: for the user."""
 
     image: Image
     alpha: Float[Tensor, "h w"] | None
@@ -162,22 +164,22 @@ def paint_image(
     weights = choose_expression(expression, sitter.fit.expression)
     posed = pose_head(head, sitter.fit, config.head.geometry.strength, weights, models.head)
     warp = warp_with_head(find_moves(posed), camera, size, REPLACED_REGIONS if weights is not None else ())
-    warped = warp_picture(resize_picture(sitter.photo, size), warp)
+    warped = warp.apply(resize_picture(sitter.photo, size))
     parts = PictureParts(warp.apply(resize_picture(sitter.parts.shares, size)))
 
     # 2. What its face is to look like.
     painted_face = view_face(posed, camera)
-    mask = soften_mask(painted_face.mask, parts.share(*BARE_PARTS))
+    mask = soften_mask(painted_face.face, parts.share(*BARE_PARTS))
     if weights is not None:
         plain = view_face(replace(posed, texture=sitter.content.texture), camera)
-        warped = torch.lerp(warped, plain.image, mask)
+        warped = torch.lerp(warped, plain.lay_over(warped), mask)
     targets_px = camera.project(posed.landmarks68.positions(posed.mesh.vertices, posed.mesh.faces))
     labels = label_picture(parts, posed.mesh, rasterize(posed.mesh, camera), targets_px)
 
     # 3. The painting.
-    source = read_style(exemplar, targets_px, size)
-    content = PictureContent(warped, replace_missing(labels, source), painted_face.image, mask)
-    painted = _paint(content, source, models, config, generator, _count_steps(config, progress))
+    artwork = read_style(exemplar, targets_px, size)
+    content = PictureContent(warped, replace_missing(labels, artwork.source), mask, warped)
+    painted = _paint(content, painted_face, artwork, models, config, generator, _count_steps(config, progress))
     of_head = torch.where(labels < len(LABELS), labels, UNLABELED)
     strengths = config.head.texture.strength * spread_strengths(of_head, config.head.texture.regions)
     return ImageResult(
@@ -192,7 +194,7 @@ def paint_image(
     )
 
 
-def read_style(exemplar: Exemplar, points_px: Float[Tensor, "68 2"], size: tuple[int, int]) -> StyleSource:
+def read_style(exemplar: Exemplar, points_px: Float[Tensor, "68 2"], size: tuple[int, int]) -> PictureStyle:
     """The artwork with the labels of a whole picture, as much of it as the photo shows around its own face.
 
     Against the face, what is painted is then as large in one as in the other, and an artwork that shows a whole room
@@ -209,7 +211,7 @@ def read_style(exemplar: Exemplar, points_px: Float[Tensor, "68 2"], size: tuple
     rows = slice(max(round(y - up), 0), min(max(round(y + down), 1), height))
     columns = slice(max(round(x - across), 0), min(round(x + across), width))
     image, labels = exemplar.art[:, rows, columns], labels[rows, columns]
-    return StyleSource(image, labels, image.mean((1, 2)))
+    return PictureStyle(StyleSource(image, labels, image.mean((1, 2))), 1 / scale)
 
 
 def _box_points(points_px: Float[Tensor, "68 2"]) -> tuple[tuple[float, float], float]:
@@ -221,7 +223,8 @@ def _box_points(points_px: Float[Tensor, "68 2"]) -> tuple[tuple[float, float], 
 
 def _paint(
     content: PictureContent,
-    source: StyleSource,
+    face: FaceView,
+    artwork: PictureStyle,
     models: Models,
     config: ImageConfig,
     generator: torch.Generator,
@@ -230,7 +233,7 @@ def _paint(
     """The content in the artwork's colors, then painted coarse to fine."""
     if config.head.texture.strength == 0:
         return content.image
-    picture = start_picture(content, source, generator)
+    picture = start_picture(content, face, artwork.source, generator)
     content = replace(content, guide=picture)
     for index, (side, steps) in enumerate(config.scales):
         if index and side > max(content.labels.shape):
@@ -238,7 +241,7 @@ def _paint(
         picture = paint_scale(
             picture,
             content,
-            source,
+            artwork,
             min(side, max(content.labels.shape)),
             steps,
             is_first=index == 0,
@@ -250,7 +253,7 @@ def _paint(
             report=report,
         )
     return paint_last_strokes(
-        picture, content, source, config.stroke_steps, vgg=models.vgg, generator=generator, report=report
+        picture, content, artwork, config.stroke_steps, vgg=models.vgg, generator=generator, report=report
     )
 
 

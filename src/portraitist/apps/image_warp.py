@@ -8,6 +8,7 @@ Miller ("Deformable templates using large deformation kinematics", 1996), with a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from portraitist.mesh.laplacian import ScreenedPoisson
 from portraitist.rendering.layers import rasterize_parts
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.segmentation.parts import select_faces
-from portraitist.types import Camera, Fragments, Image, LandmarkEmbedding, Mesh
+from portraitist.types import Camera, Fragments, LandmarkEmbedding, Mesh
 
 CELLS = 128  # of the grid along the longer side
 STEPS = 8  # the strongest caricatures shrink a place to less than a third (geometry/foldover.py): by a seventh each
@@ -67,33 +68,32 @@ class PictureWarp:
             points_px = (points_px + moved[0, :, 0].T).clamp(min=0).minimum(far)
         return points_px
 
-    def trace_pixels(self) -> Float[Tensor, "2 h w"]:
+    @functools.cached_property
+    def places(self) -> Float[Tensor, "2 h w"]:
         """`trace_back` of every pixel's center."""
         rows, columns = (torch.arange(side, device=self.fields.device) + 0.5 for side in self.size)
         points = torch.stack([x.flatten() for x in torch.meshgrid(columns, rows, indexing="xy")], 1)
         return self.trace_back(points).T.reshape(2, *self.size)
 
-    def measure_areas(self) -> Float[Tensor, "h w"]:
-        """Pixels of the photo to a pixel of the warped picture: the determinant of the map's Jacobian. Negative where it
-        folds."""
-        places = self.trace_pixels()
-        across, down = (torch.stack([_differences(x, axis) for x in places]) for axis in (1, 0))
+    @functools.cached_property
+    def areas(self) -> Float[Tensor, "h w"]:
+        """Pixels of the photo to a pixel of the warped picture: the determinant of the map's Jacobian. Negative where
+        it folds."""
+        across, down = (torch.stack([_differences(x, axis) for x in self.places]) for axis in (1, 0))
         return across[0] * down[1] - across[1] * down[0]
 
     def apply(self, image: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
         """The picture, or several masks of its size, warped: means over the area that a pixel comes from."""
         if not self.fields.any():
             return image
-        places = self.trace_pixels().flatten(1).T
+        places = self.places.flatten(1).T
         height, width = self.size
-        footprints = self.measure_areas().clamp(min=0).sqrt().flatten()
+        footprints = self.areas.clamp(min=0).sqrt().flatten()
         colors = sample_mipmapped(image, places / places.new_tensor([width, height]), footprints)
         return colors.view(len(image), height, width)
 
 
-def warp_with_head(
-    head: MovingHead, camera: Camera, size: tuple[int, int], free: Sequence[str] = ()
-) -> PictureWarp:
+def warp_with_head(head: MovingHead, camera: Camera, size: tuple[int, int], free: Sequence[str] = ()) -> PictureWarp:
     """The warp of a picture of ``size`` (height, width) that ``camera`` took of the head.
 
     Landmarks that are seen before and after are met exactly; the skin that is seen, hair and hats nearly. All else
@@ -234,8 +234,3 @@ def _grid_laplacian(shape: tuple[int, int]) -> sp.csr_matrix:
 def _differences(values: Float[Tensor, "h w"], axis: int) -> Float[Tensor, "h w"]:
     """Central ones; one-sided at the border."""
     return torch.gradient(values, dim=axis)[0]
-
-
-def warp_picture(image: Image, warp: PictureWarp) -> Image:
-    """``image``, sRGB 0..1, of the warp's size, as the stylized head shows it."""
-    return warp.apply(image).clamp(0, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.arguments import DEMO_OUTPUT, STYLES, Request, build_parser
+from portraitist.cli.image import run_image
 from portraitist.cli.stopping import STOP
 from portraitist.cli.streams import prepare_streams, print_json, print_out
 
@@ -147,6 +148,7 @@ RUNS = {
     "stylize": functools.partial(_run_stylize, Request),
     "demo": functools.partial(_run_stylize, make_demo_request),
     "turntable": _run_turntable,
+    "image": run_image,
     "landmarks": _run_landmarks,
 }
 
