@@ -14,6 +14,7 @@ import importlib
 
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
+    from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -97,6 +98,8 @@ __all__ = [
     "GeometryConfig",
     "Head",
     "HeadFit",
+    "ImageConfig",
+    "ImageResult",
     "InputError",
     "LabelRoles",
     "LabelStrengths",
@@ -132,6 +135,7 @@ __all__ = [
     "load_image",
     "load_vgg",
     "optimize_texture",
+    "paint_image",
     "place_cameras",
     "rasterize",
     "rasterize_parts",
@@ -148,6 +152,7 @@ __all__ = [
     "study_artwork",
     "study_source",
     "stylize",
+    "stylize_image",
     "subdivide_head",
     "track",
     "transfer_colors",
@@ -161,6 +166,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "apps.image_style": (
+        "ImageConfig",
+        "ImageResult",
+        "paint_image",
+        "stylize_image",
+    ),
     "config": ("Config",),
     "errors": (
         "AssetError",

@@ -84,13 +84,14 @@ class ImageConfig:
 class ImageResult:
     """``image``: the painting. ``alpha`` [h, w]: how much of each pixel is the person, 0..1, or None. ``warped``: the
     photo as it was painted: moved, with the expression asked for. ``targets_px`` [68, 2]: where the translated
-    landmarks lie in it (x, y). ``head``: the stylized head in the photo's pose. ``warp``: which moved the photo.
+    landmarks lie in it (x, y). ``face`` [h, w]: where the rendered head says how it looks, 0..1. ``head``: the stylized head in the photo's pose. ``warp``: which moved the photo.
     ``sitter``: the photo, reconstructed. ``warnings``: for the user."""
 
     image: Image
     alpha: Float[Tensor, "h w"] | None
     warped: Image
     targets_px: Float[Tensor, "68 2"]
+    face: Float[Tensor, "h w"]
     head: Head
     warp: PictureWarp
     sitter: Sitter
@@ -187,6 +188,7 @@ def paint_image(
         alpha=1 - parts.share("background") if config.transparent else None,
         warped=warped,
         targets_px=targets_px,
+        face=mask,
         head=posed,
         warp=warp,
         sitter=sitter,
