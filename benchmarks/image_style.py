@@ -2,11 +2,11 @@
 
     python benchmarks/image_style.py                           # 16 pairs
     python benchmarks/image_style.py --pairs 8 --expressions   # and five expressions on each: six paintings a pair
-    python benchmarks/image_style.py --pairs 4 --preset draft --sheet sheet.jpg
+    python benchmarks/image_style.py --pairs 4 --preset draft --sheet sheet.png
 
-Heads are kept in benchmarks/cache, and pictures beside the checkout are needed, as for ``quality.py``. Style and likeness
-stand beside those of the head's front view (quality.py's figures). Times are those of `paint_image`: the picture without
-its head.
+Heads are kept in benchmarks/cache, and pictures beside the checkout are needed, as for ``quality.py``. Style and
+likeness stand beside those of the head's front view (quality.py's figures). Times are those of `paint_image`: the
+picture without its head.
 """
 
 from __future__ import annotations
@@ -188,10 +188,8 @@ def measure_look(
 
 def measure_border(picture: Tensor, face: Tensor) -> float:
     """Mean gradient of lightness across the border of ``face`` [h, w], by that in the bands inside and outside of it."""
-    size = (
-        round(512 * picture.shape[1] / max(picture.shape[1:])),
-        round(512 * picture.shape[2] / max(picture.shape[1:])),
-    )
+    height, width = picture.shape[1:]
+    size = (round(512 * height / max(height, width)), round(512 * width / max(height, width)))
     small, mask = (resize_picture(each, size).numpy() for each in (picture, face[None]))
     inside = (mask[0] > 0.5).astype(np.uint8)
     away = cv2.distanceTransform(inside, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)

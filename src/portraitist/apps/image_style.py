@@ -84,8 +84,9 @@ class ImageConfig:
 class ImageResult:
     """``image``: the painting. ``alpha`` [h, w]: how much of each pixel is the person, 0..1, or None. ``warped``: the
     photo as it was painted: moved, with the expression asked for. ``targets_px`` [68, 2]: where the translated
-    landmarks lie in it (x, y). ``face`` [h, w]: where the rendered head says how it looks, 0..1. ``head``: the stylized head in the photo's pose. ``warp``: which moved the photo.
-    ``sitter``: the photo, reconstructed. ``warnings``: for the user."""
+    landmarks lie in it (x, y). ``face`` [h, w]: where the rendered head says how it looks, 0..1. ``head``: the stylized
+    head in the photo's pose. ``warp``: which moved the photo. ``sitter``: the photo, reconstructed. ``warnings``: for
+    the user."""
 
     image: Image
     alpha: Float[Tensor, "h w"] | None
