@@ -187,7 +187,7 @@ def measure_look(
 
 
 def measure_border(picture: Tensor, face: Tensor) -> float:
-    """Mean gradient of lightness across the border of ``face`` [h, w], by that in the bands inside and outside of it."""
+    """Mean gradient of lightness across the border of ``face`` [h, w], by that in the bands on both sides of it."""
     height, width = picture.shape[1:]
     size = (round(512 * height / max(height, width)), round(512 * width / max(height, width)))
     small, mask = (resize_picture(each, size).numpy() for each in (picture, face[None]))

@@ -80,7 +80,7 @@ def test_the_face_starts_as_the_head_is_painted_and_the_rest_as_the_artwork_is(s
     few = replace(TINY, scales=(), stroke_steps=0)
     painted = paint_image(sitter, exemplar, green, models, few)
     greenness = painted.image[1] - painted.image[[0, 2]].amax(0)
-    assert greenness[painted.face > 0.9].median() > 0.4
+    assert greenness[painted.face > 0.9].median() > 0.25
     assert greenness[painted.face < 0.01].median() < 0.1
     assert (painted.face > 0.9).float().mean() > 0.02
 
@@ -116,14 +116,17 @@ def test_neutral_closes_what_the_photo_opens(stages, models):
     assert not neutral.head.expression.any()
 
 
-def test_regions_keep_the_photo_where_they_are_asked_to(stages, models):
-    kept = paint_image(*stages, models, scale(TINY, hair=0.0, skin=1.0))
-    painted = paint_image(*stages, models, TINY)
-    difference = (kept.image - kept.warped).abs().mean(0)
-    hair = kept.sitter.parts.share("hair")
-    hair = resize_picture(kept.warp.apply(resize_picture(hair[None], kept.image.shape[1:])), kept.image.shape[1:])[0]
-    assert difference[hair > 0.99].mean() < 0.5 * (painted.image - painted.warped).abs().mean(0)[hair > 0.99].mean()
-    assert difference[hair < 0.01].mean() > 0.01
+def test_regions_keep_the_photo_where_they_are_asked_to(stages, models, result):
+    kept = paint_image(*stages, models, scale(TINY, hair=0.0))  # of what is worn on the head, too
+    size = (kept.image.shape[1], kept.image.shape[2])
+    parts = kept.sitter.parts
+    hat, ground = (
+        resize_picture(kept.warp.apply(resize_picture(parts.share(name)[None], size)), size)[0] > 0.95
+        for name in ("headwear", "background")
+    )
+    change, whole = ((x.image - x.warped).abs().mean(0) for x in (kept, result))
+    assert change[hat].mean() < 0.4 * whole[hat].mean()
+    assert change[ground].mean() > 0.9 * whole[ground].mean() > 0
 
 
 def test_the_background_can_be_left_out(stages, models):

@@ -92,21 +92,25 @@ def start_picture(content: PictureContent, face: FaceView, source: StyleSource, 
     """The content in the artwork's colors, part by part, with the rendered face; no border is seen between them, since
     every band of frequencies is blended over its own width (Burt and Adelson, "A multiresolution spline", 1983)."""
     labels, own = content.labels, StyleSource(content.image, content.labels, source.background)
-    palettes = {members: members for members in PALETTES}
-    palettes |= {(PICTURE_LABELS.index(name),): (PICTURE_LABELS.index(name),) for name in AROUND}
-    palettes[(*BROAD, ANYTHING)] = (ANYTHING,)  # measured on all of both pictures
-    shares: PaletteShares = {
-        measured: blur_mask(is_one_of(labels, members)[None].to(content.image), SOFT_COLORS)
-        for measured, members in palettes.items()
-        if is_one_of(labels, members).any()
-    }
-    recolored = match_colors(content.image, labels, shares, own, [source], generator)
+    recolored = match_colors(content.image, labels, share_colors(content), own, [source], generator)
     bands = []
     guided = face.lay_over(recolored)
     for plain, painted in zip(build_pyramid(recolored), build_pyramid(guided), strict=True):
         mask = F.adaptive_avg_pool2d(content.mask[None], plain.shape[1:])
         bands.append(torch.lerp(plain, painted, mask))
     return fold_pyramid(bands).clamp(0, 1)
+
+
+def share_colors(content: PictureContent) -> PaletteShares:
+    """Which palette recolors each pixel, with soft borders: that of its part, or that of all of both pictures."""
+    palettes = {members: members for members in PALETTES}
+    palettes |= {(PICTURE_LABELS.index(name),): (PICTURE_LABELS.index(name),) for name in AROUND}
+    palettes[(*BROAD, ANYTHING)] = (ANYTHING,)
+    return {
+        measured: blur_mask(is_one_of(content.labels, members)[None].to(content.image), SOFT_COLORS)
+        for measured, members in palettes.items()
+        if is_one_of(content.labels, members).any()
+    }
 
 
 def paint_scale(
@@ -185,7 +189,7 @@ def _place_piece(size: tuple[int, int], generator: torch.Generator) -> tuple[sli
     for side in size:
         room = max(side - CROP_PX, 0)
         # Drawn beyond the ends and held there, so that the border of the picture is seen as often as its middle.
-        offset = int(torch.randint(-CROP_PX // 2, room + CROP_PX // 2 + 1, (), generator=generator))
+        offset = int(torch.randint(-CROP_PX, room + CROP_PX + 1, (), generator=generator))
         first = min(max(offset, 0), room)
         cut.append(slice(first, min(first + CROP_PX, side)))
     return cut[0], cut[1]

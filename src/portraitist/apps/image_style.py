@@ -18,13 +18,14 @@ from portraitist.apps.image_guide import (
     soften_mask,
     view_face,
 )
-from portraitist.apps.image_labels import label_picture, replace_missing
+from portraitist.apps.image_labels import PICTURE_LABELS, label_picture, replace_missing
 from portraitist.apps.image_painting import (
     PictureContent,
     PictureStyle,
     paint_last_strokes,
     paint_scale,
     resize_picture,
+    share_colors,
     start_picture,
 )
 from portraitist.apps.image_warp import PictureWarp, warp_with_head
@@ -33,10 +34,10 @@ from portraitist.errors import InputError
 from portraitist.models import Models
 from portraitist.pipeline import Exemplar, Sitter, reconstruct, study_artwork, transfer_geometry, transfer_texture
 from portraitist.rendering.rasterizer import rasterize
-from portraitist.segmentation.parts import LABELS, UNLABELED
+from portraitist.segmentation.parts import HAIR, LABELS, UNLABELED
 from portraitist.segmentation.picture import BARE_PARTS, PictureParts
 from portraitist.texture.exemplar import StyleSource
-from portraitist.texture.label_colors import spread_strengths
+from portraitist.texture.label_colors import limit_label_chroma, spread_strengths
 from portraitist.texture.objective import LossWeights
 from portraitist.texture.optimization import guided_weights
 from portraitist.types import Head, Image, Progress, ProgressCallback
@@ -182,7 +183,8 @@ def paint_image(
     artwork = read_style(exemplar, targets_px, size)
     content = PictureContent(warped, replace_missing(labels, artwork.source), mask, warped)
     painted = _paint(content, painted_face, artwork, models, config, generator, _count_steps(config, progress))
-    of_head = torch.where(labels < len(LABELS), labels, UNLABELED)
+    of_head = torch.where(labels == PICTURE_LABELS.index("headwear"), HAIR, labels)
+    of_head = torch.where(of_head < len(LABELS), of_head, UNLABELED)
     strengths = config.head.texture.strength * spread_strengths(of_head, config.head.texture.regions)
     return ImageResult(
         image=torch.lerp(warped, painted, strengths),
@@ -255,9 +257,10 @@ def _paint(
             generator=generator,
             report=report,
         )
-    return paint_last_strokes(
+    picture = paint_last_strokes(
         picture, content, artwork, config.stroke_steps, vgg=models.vgg, generator=generator, report=report
     )
+    return limit_label_chroma(picture, content.labels, [artwork.source], generator, share_colors(content))
 
 
 def _paint_fully(config: Config) -> Config:
