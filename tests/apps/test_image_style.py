@@ -171,7 +171,7 @@ def test_sizes_and_heads_that_cannot_be_are_refused(stages, models):
     with pytest.raises(InputError, match="128 to 2,048 pixels can be painted, not of 4000"):
         paint_image(*stages, models, replace(TINY, size_px=4000))
     sitter, exemplar, _ = stages
-    with pytest.raises(InputError, match="was subdivided"):
+    with pytest.raises(InputError, match="without --subdivide"):
         paint_image(sitter, exemplar, subdivide_head(make_marked_head(64)), models, TINY)
 
 

@@ -61,19 +61,19 @@ def choose_expression(asked: Mapping[str, float] | str | None, own: Float[Tensor
     return weights
 
 
+def check_head(head: Head, model: HeadModel) -> None:
+    """Raises InputError for a head with other vertices than the head model's."""
+    got, needed = len(head.mesh.vertices), len(model.mean)
+    if got != needed:
+        raise InputError(f"This head has {got:,} vertices instead of {needed:,}. Give one made without --subdivide.")
+
+
 def pose_head(
     head: Head, fit: HeadFit, strength: float, expression: Float[Tensor, "52"] | None, model: HeadModel
 ) -> Head:
     """The stylized ``head`` of a sitter as it lies over the photo that ``fit`` is of: ``strength`` times what its style
     moves, with the photo's expression or another one. ``original`` is what the photo shows.
-
-    Raises InputError for a head with other vertices than the head model's.
     """
-    if head.mesh.vertices.shape != fit.mesh.vertices.shape:
-        raise InputError(
-            f"This head has {len(head.mesh.vertices):,} vertices instead of {len(fit.mesh.vertices):,}: "
-            "it was subdivided. Give one that was made without --subdivide."
-        )
     own = fit.mesh.vertices
     shape = own + strength * (head.mesh.vertices - head.original)
     layers = [

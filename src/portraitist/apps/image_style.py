@@ -12,6 +12,7 @@ from torch import Tensor
 from portraitist.apps.image_guide import (
     REPLACED_REGIONS,
     FaceView,
+    check_head,
     choose_expression,
     find_moves,
     pose_head,
@@ -124,6 +125,8 @@ def stylize_image(
     config = config or ImageConfig.standard()
     check_config(config)
     choose_expression(expression, torch.zeros(52))  # mistakes are found before the long computation
+    if head is not None:
+        check_head(head, models.head)
     made = _paint_fully(config.head)
     sitter = reconstruct(photo, models, made, face=photo_face, progress=progress)
     if progress:
@@ -132,9 +135,8 @@ def stylize_image(
     if head is None:
         geometry = transfer_geometry(sitter, [exemplar], models, made)
         head = transfer_texture(geometry.head, sitter, [exemplar], models, made, progress=progress)
-        config = replace(
-            config, head=replace(config.head, geometry=replace(config.head.geometry, strength=1.0))
-        )  # is in the head
+        whole = replace(config.head.geometry, strength=1.0)  # of what the head has been moved by
+        config = replace(config, head=replace(config.head, geometry=whole))
     return paint_image(sitter, exemplar, head, models, config, expression=expression, progress=progress)
 
 
@@ -158,6 +160,7 @@ def paint_image(
     head stylized."""
     config = config or ImageConfig.standard()
     check_config(config)
+    check_head(head, models.head)
     generator = torch.Generator().manual_seed(config.head.seed)
 
     # 1. The photo at its size in the result, moved.
