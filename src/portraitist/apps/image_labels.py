@@ -12,8 +12,9 @@ from portraitist.devices import move
 from portraitist.segmentation.artwork import label_artwork
 from portraitist.segmentation.parts import HAIR, LABELS, NOSE, SKIN, label_penalties
 from portraitist.segmentation.picture import PART_NAMES, PictureParts
-from portraitist.texture.exemplar import StyleExemplar, StyleSource
+from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.labels import LabelRoles, face_roles
+from portraitist.texture.patches import PatchSource
 from portraitist.types import Fragments, Mesh
 
 AROUND = ("headwear", "glasses", "clothes", "other", "background")
@@ -70,8 +71,8 @@ def picture_roles() -> LabelRoles:
     )
 
 
-def show_anything(exemplar: StyleExemplar) -> StyleExemplar:
-    """The artwork with the patches of all its broad parts for what it does not show."""
-    pixels = list(exemplar.patches.pixels)
+def show_anything(patches: PatchSource) -> PatchSource:
+    """With those of all broad parts for what the artwork does not show."""
+    pixels = list(patches.pixels)
     pixels[ANYTHING] = torch.cat([pixels[label] for label in BROAD])
-    return replace(exemplar, patches=replace(exemplar.patches, pixels=pixels))
+    return replace(patches, pixels=pixels)

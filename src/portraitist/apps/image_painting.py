@@ -13,12 +13,12 @@ from torch import Tensor
 from portraitist.apps.image_guide import FaceView
 from portraitist.apps.image_labels import ANYTHING, AROUND, BROAD, PICTURE_LABELS, picture_roles, show_anything
 from portraitist.segmentation.parts import UNLABELED, is_one_of
-from portraitist.texture.exemplar import StyleExemplar, StyleSource, measure_size, mix_styles, study_source
+from portraitist.texture.exemplar import Style, StyleSource, measure_size, mix_styles, resize_source, study_source
 from portraitist.texture.label_colors import PALETTES, PaletteShares, blur_mask, match_colors
 from portraitist.texture.losses import unit_rows
 from portraitist.texture.objective import ContentPoints, LossWeights, measure_loss
 from portraitist.texture.optimizer import PyramidRMSprop
-from portraitist.texture.patches import PatchPlaces
+from portraitist.texture.patches import PatchPlaces, PatchSource, make_patch_source
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.strokes import find_means, measure_strokes
 from portraitist.texture.views import spread_points
@@ -44,13 +44,23 @@ class PictureStyle:
     source: StyleSource
     enlargement: float
 
-    def study(self, side: int, content: PictureContent, vgg: VGG, generator: torch.Generator) -> StyleExemplar:
-        """The artwork drawn so that its face is as large as that of ``content`` with ``side`` pixels along the longer
+    def study(self, side: int, content: PictureContent, vgg: VGG, generator: torch.Generator) -> Style:
+        """Its features, drawn so that its face is as large as that of ``content`` with ``side`` pixels along the longer
         side."""
-        roles = picture_roles()
+        roles, size_px = picture_roles(), self._measure(side, content)
+        exemplar = study_source(self.source, vgg, generator, view_px=size_px, stroke_px=size_px, roles=roles)
+        return mix_styles([exemplar], roles, vgg)
+
+    def cut_patches(self, content: PictureContent, generator: torch.Generator) -> PatchSource:
+        """Its patches, drawn as large as ``content`` is."""
+        roles, size_px = picture_roles(), self._measure(max(content.labels.shape), content)
+        image, labels = resize_source(self.source, size_px, roles)
+        return show_anything(make_patch_source(image, PatchPlaces.make(labels, roles.count), 1.0, generator))
+
+    def _measure(self, side: int, content: PictureContent) -> float:
+        """Root of the area of the artwork's face when it is drawn for that side."""
         factor = self.enlargement * side / max(content.labels.shape)
-        size_px = factor * measure_size(self.source.labels, roles)
-        return study_source(self.source, vgg, generator, view_px=size_px, stroke_px=size_px, roles=roles)
+        return factor * measure_size(self.source.labels, picture_roles())
 
 
 @dataclass(frozen=True)
@@ -136,11 +146,10 @@ def paint_scale(
     roles, small = picture_roles(), content.resized(side)
     size = (small.labels.shape[0], small.labels.shape[1])
     with torch.no_grad():
-        exemplar = artwork.study(side, content, vgg, generator)
+        style = artwork.study(side, content, vgg, generator)
         before = resize_picture(picture, size)
         pieces = [_place_piece(size, generator) for _ in range(steps)]
         points = _compare_content(small, vgg, generator)
-    style = mix_styles([exemplar], roles, vgg)
     bands = [band.clone() for band in build_pyramid(before)]
     levels = [band.requires_grad_() for band in (bands if is_first else bands[:CHANGED_LEVELS])]
     optimizer = PyramidRMSprop(levels, learning_rate, steps)
@@ -159,8 +168,6 @@ def paint_last_strokes(
     content: PictureContent,
     artwork: PictureStyle,
     steps: int,
-    *,
-    vgg: VGG,
     generator: torch.Generator,
     report: Report,
 ) -> Image:
@@ -168,8 +175,7 @@ def paint_last_strokes(
     if not steps:
         return picture
     roles = picture_roles()
-    with torch.no_grad():
-        patches = show_anything(artwork.study(max(content.labels.shape), content, vgg, generator)).patches
+    patches = artwork.cut_patches(content, generator)
     labels = torch.where(is_one_of(content.labels, roles.patches), content.labels, UNLABELED)
     places = PatchPlaces.make(labels, roles.count, torch.ones_like(labels, dtype=torch.bool))
     means, bands = find_means(picture), [band.clone() for band in build_pyramid(picture)]

@@ -260,9 +260,7 @@ def _paint(
             generator=generator,
             report=report,
         )
-    picture = paint_last_strokes(
-        picture, content, artwork, config.stroke_steps, vgg=models.vgg, generator=generator, report=report
-    )
+    picture = paint_last_strokes(picture, content, artwork, config.stroke_steps, generator, report)
     return limit_label_chroma(picture, content.labels, [artwork.source], generator, share_colors(content))
 
 
