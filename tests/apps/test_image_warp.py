@@ -9,7 +9,7 @@ from torch import Tensor
 from portraitist.apps.image_warp import SAME_DEPTH, MovingHead, PictureWarp, warp_with_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import view_camera
-from portraitist.rendering.layers import rasterize_parts
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.types import Camera, LandmarkEmbedding
 
 SIZE = (224, 288)  # not square, not a multiple of the grid
@@ -30,7 +30,7 @@ def taken(request, model: HeadModel) -> tuple[MovingHead, Camera]:
     x, y = view.center_px
     camera = Camera(view.rotation, view.scale_px, (x + 40, y + 12), SIZE)
     after = model.template.with_vertices(exaggerate(model.mean))
-    return MovingHead((model.template,), (after,), model.landmarks68), camera
+    return MovingHead(model.template, after, model.landmarks68), camera
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def find_seen(head: MovingHead, camera: Camera) -> Tensor:
     """Which landmarks are clearly seen all the way."""
     seen = torch.ones(68, dtype=torch.bool)
     for step in range(9):
-        mesh = head.at(step / 8)[0]
-        (fragments,) = rasterize_parts([mesh], camera)
+        mesh = head.at(step / 8)
+        fragments = rasterize(mesh, camera)
         depths = torch.full(SIZE, -torch.inf)
         shown = LandmarkEmbedding(fragments.face_ids[fragments.mask], fragments.barycentrics[fragments.mask])
         depths[fragments.mask] = camera.depth(shown.positions(mesh.vertices, mesh.faces))
@@ -56,7 +56,7 @@ def find_seen(head: MovingHead, camera: Camera) -> Tensor:
 def test_landmarks_that_are_seen_are_met(taken, warp):
     head, camera = taken
     before, after = (
-        camera.project(head.landmarks.positions(mesh.vertices, mesh.faces)) for mesh in (head.before[0], head.after[0])
+        camera.project(head.landmarks.positions(mesh.vertices, mesh.faces)) for mesh in (head.before, head.after)
     )
     seen = find_seen(head, camera)
     assert seen.sum() >= 40
@@ -76,6 +76,16 @@ def test_the_border_stays(warp):
     edges += [torch.stack([torch.full_like(along, x), along * height], 1) for x in (0.0, float(width))]
     for edge in edges:
         torch.testing.assert_close(warp.trace_back(edge), edge, atol=0.02, rtol=0)
+
+
+def test_a_head_that_the_border_cuts_off_does_not_fold(model):
+    """Nothing moves at the border, though the head there should."""
+    view = view_camera(model.mean, 15.0, 0.0, 260)
+    x, y = view.center_px
+    camera = Camera(view.rotation, view.scale_px, (x - 60, y - 70), SIZE)
+    after = model.template.with_vertices(exaggerate(model.mean))
+    areas = warp_with_head(MovingHead(model.template, after, model.landmarks68), camera, SIZE).areas
+    assert areas.min() > 0.01
 
 
 def test_a_head_that_does_not_move_leaves_the_picture_as_it_is(taken):
@@ -98,10 +108,10 @@ def test_what_shrinks_is_averaged(warp):
 def test_free_regions_pull_nothing(taken):
     """With another expression, lips are rendered: what they do is not asked of the photo."""
     head, camera = taken
-    lips = torch.unique(head.before[0].faces[head.before[0].regions == 1])
-    vertices = head.before[0].vertices.clone()
+    lips = torch.unique(head.before.faces[head.before.regions == 1])
+    vertices = head.before.vertices.clone()
     vertices[lips, 1] -= 0.004
-    moved = MovingHead(head.before, (head.before[0].with_vertices(vertices),), head.landmarks)
+    moved = MovingHead(head.before, head.before.with_vertices(vertices), head.landmarks)
     bound, free = warp_with_head(moved, camera, SIZE), warp_with_head(moved, camera, SIZE, ("lips",))
     places = camera.project(vertices[lips])
     assert (free.trace_back(places) - places).norm(dim=1).mean() < (bound.trace_back(places) - places).norm(

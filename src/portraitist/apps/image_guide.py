@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from portraitist.apps.image_warp import MovingHead
 from portraitist.errors import InputError
 from portraitist.hair.layers import carry_layers
 from portraitist.reconstruction.head_model import HeadModel
@@ -91,14 +90,6 @@ def pose_head(
         original=own,
         layers=tuple(layers),
     )
-
-
-def find_moves(head: Head) -> MovingHead:
-    """From the photo's head to the stylized one, layers included."""
-    before = (head.original, *(layer.original for layer in head.layers))
-    meshes = [mesh for mesh, _ in list_parts(head)]
-    starts = tuple(mesh.with_vertices(vertices) for mesh, vertices in zip(meshes, before, strict=True))
-    return MovingHead(starts, tuple(meshes), head.landmarks68)
 
 
 def view_face(head: Head, camera: Camera) -> FaceView:

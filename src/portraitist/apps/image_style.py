@@ -14,7 +14,6 @@ from portraitist.apps.image_guide import (
     FaceView,
     check_head,
     choose_expression,
-    find_moves,
     pose_head,
     soften_mask,
     view_face,
@@ -29,7 +28,7 @@ from portraitist.apps.image_painting import (
     share_colors,
     start_picture,
 )
-from portraitist.apps.image_warp import PictureWarp, warp_with_head
+from portraitist.apps.image_warp import MovingHead, PictureWarp, warp_with_head
 from portraitist.config import Config
 from portraitist.errors import InputError
 from portraitist.models import Models
@@ -169,7 +168,8 @@ def paint_image(
     camera = sitter.fit.camera.resized(factor, size)
     weights = choose_expression(expression, sitter.fit.expression)
     posed = pose_head(head, sitter.fit, config.head.geometry.strength, weights, models.head)
-    warp = warp_with_head(find_moves(posed), camera, size, REPLACED_REGIONS if weights is not None else ())
+    moving = MovingHead(posed.mesh.with_vertices(posed.original), posed.mesh, posed.landmarks68)
+    warp = warp_with_head(moving, camera, size, REPLACED_REGIONS if weights is not None else ())
     warped = warp.apply(resize_picture(sitter.photo, size))
     parts = PictureParts(warp.apply(resize_picture(sitter.parts.shares, size)))
 

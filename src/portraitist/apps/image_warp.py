@@ -1,7 +1,7 @@
 """A photo that moves with the head in it: every pixel of the stylized picture, and where in the photo it comes from.
 
-The head goes from its own shape to the stylized one in small steps. In each step the places of the skin and hair that
-are seen pull a smooth field along, which is at rest at the border of the picture. No single step is large enough to
+The head goes from its own shape to the stylized one in small steps. In each step the skin that is seen, and the scalp
+under hair, pull a smooth field along, which is at rest at the border of the picture. No single step is large enough to
 fold, and maps that do not fold do not fold one after the other: the way to a diffeomorphism of Christensen, Rabbitt and
 Miller ("Deformable templates using large deformation kinematics", 1996), with a head in the place of a template.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,8 +21,9 @@ from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import ScreenedPoisson
-from portraitist.rendering.layers import rasterize_parts
+from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import sample_mipmapped
+from portraitist.rendering.shader_math import smoothstep
 from portraitist.segmentation.parts import select_faces
 from portraitist.types import Camera, Fragments, LandmarkEmbedding, Mesh
 
@@ -30,22 +31,24 @@ CELLS = 128  # of the grid along the longer side
 STEPS = 8  # the strongest caricatures shrink a place to less than a third (geometry/foldover.py): by a seventh each
 HELD = 1e6  # weight of what is met exactly, against 1 of a node that shows skin
 SAME_DEPTH = 0.006  # meters: what lies deeper than that behind the surface is hidden
-FOLLOWING_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "ears", "scalp", "hair", "headwear")
+FOLLOWING_REGIONS = ("skin", "lips", "eyelids", "brows", "nose", "ears", "scalp")
+FADING = 0.25  # of the face's diagonal: from there to the border of the picture the head pulls ever less
 
 
 @dataclass(frozen=True)
 class MovingHead:
-    """What a picture shows of a head: its own mesh first, then its layers, ``before`` and ``after``, with the same
-    faces; and the points that have to be met, on the first of them."""
+    """A head ``before`` and ``after``, with the same faces, and the points that have to be met.
 
-    before: tuple[Mesh, ...]
-    after: tuple[Mesh, ...]
+    Without its layers: hair that the border of the picture cuts off could not move along with its own surface.
+    """
+
+    before: Mesh
+    after: Mesh
     landmarks: LandmarkEmbedding
 
-    def at(self, share: float) -> list[Mesh]:
+    def at(self, share: float) -> Mesh:
         """On the way: 0 is before, 1 is after."""
-        pairs = zip(self.before, self.after, strict=True)
-        return [a.with_vertices(torch.lerp(a.vertices, b.vertices, share)) for a, b in pairs]
+        return self.before.with_vertices(torch.lerp(self.before.vertices, self.after.vertices, share))
 
 
 @dataclass(frozen=True)
@@ -96,24 +99,24 @@ class PictureWarp:
 def warp_with_head(head: MovingHead, camera: Camera, size: tuple[int, int], free: Sequence[str] = ()) -> PictureWarp:
     """The warp of a picture of ``size`` (height, width) that ``camera`` took of the head.
 
-    Landmarks that are seen before and after are met exactly; the skin that is seen, hair and hats nearly. All else
-    follows as smoothly as it can, and fades over the size of the face. ``free``: names of regions that pull nothing,
+    Landmarks that are seen before and after are met exactly, the skin nearly. Hair, clothes and background follow as
+    smoothly as they can, and fade over the size of the face. ``free``: names of regions that pull nothing,
     since what they show is replaced.
     """
     cell = max(size) / CELLS
     shape = (int(np.ceil(size[0] / cell - 1e-6)) + 1, int(np.ceil(size[1] / cell - 1e-6)) + 1)
     fields = np.zeros((STEPS, 2, *shape), np.float32)
-    moves = any((a.vertices != b.vertices).any() for a, b in zip(head.before, head.after, strict=True))
-    landmarks = _leave_out(head.landmarks, head.before[0], free)
+    moves = bool((head.before.vertices != head.after.vertices).any())
+    landmarks = _leave_out(head.landmarks, head.before, free)
     for step in range(STEPS if moves else 0):
         before, after = (head.at(share / STEPS) for share in (step, step + 1))
         fields[STEPS - 1 - step] = _solve_step(before, after, landmarks, camera, cell, shape, size, free)
-    return PictureWarp(from_numpy(fields, head.before[0].vertices), cell, size)
+    return PictureWarp(from_numpy(fields, head.before.vertices), cell, size)
 
 
 def _solve_step(
-    before: list[Mesh],
-    after: list[Mesh],
+    before: Mesh,
+    after: Mesh,
     landmarks: LandmarkEmbedding,
     camera: Camera,
     cell: float,
@@ -124,45 +127,44 @@ def _solve_step(
     """How far back the nodes go in one step: the field of least bending among those that meet the data."""
     # 1. What is known at nodes. Their grid is a picture whose pixel centers they are.
     view = camera.resized(1 / cell, shape)
-    view = Camera(view.rotation, view.scale_px, (view.center_px[0] + 0.5, view.center_px[1] + 0.5), shape)
-    seen, seen_before = rasterize_parts(after, view), rasterize_parts(before, view)
-    depths = _measure_depths(before, seen_before, view)
+    view = replace(view, center_px=(view.center_px[0] + 0.5, view.center_px[1] + 0.5))
+    seen, depths = rasterize(after, view), _measure_depths(before, rasterize(before, view), view)
+    pulls = tuple(name for name in FOLLOWING_REGIONS if name not in free)
+    follows = seen.mask & select_faces(after, pulls)[seen.face_ids.clamp(min=0)]
+    came_from = LandmarkEmbedding(seen.face_ids[follows], seen.barycentrics[follows])
+    came_from = came_from.positions(before.vertices, before.faces)
+    visible = to_numpy(_is_visible(came_from, depths, view))
+    rows, columns = (x[visible] for x in to_numpy(follows).nonzero())
+    there = to_numpy(view.project(came_from), np.float64)[visible] - 0.5
+    reach, away = _measure_face(after, landmarks, view), _measure_margin(shape, size, cell)
+    fading = smoothstep(away, 0.0, FADING * reach)[..., None]
     known, back = np.zeros(shape), np.zeros((*shape, 2))
-    for a, b, fragments in zip(before, after, seen, strict=True):
-        follows = fragments.mask & _is_following(b, free)[fragments.face_ids.clamp(min=0)]
-        face_ids, weights = fragments.face_ids[follows], fragments.barycentrics[follows]
-        came_from = LandmarkEmbedding(face_ids, weights).positions(a.vertices, a.faces)
-        visible = to_numpy(_is_visible(came_from, depths, view))
-        rows, columns = (x[visible] for x in to_numpy(follows).nonzero())
-        there = to_numpy(view.project(came_from), np.float64)[visible] - 0.5
-        known[rows, columns], back[rows, columns] = 1, cell * (there - np.stack([columns, rows], 1))
+    known[rows, columns], back[rows, columns] = 1, cell * (there - np.stack([columns, rows], 1))
 
     # 2. What is held: landmarks, and the picture's border.
     at_landmarks, moved = _place_landmarks(before, after, landmarks, view, depths, seen, shape)
-    at_border = _mark_border(shape, size, cell)
-    reach = _measure_face(after[0], landmarks, view)
-    screen = np.where(at_border, HELD, known + reach**-4.0).ravel()
-    data = np.where((known > 0)[..., None] & ~at_border[..., None], back, 0).reshape(-1, 2)
-    data *= (known.ravel() / np.maximum(known.ravel() + reach**-4.0, 1e-12))[:, None]
+    rest = reach**-4.0  # in fields of least bending: draws to rest over the size of the face
+    screen = np.where(away <= 0, HELD, known + rest)
+    data = fading * back * (known / screen)[..., None]
 
     # 3. Least bending.
     laplacian = _grid_laplacian(shape)
-    system = ScreenedPoisson.factorize(laplacian.T @ laplacian, screen, HELD * at_landmarks.T @ at_landmarks)
-    solved = system.solve(data, HELD * at_landmarks.T @ (cell * moved))
+    system = ScreenedPoisson.factorize(laplacian.T @ laplacian, screen.ravel(), HELD * at_landmarks.T @ at_landmarks)
+    solved = system.solve(data.reshape(-1, 2), HELD * at_landmarks.T @ (cell * moved))
     return solved.T.reshape(2, *shape).astype(np.float32)
 
 
 def _place_landmarks(
-    before: list[Mesh],
-    after: list[Mesh],
+    before: Mesh,
+    after: Mesh,
     landmarks: LandmarkEmbedding,
     view: Camera,
     depths: Float[Tensor, "m n"],
-    seen: list[Fragments],
+    seen: Fragments,
     shape: tuple[int, int],
 ) -> tuple[sp.csr_matrix, Float[np.ndarray, "k 2"]]:
     """Bilinear rows of those landmarks that are seen in both pictures, and how far back they go, in cells."""
-    places = [landmarks.positions(mesh.vertices, mesh.faces) for mesh in (before[0], after[0])]
+    places = [landmarks.positions(mesh.vertices, mesh.faces) for mesh in (before, after)]
     visible = _is_visible(places[0], depths, view) & _is_visible(places[1], _measure_depths(after, seen, view), view)
     then, now = (to_numpy(view.project(x)[visible], np.float64) - 0.5 for x in places)
     inside = ((now > 0) & (now < np.array(shape[::-1]) - 1)).all(1)
@@ -184,16 +186,11 @@ def _leave_out(landmarks: LandmarkEmbedding, mesh: Mesh, free: Sequence[str]) ->
     return LandmarkEmbedding(landmarks.face_ids[bound], landmarks.barycentrics[bound])
 
 
-def _is_following(mesh: Mesh, free: Sequence[str]) -> Bool[Tensor, "f"]:
-    return select_faces(mesh, tuple(name for name in FOLLOWING_REGIONS if name not in free))
-
-
-def _measure_depths(meshes: list[Mesh], seen: list[Fragments], view: Camera) -> Float[Tensor, "m n"]:
-    """Of the nearest surface in each pixel, meters; far away where there is none."""
-    depths = torch.full_like(seen[0].uv_footprint, -torch.inf)
-    for mesh, fragments in zip(meshes, seen, strict=True):
-        shown = LandmarkEmbedding(fragments.face_ids[fragments.mask], fragments.barycentrics[fragments.mask])
-        depths[fragments.mask] = view.depth(shown.positions(mesh.vertices, mesh.faces))
+def _measure_depths(mesh: Mesh, seen: Fragments, view: Camera) -> Float[Tensor, "m n"]:
+    """Of the surface in each pixel, meters; far away where there is none."""
+    depths = torch.full_like(seen.uv_footprint, -torch.inf)
+    shown = LandmarkEmbedding(seen.face_ids[seen.mask], seen.barycentrics[seen.mask])
+    depths[seen.mask] = view.depth(shown.positions(mesh.vertices, mesh.faces))
     return depths
 
 
@@ -206,13 +203,14 @@ def _is_visible(places: Float[Tensor, "k 3"], depths: Float[Tensor, "m n"], view
     return inside & (view.depth(places) > nearest - SAME_DEPTH)
 
 
-def _mark_border(shape: tuple[int, int], size: tuple[int, int], cell: float) -> Bool[np.ndarray, "m n"]:
-    """Nodes on the picture's border, or beyond it."""
-    rows, columns = (np.arange(count) * cell for count in shape)
-    on_row, on_column = (
-        (places < cell / 2) | (places > side - cell * 0.999) for places, side in ((rows, size[0]), (columns, size[1]))
-    )
-    return on_row[:, None] | on_column
+def _measure_margin(shape: tuple[int, int], size: tuple[int, int], cell: float) -> Float[np.ndarray, "m n"]:
+    """Distance of each node from the picture's border, in cells; 0 in the cells that the border runs through."""
+    margins = []
+    for count, side in zip(shape, size, strict=True):
+        places = np.arange(count)
+        far = side / cell - places
+        margins.append(np.minimum(places, np.where(far < 0.999, 0, far)))
+    return np.minimum(margins[0][:, None], margins[1])
 
 
 def _measure_face(mesh: Mesh, landmarks: LandmarkEmbedding, view: Camera) -> float:
