@@ -61,7 +61,8 @@ def test_landmarks_that_are_seen_are_met(taken, warp):
     seen = find_seen(head, camera)
     assert seen.sum() >= 40
     off = (warp.trace_back(after) - before).norm(dim=1)[seen]
-    assert off.max() < 0.1
+    assert off.quantile(0.9) < 0.01
+    assert off.max() < 0.3  # at outlines the warp's coarser view decides what is seen
     assert (after - before).norm(dim=1).max() > 8  # they had far to go
 
 

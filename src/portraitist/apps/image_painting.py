@@ -88,7 +88,7 @@ class PictureContent:
 
 def resize_picture(image: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c m n"]:
     """Bilinear and antialiased; the same picture at its own size."""
-    if image.shape[1:] == size:
+    if (image.shape[1], image.shape[2]) == size:
         return image
     return F.interpolate(image[None], size, mode="bilinear", antialias=True, align_corners=False)[0]
 
@@ -106,14 +106,14 @@ def start_picture(content: PictureContent, face: FaceView, source: StyleSource, 
     bands = []
     guided = face.lay_over(recolored)
     for plain, painted in zip(build_pyramid(recolored), build_pyramid(guided), strict=True):
-        mask = F.adaptive_avg_pool2d(content.mask[None], plain.shape[1:])
+        mask = F.adaptive_avg_pool2d(content.mask[None], (plain.shape[1], plain.shape[2]))
         bands.append(torch.lerp(plain, painted, mask))
     return fold_pyramid(bands).clamp(0, 1)
 
 
 def share_colors(content: PictureContent) -> PaletteShares:
     """Which palette recolors each pixel, with soft borders: that of its part, or that of all of both pictures."""
-    palettes = {members: members for members in PALETTES}
+    palettes: dict[tuple[int, ...], tuple[int, ...]] = {members: members for members in PALETTES}
     palettes |= {(PICTURE_LABELS.index(name),): (PICTURE_LABELS.index(name),) for name in AROUND}
     palettes[(*BROAD, ANYTHING)] = (ANYTHING,)
     return {

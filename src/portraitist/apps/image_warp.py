@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.mesh.laplacian import ScreenedPoisson
+from portraitist.mesh.laplacian import ScreenedPoisson, difference_matrix
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.rendering.shader_math import smoothstep
@@ -223,7 +223,8 @@ def _grid_laplacian(shape: tuple[int, int]) -> sp.csr_matrix:
     """Of a grid with spacing 1; rows sum to 0, nothing is asked across the border."""
     along = []
     for count in shape:
-        differences = sp.diags([-1.0, 1.0], [0, 1], shape=(count - 1, count))
+        steps = np.stack([np.arange(1, count), np.arange(count - 1)], 1)
+        differences = difference_matrix(steps, count)
         along.append(differences.T @ differences)
     down, across = along
     return sp.csr_matrix(sp.kron(down, sp.eye(shape[1])) + sp.kron(sp.eye(shape[0]), across))
