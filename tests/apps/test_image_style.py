@@ -22,7 +22,7 @@ from portraitist import (
     transfer_geometry,
 )
 from portraitist.apps.image_guide import choose_expression
-from portraitist.apps.image_painting import _place_piece, resize_picture
+from portraitist.apps.image_painting import resize_picture
 
 QUICK = make_quick_config(steps=2, stroke_steps=1)
 TINY = ImageConfig(head=QUICK, size_px=160, scales=((64, 2), (128, 2)), stroke_steps=1, samples=64)
@@ -175,13 +175,3 @@ def test_sizes_and_heads_that_cannot_be_are_refused(stages, models):
     sitter, exemplar, _ = stages
     with pytest.raises(InputError, match="without --subdivide"):
         paint_image(sitter, exemplar, subdivide_head(make_marked_head(64)), models, TINY)
-
-
-def test_pieces_reach_the_border_as_often_as_the_middle():
-    generator = torch.Generator().manual_seed(0)
-    seen = torch.zeros(700)
-    for _ in range(400):
-        rows, columns = _place_piece((700, 90), generator)
-        assert (columns.start, columns.stop) == (0, 90)
-        seen[rows] += 1
-    assert seen[:20].mean() > 0.7 * seen[300:400].mean()

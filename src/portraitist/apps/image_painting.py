@@ -25,8 +25,6 @@ from portraitist.texture.views import spread_points
 from portraitist.types import Image
 from portraitist.vgg import VGG, sample_hypercolumns
 
-CROP_PX = 256  # side of what the network sees at once: larger pictures are looked at piece by piece
-MARGIN_PX = 12  # along the border of a piece, where the network sees its end
 CHANGED_LEVELS = 3  # of the pyramid, the finest, at each scale after the first
 STROKE_LEVELS = 3  # the same of the last strokes
 STROKE_RATE = 0.005
@@ -148,15 +146,13 @@ def paint_scale(
     with torch.no_grad():
         style = artwork.study(side, content, vgg, generator)
         before = resize_picture(picture, size)
-        pieces = [_place_piece(size, generator) for _ in range(steps)]
         points = _compare_content(small, vgg, generator)
     bands = [band.clone() for band in build_pyramid(before)]
     levels = [band.requires_grad_() for band in (bands if is_first else bands[:CHANGED_LEVELS])]
     optimizer = PyramidRMSprop(levels, learning_rate, steps)
-    for rows, columns in pieces:
+    for _ in range(steps):
         current = fold_pyramid(bands)
-        seen = _cut_points(points, size, rows, columns)
-        loss = measure_loss(current[:, rows, columns], seen, style, roles, vgg, weights, samples, generator)
+        loss = measure_loss(current, points, style, roles, vgg, weights, samples, generator)
         optimizer.step(torch.autograd.grad(loss, levels))
         report(loss.item(), current.detach())
     after = fold_pyramid([band.detach() for band in bands])
@@ -189,46 +185,11 @@ def paint_last_strokes(
     return fold_pyramid([band.detach() for band in bands]).clamp(0, 1)
 
 
-def _place_piece(size: tuple[int, int], generator: torch.Generator) -> tuple[slice, slice]:
-    """A random window of at most ``CROP_PX``."""
-    cut = []
-    for side in size:
-        room = max(side - CROP_PX, 0)
-        # Drawn beyond the ends and held there, so that the border of the picture is seen as often as its middle.
-        offset = int(torch.randint(-CROP_PX, room + CROP_PX + 1, (), generator=generator))
-        first = min(max(offset, 0), room)
-        cut.append(slice(first, min(first + CROP_PX, side)))
-    return cut[0], cut[1]
-
-
 def _compare_content(content: PictureContent, vgg: VGG, generator: torch.Generator) -> ContentPoints:
     """Random points of the picture, and what the network sees there in the photo and in the guide."""
     labels = content.labels
-    pieces = max(labels.numel() / CROP_PX**2, 1.0)
-    detailed = picture_roles().detailed
-    places = torch.cat([spread_points(labels, detailed, generator) for _ in range(round(pieces))])
+    places = spread_points(labels, picture_roles().detailed, generator)
     columns, rows = places.long().unbind(1)
     units, held = (unit_rows(sample_hypercolumns(vgg(image), places)) for image in (content.image, content.guide))
     shown = torch.ones_like(columns, dtype=torch.bool)
     return ContentPoints(places, labels[rows, columns], shown, units, held, content.mask[rows, columns])
-
-
-def _cut_points(points: ContentPoints, size: tuple[int, int], rows: slice, columns: slice) -> ContentPoints:
-    """Those inside of a piece, away from its border unless the picture ends there, too."""
-    corner = points.places_px.new_tensor([columns.start, rows.start])
-    low, high = (
-        points.places_px.new_tensor([end if end == limit else end + margin for end, limit in ends])
-        for margin, ends in (
-            (MARGIN_PX, ((columns.start, 0), (rows.start, 0))),
-            (-MARGIN_PX, ((columns.stop, size[1]), (rows.stop, size[0]))),
-        )
-    )
-    inside = ((points.places_px >= low) & (points.places_px <= high)).all(1)
-    return ContentPoints(
-        points.places_px[inside] - corner,
-        points.labels[inside],
-        points.shown[inside],
-        points.units[inside],
-        points.held_units[inside],
-        points.held[inside],
-    )

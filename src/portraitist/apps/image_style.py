@@ -58,8 +58,8 @@ class ImageConfig:
 
     head: Config = field(default_factory=Config.standard)
     size_px: int = 768
-    scales: tuple[tuple[int, int], ...] = ((128, 60), (256, 60), (512, 60))
-    stroke_steps: int = 40
+    scales: tuple[tuple[int, int], ...] = ((128, 60), (256, 90))
+    stroke_steps: int = 60
     weights: LossWeights = field(default_factory=guided_weights)
     samples: int = 512
     learning_rate: float = 0.012
