@@ -104,6 +104,14 @@ def write_stickers(s: Studio) -> None:
         p.write_expression_sheet(s.folder / "stickers", s.layered, presets, size=32)
 
 
+TINY = p.ImageConfig(head=QUICK, size_px=128, scales=((64, 1), (128, 1)), stroke_steps=1, samples=64)
+
+
+def paint(s: Studio, *, transparent: bool = False, expression: dict[str, float] | None = None) -> p.ImageResult:
+    config = dataclasses.replace(TINY, transparent=transparent)
+    return p.paint_image(s.sitter, s.exemplar, s.layered, s.models, config, expression=expression)
+
+
 def write_files(s: Studio) -> None:
     p.write_result(
         s.result, s.folder / "out", config=QUICK, inputs={}, device="pretend", precision="", save_intermediates=True
@@ -161,6 +169,8 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "load_image": save_and_load_image,
     "load_vgg": lambda s: p.load_vgg(DEVICE)(s.sitter.photo[:, :64, :64]),
     "optimize_texture": paint_mesh,
+    "paint_image": lambda s: paint(s),
+    "paint_image (expression)": lambda s: paint(s, transparent=True, expression={"jawOpen": 0.8}),
     "place_cameras": lambda s: p.place_cameras(s.head.mesh, 48, 3, seeded()).near[0].rotation,
     "rasterize": lambda s: p.rasterize(s.head.mesh, s.camera),
     "rasterize_parts": lambda s: p.rasterize_parts([s.head.mesh, s.layered.layers[0].mesh], s.camera),
@@ -185,6 +195,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
         s.source, s.models.vgg, seeded(), view_px=40.0, stroke_px=40.0, roles=ROLES
     ),
     "stylize": lambda s: p.stylize(s.photo, s.art, s.models, ALL_OPTIONS, mix=[(s.art, 0.5)]),
+    "stylize_image": lambda s: p.stylize_image(s.photo, s.art, s.models, TINY),
     "stylize (paper)": lambda s: p.stylize(s.photo, s.art, s.models, PAPER),
     "subdivide_head": lambda s: p.subdivide_head(s.head),
     "track": lambda s: p.track(s.landmarks, s.sitter.fit, s.models.head),
@@ -208,7 +219,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "StylizedGeometry": lambda s: s.geometry.displace(0.5, p.RegionStrengths(eyes=0.0), 0.5),
     "sitter": lambda s: s.sitter,
 }
-WHOLE_RUNS = {"stylize", "stylize (paper)", "write_result"}  # of what the stages do one by one
+WHOLE_RUNS = {"stylize", "stylize (paper)", "stylize_image", "write_result"}  # of what the stages do one by one
 ON_THE_CPU = {"load_head", "save_head", "load_image", "save_image"}  # come from files
 
 

@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # that of typing takes as long to import as all the rest 
 if TYPE_CHECKING:
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
+    from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -101,6 +102,8 @@ __all__ = [
     "GeometryConfig",
     "Head",
     "HeadFit",
+    "ImageConfig",
+    "ImageResult",
     "InputError",
     "LabelRoles",
     "LabelStrengths",
@@ -137,6 +140,7 @@ __all__ = [
     "load_image",
     "load_vgg",
     "optimize_texture",
+    "paint_image",
     "place_cameras",
     "rasterize",
     "rasterize_parts",
@@ -154,6 +158,7 @@ __all__ = [
     "study_artwork",
     "study_source",
     "stylize",
+    "stylize_image",
     "subdivide_head",
     "track",
     "transfer_colors",
@@ -172,6 +177,12 @@ _HOMES = {
     "apps.expression_sheet": (
         "draw_expression",
         "write_expression_sheet",
+    ),
+    "apps.image_style": (
+        "ImageConfig",
+        "ImageResult",
+        "paint_image",
+        "stylize_image",
     ),
     "config": ("Config",),
     "errors": (

@@ -63,12 +63,14 @@ class Sitter:
 class Exemplar:
     """An artwork, studied: its shape against the mean normal face, and its style as textures are painted after it.
 
-    Nothing in it depends on a sitter. ``weight``: share in a mix of artworks, against the others' weights.
+    Nothing in it depends on a sitter. ``parts``: what each pixel shows. ``weight``: share in a mix of artworks, against
+    the others' weights.
     """
 
     art: Image
     landmarks: Landmarks
     fit: HeadFit
+    parts: PictureParts
     shape: ShapeExemplar
     style: StyleExemplar
     weight: float = 1.0
@@ -149,7 +151,7 @@ def study_artwork(
         labels = apply_style_mask(labels, move(style_mask, models.device))
     source = crop_exemplar(image, labels, shading=unwrap_shading(image, labels, fit.mesh, fragments))
     style = study_artwork_style(source, models.head, models.vgg, config.texture, _make_generator(config))
-    return Exemplar(art, points, fit, shape, style, weight, (*warnings, *seen.warnings))
+    return Exemplar(art, points, fit, seen.parts, shape, style, weight, (*warnings, *seen.warnings))
 
 
 @_with_one_blas_thread

@@ -102,6 +102,7 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["stylize", "--help"],
         ["demo", "--help"],
         ["turntable", "--help"],
+        ["image", "--help"],
         ["landmarks", "--help"],
         ["sheet", "--help"],
     ],

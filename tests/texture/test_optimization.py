@@ -186,13 +186,13 @@ def test_view_points_are_inside_the_head_and_know_the_face(mesh, content, art, v
     assert len(bank.near) == 4
     scalp = REGIONS.index("scalp")
     for view in bank.near + bank.wide:
-        columns, rows = view.points_px.long().unbind(1)
+        columns, rows = view.points.places_px.long().unbind(1)
         assert view.fragments.mask[rows, columns].all()
         on_face = mesh.regions[view.fragments.face_ids[rows, columns]] != scalp
         # Labels are by texel, and a texel of this small texture may lie on both sides of the border.
-        assert (view.shown == on_face).float().mean() > 0.85
-        assert (view.labels == SKIN).all()  # the scalp is bare, and no artwork shows it
-    assert min(view.shown.float().mean() for view in bank.wide) < 0.2  # the back of the head
+        assert (view.points.shown == on_face).float().mean() > 0.85
+        assert (view.points.labels == SKIN).all()  # the scalp is bare, and no artwork shows it
+    assert min(view.points.shown.float().mean() for view in bank.wide) < 0.2  # the back of the head
 
 
 def test_pyramid_folds_back_and_its_bands_sum_to_nothing():
@@ -248,7 +248,7 @@ def guided_loss(image, view, style, vgg) -> float:
     """The relaxed earth mover's distance with guidance that nothing outweighs, and moments."""
     weights = LossWeights(content=0.0, moments=1.0, color_emd=0.0, label_penalty=1e3)
     generator = torch.Generator().manual_seed(0)
-    return float(measure_loss(image, view, style, face_roles(), vgg, weights, 10_000, generator))
+    return float(measure_loss(image, view.points, style, face_roles(), vgg, weights, 10_000, generator))
 
 
 def test_eyes_of_the_artwork_do_not_ask_for_eyes_on_skin(mesh, content, art, vgg):

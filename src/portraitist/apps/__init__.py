@@ -1,1 +1,1 @@
-"""What can be done with a head: each a function over `Head`."""
+"""Applications of a head (Sec. 7): each a function over `Head`."""

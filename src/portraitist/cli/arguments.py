@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from portraitist import __version__
+from portraitist.cli.image_arguments import GEOMETRY_REGIONS, TEXTURE_REGIONS, add_image_options, find_image_mistake
 from portraitist.cli.old_names import add_old_name
 from portraitist.cli.sheet import add_sheet_options
 from portraitist.cli.streams import print_out
@@ -18,8 +19,6 @@ PRESETS = ("draft", "standard", "best", "paper")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 HAIR = ("layer", "none")
 STYLES = ("mosaic", "brush", "ink")
-GEOMETRY_REGIONS = ("eyes", "brows", "nose", "mouth", "outline")
-TEXTURE_REGIONS = ("skin", "eyes", "brows", "lips", "mouth", "hair")
 MOST_FACES = 1000  # that can be asked for
 DEMO_OUTPUT = Path("portraitist-demo")
 
@@ -73,6 +72,8 @@ class _Parser(argparse.ArgumentParser):
         for picture in ("photo", "art"):
             if all(hasattr(values, f"{picture}_{option}") for option in ("face", "landmarks")):
                 self.error(f"--{picture}-face chooses among faces that are found; --{picture}-landmarks gives one")
+        if mistake := find_image_mistake(values):
+            self.error(mistake)
         return values, rest
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -130,6 +131,16 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     )
     add_sheet_options(sheet)
     sheet.set_defaults(run=runs["sheet"])
+    image = commands.add_parser(
+        "image",
+        help="paint a whole photo, its face shaped as the artwork's",
+        description="Turn a portrait photo into a painting in the style of one artwork with a face: the shape of the "
+        "face, and the paint of face, hair, clothes and background.",
+        argument_default=argparse.SUPPRESS,
+    )
+    add_image_options(image)
+    _add_run_options(image)
+    image.set_defaults(run=runs["image"])
     landmarks = commands.add_parser(
         "landmarks",
         help="write the 68 points of a face, and a mask of its parts, to be corrected",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.arguments import DEMO_OUTPUT, STYLES, Request, build_parser
+from portraitist.cli.image import run_image
 from portraitist.cli.sheet import run_sheet
 from portraitist.cli.stopping import STOP
 from portraitist.cli.streams import prepare_streams, print_json, print_out
@@ -149,6 +150,7 @@ RUNS = {
     "demo": functools.partial(_run_stylize, make_demo_request),
     "turntable": _run_turntable,
     "sheet": run_sheet,
+    "image": run_image,
     "landmarks": _run_landmarks,
 }
 

@@ -57,3 +57,16 @@ def weighted_file(text: str) -> tuple[Path, float]:
     if not equals or Path(text).is_file():
         return existing_file(text), 1.0
     return existing_file(name), number(float, 0.01, 100)(weight)
+
+
+def expression(text: str) -> dict[str, float] | str:
+    """neutral, or jawOpen=0.8,mouthPucker=0.5 as a mapping; the names are checked when all is loaded."""
+    if text == "neutral":
+        return text
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        if not equals or not name or name in weights:
+            raise argparse.ArgumentTypeError(f"neutral, or NAME=0..1 with each name once, is needed, got {part!r}")
+        weights[name] = number(float, 0, 1)(value)
+    return weights

@@ -15,7 +15,9 @@ import numpy as np
 import pi_heif
 import PIL.Image
 import torch
+from jaxtyping import Float
 from PIL import ExifTags, ImageCms
+from torch import Tensor
 
 from portraitist.devices import to_numpy
 from portraitist.errors import InputError
@@ -232,22 +234,33 @@ def image_from_pil(picture: PIL.Image.Image) -> Image:
     return torch.from_numpy(np.array(picture, dtype=np.float32).transpose(2, 0, 1) / 255).contiguous()
 
 
-def image_to_uint8(image: Image) -> np.ndarray:
-    """``[3, h, w]`` 0..1 to an ``[h, w, 3]`` uint8 array, rounded and clipped."""
+def image_to_uint8(image: Float[Tensor, "c h w"]) -> np.ndarray:
+    """``[c, h, w]`` 0..1 to an ``[h, w, c]`` uint8 array, rounded and clipped."""
     return to_numpy((image.detach().clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous())
 
 
-def encode_png(image: Image) -> bytes:
-    """``[3, h, w]`` 0..1 as a PNG file of 8 bits."""
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(image_to_uint8(image)).save(buffer, format="PNG", compress_level=PNG_LEVEL)
+def encode_png(image: Image, alpha: Float[Tensor, "_h _w"] | None = None) -> bytes:
+    """``[3, h, w]`` 0..1 as a PNG file of 8 bits; with ``alpha`` 0..1, 0 is transparent."""
+    pixels, buffer = image_to_uint8(image), io.BytesIO()
+    if alpha is not None:
+        pixels = np.concatenate([pixels, image_to_uint8(alpha[None])], 2)
+    PIL.Image.fromarray(pixels).save(buffer, format="PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()
 
 
-def save_image(path: str | Path, image: Image) -> None:
-    """Write ``[3, h, w]`` 0..1 as PNG, whole or not at all. Raises OutputError when the file cannot be written."""
+def save_image(path: str | Path, image: Image, alpha: Float[Tensor, "_h _w"] | None = None) -> None:
+    """Write ``[3, h, w]`` 0..1 as PNG, whole or not at all; with ``alpha`` 0..1, 0 is transparent.
+
+    Raises OutputError when the file cannot be written.
+    """
     with new_file(Path(path)) as temporary:
-        temporary.write_bytes(encode_png(image))
+        temporary.write_bytes(encode_png(image, alpha))
+
+
+def check_png_suffix(path: Path) -> None:
+    """Raises InputError for a name that is not a PNG's."""
+    if path.suffix.lower() != ".png":
+        raise InputError(f"Pictures are written as PNG, not as {path.name}: give a name that ends in .png.")
 
 
 def round_to_bytes(texture: Image) -> Image:

@@ -47,7 +47,7 @@ Recoloring = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def match_colors(
     texture: Image,
-    labels: Int[Tensor, "t t"],
+    labels: Int[Tensor, "h w"],
     shares: PaletteShares,
     front: StyleSource,
     sources: Sequence[StyleSource],
@@ -82,17 +82,22 @@ def preserve_colors(
     return recolored
 
 
-def spread_strengths(labels: Int[Tensor, "t t"], strengths: LabelStrengths) -> Float[Tensor, "t t"]:
-    """The strength of each texel's label, with soft borders; 1 between the islands."""
+def spread_strengths(labels: Int[Tensor, "h w"], strengths: LabelStrengths) -> Float[Tensor, "h w"]:
+    """The strength of the label of each texel, or pixel, with soft borders; 1 where there is none."""
     values = labels.new_tensor([getattr(strengths, name) for name in STRENGTH_OF_LABEL], dtype=torch.float)
     return blur_mask(torch.where(labels >= 0, values[labels.clamp(min=0)], 1.0)[None], SOFT_BORDER)[0]
 
 
 def limit_label_chroma(
-    texture: Image, labels: Int[Tensor, "t t"], sources: Sequence[StyleSource], generator: torch.Generator
+    texture: Image,
+    labels: Int[Tensor, "h w"],
+    sources: Sequence[StyleSource],
+    generator: torch.Generator,
+    shares: PaletteShares | None = None,
 ) -> Image:
-    """Each label's hues brought back to those that it has in the artwork."""
-    shares = share_palettes(texture, labels)
+    """Each label's hues brought back to those that it has in the artwork. ``shares``: of palettes other than a
+    head's."""
+    shares = share_palettes(texture, labels) if shares is None else shares
     return _recolor_labels(
         texture, labels, shares, None, sources, lambda given, _, target: limit_chroma(given, target), generator
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from portraitist.devices import random_order
@@ -19,7 +19,6 @@ from portraitist.texture.losses import (
     self_similarity_loss,
     unit_rows,
 )
-from portraitist.texture.views import View
 from portraitist.types import Image
 from portraitist.vgg import VGG, sample_hypercolumns
 
@@ -46,9 +45,25 @@ class LossWeights:
     perceptual_content: float = 0.0
 
 
+@dataclass(frozen=True)
+class ContentPoints:
+    """Random points of a picture before it is painted.
+
+    Per point: its place (x, y) in pixels; ``labels``; ``shown``, whether artworks show such a place; ``units``, the
+    hypercolumn there divided by its length. ``held_units``, those that the painted ones are held to, by ``held`` 0..1.
+    """
+
+    places_px: Float[Tensor, "p 2"]
+    labels: Int[Tensor, "p"]
+    shown: Bool[Tensor, "p"]
+    units: Float[Tensor, "p c"]
+    held_units: Float[Tensor, "p c"]
+    held: Float[Tensor, "p"]
+
+
 def measure_loss(
     image: Image,
-    view: View,
+    content: ContentPoints,
     style: Style,
     roles: LabelRoles,
     vgg: VGG,
@@ -56,15 +71,15 @@ def measure_loss(
     samples: int,
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:
-    """Objective of ``image``, the view as it looks now, on ``samples`` random points."""
-    # 1. Draw points of the view and of the artworks.
+    """Objective of ``image``, what ``content`` looks like now, on ``samples`` random points."""
+    # 1. Draw points of the picture and of the artworks.
     device = image.device
-    chosen = random_order(len(view.points_px), generator, device)[:samples]
+    chosen = random_order(len(content.places_px), generator, device)[:samples]
     compared = random_order(len(style.hypercolumns), generator, device)[:samples]
-    points, labels, shown = view.points_px[chosen], view.labels[chosen], view.shown[chosen]
+    points, labels, shown = content.places_px[chosen], content.labels[chosen], content.shown[chosen]
     theirs, their_labels = style.hypercolumns[compared], style.labels[compared]
     columns = sample_hypercolumns(vgg(image), points)
-    units, content_units = unit_rows(columns), view.content_units[chosen]
+    units = unit_rows(columns)
 
     # 2. Eq. 11 with label penalties. Who is nearest to whom may be found as roughly as the network computes;
     # self-similarity may not: neighbors on smooth skin differ by less than bfloat16 can tell, and its rounding comes
@@ -72,12 +87,12 @@ def measure_loss(
     distances = cosine_distances(units.to(vgg.dtype), style.units[compared]).float()
     guided = bool(weights.label_penalty)
     penalties = weights.label_penalty * style.penalties[labels][:, their_labels]
-    known = torch.isin(labels, their_labels) if guided else torch.ones_like(shown)
+    known = _can_be_painted(labels, their_labels, style.penalties) if guided else torch.ones_like(shown)
     answered = torch.isin(their_labels, labels) if guided else torch.ones_like(their_labels, dtype=torch.bool)
     loss = _relaxed_emd_of_known(distances + penalties, known, answered)
 
     # 3. Eq. 12, and colors.
-    loss = loss + weights.content * self_similarity_loss(units, content_units)
+    loss = loss + weights.content * self_similarity_loss(units, content.units[chosen])
     if weights.color_emd:
         colors = color_distances(columns[:, :3], theirs[:, :3]) + penalties
         loss = loss + weights.color_emd * _relaxed_emd_of_known(colors, known, answered)
@@ -89,9 +104,14 @@ def measure_loss(
         channels = random_order(columns.shape[1], generator, device)[:MOMENT_CHANNELS]
         loss = loss + weights.moments * moment_distance(ours, of_art, channels)
     if weights.perceptual_content:
-        held = shown & is_one_of(labels, roles.content)
-        loss = loss + weights.perceptual_content * ((1 - (units * content_units).sum(1)) * held).mean()
+        apart = 1 - (units * content.held_units[chosen]).sum(1)
+        loss = loss + weights.perceptual_content * (apart * content.held[chosen]).mean()
     return loss
+
+
+def _can_be_painted(labels: Tensor, their_labels: Tensor, penalties: Tensor) -> Bool[Tensor, "n"]:
+    """Whether the artwork shows, at no cost, how to paint the label."""
+    return (penalties[:, their_labels.unique()] == 0).any(1)[labels]
 
 
 def _have_moments(labels: Tensor, roles: LabelRoles, guided: bool) -> Bool[Tensor, "n"]:

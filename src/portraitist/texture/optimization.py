@@ -218,7 +218,9 @@ class _Optimization:
             view = bank.draw(self.generator)
             current = fold_pyramid(levels)
             image = shade(view.fragments, current, view.ground)
-            loss = measure_loss(image, view, style, roles, self.vgg, config.weights, config.samples, self.generator)
+            loss = measure_loss(
+                image, view.points, style, roles, self.vgg, config.weights, config.samples, self.generator
+            )
             gradients = iter(torch.autograd.grad(loss, changed))
             for optimizer in optimizers:
                 optimizer.step([next(gradients) for _ in optimizer.levels])

@@ -1,8 +1,9 @@
-"""Laplacian pyramid of a texture."""
+"""Laplacian pyramid of a texture, or of any picture."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 
@@ -20,9 +21,10 @@ def build_pyramid(image: Image) -> list[Image]:
     a few steps that single texels would need hundreds for.
     """
     levels = []
-    while image.shape[-1] > COARSEST_SIDE:
-        smaller = F.adaptive_avg_pool2d(image, image.shape[-1] // 2)
-        levels.append(image - _enlarge(smaller, image.shape[-1]))
+    while max(image.shape[1:]) > COARSEST_SIDE:
+        height, width = image.shape[1:]
+        smaller = F.adaptive_avg_pool2d(image, (max(height // 2, 1), max(width // 2, 1)))
+        levels.append(image - _enlarge(smaller, (height, width)))
         image = smaller
     return [*levels, image]
 
@@ -31,7 +33,7 @@ def fold_pyramid(levels: list[Image]) -> Image:
     """The image whose pyramid this is; differentiable."""
     image = levels[-1]
     for level in reversed(levels[:-1]):
-        image = _enlarge(image, level.shape[-1]) + level
+        image = _enlarge(image, level.shape[1:]) + level
     return image
 
 
@@ -40,5 +42,5 @@ def find_finest(texture: Image, uv_per_px: float) -> int:
     return max(int(math.log2(max(uv_per_px * texture.shape[-1], 1.0))), 0)
 
 
-def _enlarge(image: Image, size: int) -> Image:
-    return F.interpolate(image[None], size=(size, size), mode="bilinear", align_corners=False)[0]
+def _enlarge(image: Image, size: Sequence[int]) -> Image:
+    return F.interpolate(image[None], size=tuple(size), mode="bilinear", align_corners=False)[0]

@@ -7,11 +7,13 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
 
 from portraitist.rendering.sampling import shade
 from portraitist.texture.exemplar import StyleExemplar, mix_backgrounds
 from portraitist.texture.optimizer import PyramidRMSprop
-from portraitist.texture.patches import PatchPlaces, sliced_wasserstein_distances
+from portraitist.texture.patches import PatchPlaces, PatchSource, sliced_wasserstein_distances
 from portraitist.texture.pyramid import build_pyramid, find_finest, fold_pyramid
 from portraitist.texture.views import WIDE_SHARE, CameraBank, Subject, find_patch_places, measure_footprint
 from portraitist.types import Fragments, Image
@@ -46,14 +48,11 @@ def paint_strokes(
     sources = [exemplar.patches for exemplar in exemplars]
     background = mix_backgrounds([exemplar.source for exemplar in exemplars])
 
-    def blur(picture: Image) -> Image:
-        return F.avg_pool2d(picture[None], HELD_PX)[0]
-
     @cache  # few steps: not every camera gets its turn
     def observe(is_wide: bool, index: int) -> tuple[Fragments, Image, PatchPlaces, Image]:
         seen, ground = subject.observe((wide if is_wide else near)[index], background)
         places = find_patch_places(subject.labels, seen, shown_only=not is_wide)
-        return seen, ground, places, blur(shade(seen, texture, ground))
+        return seen, ground, places, find_means(shade(seen, texture, ground))
 
     # 1. The bands that the front view shows, finest first.
     bands = build_pyramid(texture)
@@ -74,8 +73,20 @@ def paint_strokes(
         seen, ground, places, before = observe(is_wide, index)
         current = fold_pyramid([*finer, *levels, rest])
         image = shade(seen, current, ground)
-        colors, strokes = sliced_wasserstein_distances(image, places, sources, generator)
-        loss = colors + strokes + HOLD_WEIGHT * (blur(image) - before).abs().mean()
+        loss = measure_strokes(image, places, before, sources, generator)
         optimizer.step(torch.autograd.grad(loss, levels))
         report(loss.item(), current.detach())
     return fold_pyramid([*finer, *(level.detach() for level in levels), rest]).clamp(0, 1)
+
+
+def measure_strokes(
+    image: Image, places: PatchPlaces, means: Image, sources: Sequence[PatchSource], generator: torch.Generator
+) -> Float[Tensor, ""]:
+    """How far ``image`` is from being painted with the artworks' patches, and from its broad ``means`` before."""
+    colors, strokes = sliced_wasserstein_distances(image, places, sources, generator)
+    return colors + strokes + HOLD_WEIGHT * (find_means(image) - means).abs().mean()
+
+
+def find_means(image: Image) -> Image:
+    """The means that strokes leave alone."""
+    return F.avg_pool2d(image[None], HELD_PX)[0]

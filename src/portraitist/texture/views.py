@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.errors import InputError
@@ -16,6 +16,7 @@ from portraitist.segmentation.parts import FACE_REGIONS, UNLABELED, is_one_of, s
 from portraitist.texture.exemplar import StyleSource, crop_exemplar
 from portraitist.texture.labels import TexelLabels
 from portraitist.texture.losses import sample_points, unit_rows
+from portraitist.texture.objective import ContentPoints
 from portraitist.texture.patches import PatchPlaces
 from portraitist.types import Camera, Fragments, Image, Mesh
 from portraitist.vgg import VGG, sample_hypercolumns
@@ -81,18 +82,11 @@ class CameraBank:
 
 @dataclass(frozen=True)
 class View:
-    """What one camera sees, and random points on the object.
-
-    ``ground``: the picture of what is around it. Per point: ``labels``; ``shown``, whether artworks show such a place;
-    ``content_units``, the content's hypercolumn divided by its length.
-    """
+    """What one camera sees, ``ground``, the picture of what is around it, and random points on the object."""
 
     fragments: Fragments
     ground: Image
-    points_px: Float[Tensor, "p 2"]
-    labels: Int[Tensor, "p"]
-    shown: Bool[Tensor, "p"]
-    content_units: Float[Tensor, "p c"]
+    points: ContentPoints
 
 
 @dataclass(frozen=True)
@@ -143,17 +137,12 @@ def precompute_view(
 ) -> View:
     """What one camera sees of the subject before optimization."""
     labels, shown = subject.labels.look_up(fragments)
-    points = _spread_points(labels, subject.labels.roles.detailed, generator)
-    columns, rows = points.long().unbind(1)
-    content_maps = vgg(shade(fragments, subject.content, ground))
-    return View(
-        fragments=fragments,
-        ground=ground,
-        points_px=points,
-        labels=labels[rows, columns],
-        shown=shown[rows, columns],
-        content_units=unit_rows(sample_hypercolumns(content_maps, points)),
-    )
+    places = spread_points(labels, subject.labels.roles.detailed, generator)
+    columns, rows = places.long().unbind(1)
+    labels, shown = labels[rows, columns], shown[rows, columns]
+    units = unit_rows(sample_hypercolumns(vgg(shade(fragments, subject.content, ground)), places))
+    held = (shown & is_one_of(labels, subject.labels.roles.content)).to(units)
+    return View(fragments, ground, ContentPoints(places, labels, shown, units, units, held))
 
 
 def render_front_view(mesh: Mesh, texture: Image, labels: TexelLabels, around: tuple[Painted, ...] = ()) -> StyleSource:
@@ -201,7 +190,7 @@ def _draw_angles(count: int, generator: torch.Generator) -> list[tuple[float, fl
     return angles
 
 
-def _spread_points(
+def spread_points(
     labels: Int[Tensor, "h w"], detailed: tuple[int, ...], generator: torch.Generator
 ) -> Float[Tensor, "p 2"]:
     """Points all over the object, a third of them on detailed labels: small, but what a person is known by."""

@@ -1,0 +1,111 @@
+"""The stylized head in the photo's pose: what moves the photo, and how its face is to look (Sec. 7.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from portraitist.errors import InputError
+from portraitist.hair.layers import carry_layers
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.layers import list_parts, rasterize_parts
+from portraitist.rendering.sampling import shade_parts
+from portraitist.segmentation.parts import FACE_REGIONS, select_faces
+from portraitist.texture.label_colors import blur_mask
+from portraitist.types import EXPRESSION_NAMES, Camera, Head, HeadFit, Image
+
+REPLACED_REGIONS = (
+    "lips",
+    "eyelids",
+)  # pull nothing where another expression is rendered: a closed mouth has no inside
+SUPERSAMPLE = 2  # rays per pixel and direction
+SOFT_BORDER = 40  # of the picture's side: width of the border between rendered face and photo
+
+
+@dataclass(frozen=True)
+class FaceView:
+    """A head as the picture shows it. ``image``: on black. ``cover``, ``face`` [h, w]: how much of each pixel is head
+    or what lies over it, and how much is face, 0..1."""
+
+    image: Image
+    cover: Float[Tensor, "h w"]
+    face: Float[Tensor, "h w"]
+
+    def lay_over(self, picture: Image) -> Image:
+        """The head before a picture."""
+        return (self.image + (1 - self.cover) * picture).clamp(0, 1)
+
+
+def choose_expression(asked: Mapping[str, float] | str | None, own: Float[Tensor, "52"]) -> Float[Tensor, "52"] | None:
+    """Weights of the 52 actions: ``asked`` ones in place of the photo's ``own``, all 0 for ``"neutral"``; None where
+    nothing is asked for. Raises InputError for unknown names, and for weights outside of 0..1."""
+    if asked is None:
+        return None
+    if isinstance(asked, str):
+        if asked != "neutral":
+            raise InputError(f"Unknown expression {asked!r}: give neutral, or weights of the ARKit actions by name.")
+        return torch.zeros_like(own)
+    weights = own.clone()
+    for name, weight in asked.items():
+        if name not in EXPRESSION_NAMES:
+            raise InputError(f"Unknown action {name!r}: use the names of ARKit, such as jawOpen or mouthSmileLeft.")
+        if not 0 <= weight <= 1:
+            raise InputError(f"{name} is {weight:g}; weights of actions are from 0 to 1.")
+        weights[EXPRESSION_NAMES.index(name)] = weight
+    return weights
+
+
+def check_head(head: Head, model: HeadModel) -> None:
+    """Raises InputError for a head with other vertices than the head model's."""
+    got, needed = len(head.mesh.vertices), len(model.mean)
+    if got != needed:
+        raise InputError(f"This head has {got:,} vertices instead of {needed:,}. Give one made without --subdivide.")
+
+
+def pose_head(
+    head: Head, fit: HeadFit, strength: float, expression: Float[Tensor, "52"] | None, model: HeadModel
+) -> Head:
+    """The stylized ``head`` of a sitter as it lies over the photo that ``fit`` is of: ``strength`` times what its style
+    moves, with the photo's expression or another one. ``original`` is what the photo shows.
+    """
+    own = fit.mesh.vertices
+    shape = own + strength * (head.mesh.vertices - head.original)
+    layers = [
+        replace(layer, mesh=layer.mesh.with_vertices(torch.lerp(layer.original, layer.mesh.vertices, strength)))
+        for layer in head.layers
+    ]
+    if expression is not None:
+        before, change = shape, expression - fit.expression
+        shape = before + torch.einsum("e,end->nd", change, head.expression_deltas)
+        layers = carry_layers(layers, before, shape, model)
+    return replace(
+        head,
+        mesh=head.mesh.with_vertices(shape),
+        expression=fit.expression if expression is None else expression,
+        original=own,
+        layers=tuple(layers),
+    )
+
+
+def view_face(head: Head, camera: Camera) -> FaceView:
+    """The head and its layers in the photo's pose, and where its face is seen: no ears, no neck, no hair."""
+    meshes, textures = zip(*list_parts(head), strict=True)
+    fragments = rasterize_parts(meshes, camera.resized(SUPERSAMPLE))
+    picture = shade_parts(fragments, textures, head.texture.new_zeros(3))
+    own = fragments[0]
+    face = own.mask & select_faces(head.mesh, FACE_REGIONS)[own.face_ids.clamp(min=0)]
+    cover = torch.stack([seen.mask for seen in fragments]).any(0)
+    everything = torch.cat([picture, torch.stack([cover, face]).to(picture)])
+    small = F.avg_pool2d(everything[None], SUPERSAMPLE)[0]
+    return FaceView(small[:3].clamp(0, 1), small[3], small[4])
+
+
+def soften_mask(mask: Float[Tensor, "h w"], allowed: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """``mask`` where it is ``allowed``, fading to 0 inside its border."""
+    inside = torch.minimum(mask, allowed)
+    return (2 * blur_mask(inside[None], SOFT_BORDER)[0] - 1).clamp(0, 1)
