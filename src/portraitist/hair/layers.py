@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import scipy.sparse as sp
+import torch
 from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
@@ -16,7 +18,7 @@ from portraitist.hair.shell import fit_shell
 from portraitist.hair.surface import cut_layer
 from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import LAYER_NAMES, HeadFit, Image, Layer
+from portraitist.types import LAYER_NAMES, REGIONS, HeadFit, Image, Layer, Mesh
 
 CARRIERS = ("scalp", "skin", "ears", "neck", "brows")  # regions that layers lie on; mouth and lids move by themselves
 NEIGHBORS = 48
@@ -53,17 +55,25 @@ def build_layers(
 def carry_layers(
     layers: Sequence[Layer], before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], model: HeadModel
 ) -> tuple[Layer, ...]:
-    """The layers of a head with vertices ``before`` on the one with vertices ``after`` (meters): each point moves as
-    the skin next to it does on average."""
-    ids = to_numpy(model.vertex_ids(*CARRIERS))
-    places = to_numpy(before, np.float64)[ids]
-    moves = to_numpy(after - before, np.float64)[ids]
-    tree, carried = KDTree(places), []
+    """The layers of a head with vertices ``before`` on the one with vertices ``after`` (meters)."""
+    moves, carried = to_numpy(after - before, np.float64), []
     for layer in layers:
-        own = to_numpy(layer.mesh.vertices, np.float64)
-        distances, nearest = tree.query(own, k=NEIGHBORS)
-        weights = np.exp(-(((distances - distances[:, :1]) / REACH) ** 2))
-        displacement = (weights[..., None] * moves[nearest]).sum(1) / weights.sum(1)[:, None]
-        vertices = from_numpy((own + displacement).astype(np.float32), layer.mesh.vertices)
+        displacement = find_carriers(layer, model.template.with_vertices(before)) @ moves
+        vertices = to_numpy(layer.mesh.vertices, np.float64) + displacement
+        vertices = from_numpy(vertices.astype(np.float32), layer.mesh.vertices)
         carried.append(replace(layer, mesh=layer.mesh.with_vertices(vertices)))
     return tuple(carried)
+
+
+def find_carriers(layer: Layer, head: Mesh) -> sp.csr_matrix:
+    """Shares [k, n] of the head's vertices in each of the layer's; rows sum to 1. Each point of a layer moves as the
+    skin next to it does on average: its displacement is these shares of the head's displacements. ``head``: as it is
+    where the layer lies on it."""
+    regions = head.regions.new_tensor([REGIONS.index(name) for name in CARRIERS])
+    ids = to_numpy(torch.unique(head.faces[torch.isin(head.regions, regions)]))
+    own = to_numpy(layer.mesh.vertices, np.float64)
+    distances, nearest = KDTree(to_numpy(head.vertices, np.float64)[ids]).query(own, k=min(NEIGHBORS, len(ids)))
+    weights = np.exp(-(((distances - distances[:, :1]) / REACH) ** 2))
+    weights /= weights.sum(1, keepdims=True)
+    rows = np.repeat(np.arange(len(own)), weights.shape[1])
+    return sp.csr_matrix((weights.ravel(), (rows, ids[nearest].ravel())), (len(own), len(head.vertices)))
