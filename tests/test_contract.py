@@ -39,8 +39,9 @@ LEVELS = {
     "progress": 7,
     "reading": 7,
     "pipeline": 8,
-    "cli": 9,
-    "__main__": 10,
+    "apps": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 
 

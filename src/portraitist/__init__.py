@@ -14,6 +14,7 @@ import importlib
 
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
+    from portraitist.apps.reenactment import Reenactment, ReenactmentConfig, reenact_sitter, reenact_video
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -111,6 +112,8 @@ __all__ = [
     "PictureParts",
     "PortraitistError",
     "Progress",
+    "Reenactment",
+    "ReenactmentConfig",
     "RegionStrengths",
     "Result",
     "Seams",
@@ -138,6 +141,8 @@ __all__ = [
     "read_landmarks",
     "read_part_mask",
     "reconstruct",
+    "reenact_sitter",
+    "reenact_video",
     "render",
     "render_view",
     "save_head",
@@ -161,6 +166,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
     "config": ("Config",),
     "errors": (
         "AssetError",

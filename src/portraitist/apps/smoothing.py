@@ -35,16 +35,20 @@ def smooth_motion(motion: Motion) -> Motion:
     like the one before (or after) it.
     """
     quaternions = _to_quaternions(motion.rotations)
-    signals = np.column_stack([motion.weights, quaternions, np.log(motion.scales_px), motion.centers_px])
+    signals = np.column_stack(
+        [motion.weights, motion.openness, quaternions, np.log(motion.scales_px), motion.centers_px]
+    )
     pose_trust = np.repeat(motion.found[:, None].astype(float), signals.shape[1] - motion.weights.shape[1], 1)
     smoothed = smooth(signals, motion.times, np.column_stack([motion.trust, pose_trust]), motion.cuts)
-    count = motion.weights.shape[1]
+    ends = np.cumsum([motion.weights.shape[1], 2, 4, 1])
+    weights, openness, quaternions, log_scales, centers_px = np.split(smoothed, ends, axis=1)
     return replace(
         motion,
-        weights=smoothed[:, :count].clip(0, 1),
-        rotations=Rotation.from_quat(smoothed[:, count : count + 4]).as_matrix(),
-        scales_px=np.exp(smoothed[:, count + 4]),
-        centers_px=smoothed[:, count + 5 :],
+        weights=weights.clip(0, 1),
+        openness=openness.clip(min=0),
+        rotations=Rotation.from_quat(quaternions).as_matrix(),
+        scales_px=np.exp(log_scales[:, 0]),
+        centers_px=centers_px,
     )
 
 
@@ -101,7 +105,9 @@ def _choose_strength(
     return float(STRENGTHS[int(np.argmin(misses))])
 
 
-def _smooth_shot(values: np.ndarray, time: np.ndarray, counted: np.ndarray, noise: float, strength: float) -> np.ndarray:
+def _smooth_shot(
+    values: np.ndarray, time: np.ndarray, counted: np.ndarray, noise: float, strength: float
+) -> np.ndarray:
     """One signal in one shot; NaN where nothing counts. Before the first and after the last sample it stands still."""
     ids = np.flatnonzero(counted > 0)
     if not len(ids):

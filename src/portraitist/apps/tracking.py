@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata
 
-from portraitist.apps.gaze import estimate_gaze
+from portraitist.apps.eyes import GAZE, IRISES, estimate_gaze, measure_openness
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import FitError, InputError, NoFaceError
 from portraitist.io.video import Video
@@ -34,9 +33,7 @@ SEARCH = (Augmentation(), Augmentation(zoom=0.65), *tile(TILE_ZOOMS[0]))  # wher
 THUMBNAIL_PX = 16
 LEAST_LIKENESS = 0.5  # correlation of two frames' thumbnails: half way between the same picture and another one
 SITTER_FRAMES = 8  # from which the sitter's neutral face is taken
-EYES_CLOSED = 0.5  # of a blink: from here on the irises are hidden
-GAZE = [index for index, name in enumerate(EXPRESSION_NAMES) if name.startswith("eyeLook")]
-BLINKS = [EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
+HIDING = 0.5  # of an eye's opening: from here on lids hide the iris
 
 
 @dataclass(frozen=True)
@@ -67,12 +64,13 @@ class FaceTrack:
 
 @dataclass(frozen=True)
 class Motion:
-    """What a head does, frame by frame. ``times``: seconds. ``weights``: of the 52 ARKit actions, 0..1. ``rotations``:
-    head space to camera space, as in `Camera`. ``scales_px``, ``centers_px``: the rest of the camera. ``trust``: of each
-    signal of `stack`, 0..1; 0 where the face was lost. ``cuts``: frames with which another shot begins."""
+    """What a head does, frame by frame. ``times``: seconds. ``weights``: of the 52 ARKit actions, 0..1.
+    ``openness``: of right and left eye, 0 shut, 1 as at rest. ``rotations``: head space to camera space, as in `Camera`. ``scales_px``, ``centers_px``: the rest of the camera. ``trust``: of each
+    weight, 0..1; 0 where the face was lost. ``cuts``: frames with which another shot begins."""
 
     times: Float[np.ndarray, "t"]
     weights: Float[np.ndarray, "t 52"]
+    openness: Float[np.ndarray, "t 2"]
     rotations: Float[np.ndarray, "t 3 3"]
     scales_px: Float[np.ndarray, "t"]
     centers_px: Float[np.ndarray, "t 2"]
@@ -160,9 +158,7 @@ def follow_face(
         scores.append(np.zeros(len(EXPRESSION_NAMES), np.float32) if found is None else found.scores)
         sharpness.append(sharp)
         last_thumbnail = thumbnail
-    track = FaceTrack(
-        video.size, np.array(times), np.stack(points), np.stack(scores), np.array(sharpness), tuple(cuts)
-    )
+    track = FaceTrack(video.size, np.array(times), np.stack(points), np.stack(scores), np.array(sharpness), tuple(cuts))
     if not track.found.any():
         raise NoFaceError(
             f"No face was found in any of the {len(times)} frames of {video.path}. "
@@ -172,7 +168,9 @@ def follow_face(
 
 
 def shrink(pixels: np.ndarray) -> np.ndarray:
-    gray = cv2.cvtColor(cv2.resize(pixels, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(
+        cv2.resize(pixels, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+    )
     return gray.astype(np.float32).ravel()
 
 
@@ -186,25 +184,30 @@ def measure_sharpness(view: np.ndarray) -> float:
     return float(cv2.Laplacian(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
 
 
-def rank_neutral_frames(track: FaceTrack, model: HeadModel) -> list[int]:
-    """Frames that show the face, the most neutral first: frontal, without expression, with open eyes, sharp and large.
+def rank_neutral_frames(track: FaceTrack, model: HeadModel, config: FitConfig) -> list[int]:
+    """Frames that show the face, the most neutral first: frontal, without expression, with open eyes that
+    look ahead, sharp and large.
 
-    Each of these puts the frames of the clip in an order; the squares of the places are summed, so that no unit has to
-    be weighed against another and a frame that is bad at one thing is not chosen.
+    Angles and scores count in the units in which fitting believes them (``FitConfig.residual_view_deg``, twice
+    ``expression_spread``), sharpness and size as logarithms.
     """
     frames = np.flatnonzero(track.found)
     mean = embed_landmarks(model.mean, model, dense=True)
-    off_axis, sizes = [], []
-    for frame in frames:
-        rotation, scale_px, _ = solve_camera(mean, track.points[frame, :SKIN_POINTS], np.ones(SKIN_POINTS))
-        off_axis.append(np.hypot(*rotation_to_angles(rotation)[:2]))
-        sizes.append(scale_px)
-    scores = track.scores[frames].astype(float)
-    blink = scores[:, BLINKS].sum(1)
-    expression = (np.delete(scores, [*GAZE, *BLINKS], axis=1) ** 2).sum(1)
-    worse = (off_axis, blink, expression, -track.sharpness[frames], -np.array(sizes))
-    places = np.sum([rankdata(values) ** 2 for values in worse], axis=0)
-    return frames[np.argsort(places, kind="stable")].tolist()
+    off_axis_deg, sizes = np.zeros(len(frames)), np.zeros(len(frames))
+    for row, frame in enumerate(frames):
+        rotation, sizes[row], _ = solve_camera(mean, track.points[frame, :SKIN_POINTS], np.ones(SKIN_POINTS), steps=1)
+        off_axis_deg[row] = np.degrees(np.hypot(*rotation_to_angles(rotation)[:2]))
+    expressions = track.scores[frames] / (2 * config.expression_spread)
+    cost = (off_axis_deg / config.residual_view_deg) ** 2 + (expressions**2).sum(1)
+    cost -= np.log(track.sharpness[frames] + 1) + np.log(sizes)
+    return frames[np.argsort(cost, kind="stable")].tolist()
+
+
+def find_rest(track: FaceTrack, model: HeadModel, config: FitConfig, neutral: int | None = None) -> list[int]:
+    """The most neutral frames, in which the face is taken to be at rest; ``neutral``: one that is known to be."""
+    ranked = rank_neutral_frames(track, model, config)
+    first = ranked[0] if neutral is None else neutral
+    return [first, *[frame for frame in ranked if frame != first][: SITTER_FRAMES - 1]]
 
 
 def fit_sitter(track: FaceTrack, frames: Sequence[int], model: HeadModel, config: FitConfig) -> HeadFit:
@@ -229,11 +232,19 @@ def fit_sitter(track: FaceTrack, frames: Sequence[int], model: HeadModel, config
 def fit_motion(
     track: FaceTrack,
     sitter: HeadFit,
+    rest: Sequence[int],
     model: HeadModel,
     config: FitConfig | None = None,
     progress: ProgressCallback | None = None,
+    *,
+    from_rest: bool = False,
 ) -> Motion:
-    """Pose and expression of the sitter in every frame, each by itself; NaN where the face was lost."""
+    """Pose and expression of the sitter in every frame, each by itself; NaN where the face was lost.
+
+    ``rest``: frames in which the face is at rest, with open eyes that look ahead. ``from_rest``: count weights from
+    what they are there, for a head that is not the sitter's: a mouth or brow that the model takes for an action is the
+    sitter's own.
+    """
     config, count = config or FitConfig(), len(track.times)
     weights, rotations = np.full((count, 52), np.nan), np.full((count, 3, 3), np.nan)
     scales_px, centers_px = np.full(count, np.nan), np.full((count, 2), np.nan)
@@ -246,13 +257,35 @@ def fit_motion(
             expression, camera = estimate_pose(landmarks, observed, sitter, model, config)
         except FitError:  # no face after all
             continue
-        weights[frame] = to_numpy(expression)
-        weights[frame, GAZE] = estimate_gaze(track.points[frame], track.scores[frame], camera, sitter, model)
-        rotations[frame] = to_numpy(camera.rotation)
+        weights[frame], rotations[frame] = to_numpy(expression), to_numpy(camera.rotation)
         scales_px[frame], centers_px[frame] = camera.scale_px, camera.center_px
     found = np.isfinite(scales_px)
-    trust = np.repeat(found[:, None], 52, 1).astype(float)
-    for blink, side in zip(BLINKS, ("Left", "Right"), strict=True):
+    rest = [frame for frame in rest if found[frame]]
+    if from_rest:
+        weights = leave_out_rest(weights, rest, config)
+    seen = (rotations, scales_px, rest, sitter, model)
+    weights[:, GAZE] = estimate_gaze(track.points, track.scores, *seen)
+    openness = measure_openness(track.points, *seen)
+    trust = _trust(openness, found)
+    return Motion(track.times, weights, openness, rotations, scales_px, centers_px, found, trust, track.cuts)
+
+
+def leave_out_rest(
+    weights: Float[np.ndarray, "t 52"], rest: Sequence[int], config: FitConfig
+) -> Float[np.ndarray, "t 52"]:
+    """Weights counted from those at rest, so that these become 0 and 1 stays 1.
+
+    What at rest is more than two standard deviations of the detector's scores is no error, but an expression that the
+    whole clip has, and that much of it stays.
+    """
+    at_rest = np.median(weights[list(rest)], axis=0).clip(max=2 * config.expression_spread)
+    return ((weights - at_rest) / (1 - at_rest)).clip(0, 1)
+
+
+def _trust(openness: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Closed lids hide where the eye looks."""
+    trust = np.repeat(found[:, None], len(EXPRESSION_NAMES), 1).astype(float)
+    for column, side in enumerate(IRISES):
         own = [index for index in GAZE if EXPRESSION_NAMES[index].endswith(side)]
-        trust[:, own] *= (weights[:, blink, None] < EYES_CLOSED).astype(float)
-    return Motion(track.times, weights, rotations, scales_px, centers_px, found, trust, track.cuts)
+        trust[:, own] *= openness[:, column, None] > HIDING
+    return trust

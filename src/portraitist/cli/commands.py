@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.arguments import DEMO_OUTPUT, STYLES, Request, build_parser
+from portraitist.cli.reenact import run_reenact
 from portraitist.cli.stopping import STOP
 from portraitist.cli.streams import prepare_streams, print_json, print_out
 
@@ -148,6 +149,7 @@ RUNS = {
     "demo": functools.partial(_run_stylize, make_demo_request),
     "turntable": _run_turntable,
     "landmarks": _run_landmarks,
+    "reenact": run_reenact,
 }
 
 

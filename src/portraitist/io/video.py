@@ -9,7 +9,6 @@ import logging
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +86,7 @@ class Video:
             return av.open(self.path)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(
-                f"{self.path} is not a video, or is damaged or cut short ({reason}). {ADVICE}"
-            ) from error
+            raise InputError(f"{self.path} is not a video, or is damaged or cut short ({reason}). {ADVICE}") from error
 
     def _find_stream(self, container: Any) -> Any:
         """The first moving picture: sound files have still ones, on their covers."""

@@ -35,29 +35,39 @@ class FrameRenderer:
         self._corner_uvs = np.concatenate([to_numpy(mesh.uvs)[to_numpy(mesh.uv_faces)] for mesh, _ in parts])
         self._part_of_face = np.repeat(np.arange(len(parts)), [len(mesh.faces) for mesh, _ in parts])
         self._order = np.repeat(np.arange(len(parts)), [len(mesh.vertices) for mesh, _ in parts])
-        self._uv_areas = _doubled_areas(self._corner_uvs)
+        self._uv_areas = np.abs(_signed_areas(self._corner_uvs))
+        # Of closed parts, which layers are, nobody sees the inside. 0: keep both sides.
+        volumes = [0.0, *(_signed_volume(to_numpy(mesh.vertices)[to_numpy(mesh.faces)]) for mesh, _ in parts[1:])]
+        self._outside = np.sign(volumes)[self._part_of_face]
 
     def draw(
         self, vertices: Float[np.ndarray, "n 3"], camera: Camera, background: tuple[int, int, int] = (255, 255, 255)
     ) -> np.ndarray:
         """Picture ``[h, w, 3]`` uint8 of the parts with ``vertices`` (meters, head space), one part after another."""
         corners_px = self._project(vertices, camera)[self._faces].astype(np.float32)
-        footprints = np.sqrt(self._uv_areas / np.maximum(_doubled_areas(corners_px[..., :2]), 1e-12)).clip(max=1)
-        rays = ParallelRays(corners_px)
+        areas = _signed_areas(corners_px[..., :2])
+        footprints = np.sqrt(self._uv_areas / np.maximum(np.abs(areas), 1e-12)).clip(max=1)
+        seen = np.flatnonzero(areas * self._outside <= 0)  # y is down, so that what faces the viewer is clockwise
+        rays = ParallelRays(corners_px[seen])
         (rows, columns), (y, x) = rays.grid(camera.size)
         picture = np.empty((*camera.size, 3), np.uint8)
         picture[:] = background
         if not x.size:
             return picture
-        ids, u, v = (values.reshape(x.shape) for values in rays.cast(x.ravel(), y.ravel()))
+        ids, u, v = (values.reshape(x.shape) for values in self._cast(rays, seen, x.ravel(), y.ravel()))
         colors = self._shade(ids.ravel(), u.ravel(), v.ravel(), footprints, background).reshape(*x.shape, 3)
         edges = self._find_edges(ids, u, v, corners_px)
         if edges.any():
             x_fine, y_fine = ((grid[edges][:, None] + SUBPIXELS[:, axis]).ravel() for axis, grid in enumerate((x, y)))
-            fine = self._shade(*rays.cast(x_fine.astype(np.float32), y_fine.astype(np.float32)), footprints, background)
+            fine = self._shade(*self._cast(rays, seen, x_fine, y_fine), footprints, background)
             colors[edges] = fine.reshape(-1, len(SUBPIXELS), 3).mean(1)
         picture[rows, columns] = (colors + 0.5).astype(np.uint8)
         return picture
+
+    def _cast(self, rays: ParallelRays, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """`ParallelRays.cast` for rays at the faces ``seen``; ids are those of all faces."""
+        ids, u, v = rays.cast(x.astype(np.float32), y.astype(np.float32))
+        return np.where(ids >= 0, seen[ids], -1), u, v
 
     def _project(self, vertices: np.ndarray, camera: Camera) -> np.ndarray:
         """x, y and depth in pixels; later parts nearer by what rounding hides."""
@@ -131,6 +141,13 @@ def _remap(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return looked_up.reshape(-1, 3)[: len(x)]
 
 
-def _doubled_areas(corners: np.ndarray) -> np.ndarray:
+def _signed_areas(corners: np.ndarray) -> np.ndarray:
+    """Twice the area of triangles in the plane."""
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    return np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0])
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def _signed_volume(corners: np.ndarray) -> float:
+    """Six times the volume within triangles, positive where they are counter-clockwise seen from outside."""
+    corners = corners - corners.mean((0, 1))
+    return float((np.cross(corners[:, 0], corners[:, 1]) * corners[:, 2]).sum())
