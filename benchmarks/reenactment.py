@@ -43,6 +43,7 @@ CLIP_PX = 512
 NOISE = 2.0  # standard deviation in bytes, of a camera in a room
 LARGEST_YAW, LARGEST_PITCH, LARGEST_ROLL = (math.radians(deg) for deg in (35, 15, 12))
 STILL_SHARE = 0.25  # of the clip
+JAW = EXPRESSION_NAMES.index("jawOpen")
 JUDGED = (
     "jawOpen",
     "mouthSmileLeft",
@@ -133,7 +134,7 @@ def compare(motion: Motion, truth: Truth, at_landmarks: tuple[np.ndarray, np.nda
         "judged_error": float(np.abs(motion.weights - truth.weights)[found][:, rows].mean()),
         "still_jitter_mm": 1000 * measure_jitter(places[still]),
         "delay_frames": measure_delay(*yaw),
-        "jaw_delay_frames": measure_delay(*(w[moving, EXPRESSION_NAMES.index("jawOpen")] for w in (motion.weights, truth.weights))),
+        "jaw_delay_frames": measure_delay(motion.weights[moving, JAW], truth.weights[moving, JAW]),
         "blink_reached": float(motion.weights[shut][:, blinks].mean()),
         "lost": float((~found).sum()),
     }  # fmt: skip
@@ -162,14 +163,15 @@ def judge(head: Head, models: Models, count: int, fit: FitConfig) -> dict[str, d
     ]
     detector = dataclasses.replace(raw, weights=track.scores.astype(float), rotations=np.stack(rigid))
     close = [dataclasses.replace(m, weights=shut_eyes(m, head)) for m in (raw, smoothed)]
-    results = {
-        name: compare(m, truth, at_landmarks)
-        for name, m in zip(("detector", "fitted", "smoothed"), (detector, *close), strict=True)
-    }
+    named = zip(("detector", "fitted", "smoothed"), (detector, *close), strict=True)
+    results = {name: compare(m, truth, at_landmarks) for name, m in named}
+    left = results["smoothed"]["still_jitter_mm"] / results["fitted"]["still_jitter_mm"]
     results["smoothed"] |= {
-        "jitter_reduction_percent": 100 * (1 - results["smoothed"]["still_jitter_mm"] / results["fitted"]["still_jitter_mm"]),
-        "follow_ms": 1000 * follow_seconds / count, "fit_ms": 1000 * fit_seconds / count, "smooth_ms": 1000 * smooth_seconds / count,
-    }  # fmt: skip
+        "jitter_reduction_percent": 100 * (1 - left),
+        "follow_ms": 1000 * follow_seconds / count,
+        "fit_ms": 1000 * fit_seconds / count,
+        "smooth_ms": 1000 * smooth_seconds / count,
+    }
     return results
 
 

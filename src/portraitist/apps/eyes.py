@@ -112,8 +112,8 @@ def measure_openness(
 def close_lids(
     weights: Float[np.ndarray, "t 52"], openness: Float[np.ndarray, "t 2"], at_rest: Float[np.ndarray, "52"], head: Head
 ) -> Float[np.ndarray, "t 52"]:
-    """``weights`` with those of the two blinks such that the head's own lids are open as far as ``openness`` says, given
-    what all other actions do to them. ``at_rest``: weights at which they are open as far as 1 says."""
+    """``weights`` with those of the two blinks such that the head's own lids are as open as ``openness`` says, given
+    what all other actions do to them. ``at_rest``: weights at which they are as open as 1 says."""
     weights, faces = weights.copy(), head.mesh.faces
     neutral = to_numpy(head.landmarks68.positions(head.neutral, faces), np.float64)
     moved = [to_numpy(head.landmarks68.positions(delta, faces), np.float64) for delta in head.expression_deltas]

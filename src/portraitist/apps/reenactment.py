@@ -92,9 +92,9 @@ def reenact_video(
 ) -> Reenactment:
     """Make ``head`` do what the person in ``video`` does.
 
-    ``output``: a folder for ``reenacted.mp4`` and ``animated.glb``, or a file that ends in .mp4 or .glb for one of them.
-    It appears whole or not at all, so that a run that is stopped or fails leaves nothing. Raises InputError for a file
-    that is no video, NoFaceError when no frame shows a face, OutputError, and what ``progress`` raises.
+    ``output``: a folder for ``reenacted.mp4`` and ``animated.glb``, or a file that ends in .mp4 or .glb for one of
+    them. It appears whole or not at all, so that a run that is stopped or fails leaves nothing.
+    Raises InputError for a file that is no video, NoFaceError when no frame shows a face, OutputError, and what ``progress`` raises.
     """
     config, output = config or ReenactmentConfig(), Path(output)
     check_target(output, overwrite)

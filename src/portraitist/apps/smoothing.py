@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -62,7 +63,7 @@ def smooth(
     much each sample counts; what counts nothing (and may be NaN) is bridged. ``cuts``: where other shots begin."""
     smoothed = np.full(signals.shape, np.nan)
     bounds = [0, *(cut for cut in cuts if 0 < cut < len(times)), len(times)]
-    shots = [slice(*pair) for pair in zip(bounds[:-1], bounds[1:], strict=True)]
+    shots = [slice(*pair) for pair in pairwise(bounds)]
     time = times / max(float(np.median(np.diff(times))) if len(times) > 1 else 1.0, 1e-6)  # in frames
     for column in range(signals.shape[1]):
         counted = np.where(np.isfinite(signals[:, column]), trust[:, column], 0.0)

@@ -1,6 +1,6 @@
 """A face through a whole video: where it is in each frame, then pose and expression with its identity held (Sec. 7.1).
 
-First every frame is looked at once and only the landmarks are kept; then the sitter is known, and all frames are fitted.
+First every frame is looked at once, and only the landmarks are kept; then the sitter is known and all are fitted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class FaceTrack:
     """One face in every frame of a video, as detected. ``size``: (height, width) of its frames.
 
     ``times``: seconds, in the time of the file. ``points``: the detector's dense points in pixels, NaN where the face
-    was lost. ``scores``: of the 52 ARKit actions, 0..1. ``sharpness``: variance of the Laplacian of the face's close-up.
+    was lost. ``scores``: of the 52 ARKit actions, 0..1. ``sharpness``: variance of the Laplacian of the close-up.
     ``cuts``: frames with which another shot begins.
     """
 
@@ -64,9 +64,12 @@ class FaceTrack:
 
 @dataclass(frozen=True)
 class Motion:
-    """What a head does, frame by frame. ``times``: seconds. ``weights``: of the 52 ARKit actions, 0..1.
-    ``openness``: of right and left eye, 0 shut, 1 as at rest. ``rotations``: head space to camera space, as in `Camera`. ``scales_px``, ``centers_px``: the rest of the camera. ``trust``: of each
-    weight, 0..1; 0 where the face was lost. ``cuts``: frames with which another shot begins."""
+    """What a head does, frame by frame.
+
+    ``times``: seconds. ``weights``: of the 52 ARKit actions, 0..1. ``openness``: of right and left eye, 0 shut, 1 as at
+    rest. ``rotations``: head space to camera space, as in `Camera`. ``scales_px``, ``centers_px``: the rest of the
+    camera. ``trust``: of each weight, 0..1; 0 where the face was lost. ``cuts``: frames with which another shot begins.
+    """
 
     times: Float[np.ndarray, "t"]
     weights: Float[np.ndarray, "t 52"]

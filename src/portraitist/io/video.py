@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_SIDE = 1280
-"""Larger frames are scaled down to this many pixels: a face that fills a third still has all that a tracker looks at."""
+"""Larger frames are scaled down to this many pixels: a face in a third of it still has all that a tracker looks at."""
 
 ADVICE = "Give an MP4, MOV, WebM, MKV or AVI video with a face."
 UNSPECIFIED = 2  # color space, in ITU-T H.273

@@ -17,7 +17,7 @@ class ParallelRays:
         self._geometry = TriangleMesh(self._scene, self._corners_px)  # the scene borrows its buffers
 
     def grid(self, size: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[np.ndarray, np.ndarray]]:
-        """The part of a picture (height, width) outside of which rays meet nothing, and its pixels' centers, y and x."""
+        """The part of a picture (height, width) outside of which rays meet nothing, and its pixel centers, y and x."""
         low, high = self._corners_px[..., :2].min((0, 1)), self._corners_px[..., :2].max((0, 1))
         columns, rows = (slice(max(int(a), 0), max(int(b) + 1, 0)) for a, b in zip(low, high, strict=True))
         y, x = np.mgrid[: size[0], : size[1]][:, rows, columns].astype(np.float32) + 0.5
