@@ -103,6 +103,7 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["demo", "--help"],
         ["turntable", "--help"],
         ["landmarks", "--help"],
+        ["reenact", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):

@@ -93,8 +93,8 @@ def reenact_video(
     """Make ``head`` do what the person in ``video`` does.
 
     ``output``: a folder for ``reenacted.mp4`` and ``animated.glb``, or a file that ends in .mp4 or .glb for one of
-    them. It appears whole or not at all, so that a run that is stopped or fails leaves nothing.
-    Raises InputError for a file that is no video, NoFaceError when no frame shows a face, OutputError, and what ``progress`` raises.
+    them. It appears whole or not at all, so that a run that is stopped or fails leaves nothing. Raises InputError for a
+    file that is no video, NoFaceError when no frame shows a face, OutputError, and what ``progress`` raises.
     """
     config, output = config or ReenactmentConfig(), Path(output)
     check_target(output, overwrite)
@@ -187,7 +187,7 @@ def _drive(
             _write_record(folder / RECORD_NAME, film, result, files)
         else:
             files = [output.name]
-    return Reenactment(**{**vars(result), "files": tuple(files)})
+    return replace(result, files=tuple(files))
 
 
 def film_head(

@@ -30,7 +30,7 @@ SOUND_BITS_PER_SECOND = 160_000
 class VideoWriter:
     """Frames with times, in order; made by `write_video`."""
 
-    def __init__(self, container: Any, size: tuple[int, int], rate: float, sound: Path | None) -> None:
+    def __init__(self, container: Any, size: tuple[int, int], rate: float | int, sound: Path | None) -> None:
         self._container = container
         self._stream = container.add_stream("libx264", Fraction(rate).limit_denominator(1001), X264)
         self._stream.height, self._stream.width = size
@@ -118,7 +118,9 @@ class _Sound:
 
 
 @contextlib.contextmanager
-def write_video(path: Path, size: tuple[int, int], rate: float, sound: Path | None = None) -> Iterator[VideoWriter]:
+def write_video(
+    path: Path, size: tuple[int, int], rate: float | int, sound: Path | None = None
+) -> Iterator[VideoWriter]:
     """A new MP4 file of frames of ``size`` (height, width; even), whole or not at all.
 
     ``rate``: frames in a second about which the encoder plans; what counts are the times of the frames. ``sound``: the

@@ -9,13 +9,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from portraitist.devices import to_numpy
 from portraitist.io.images import image_to_uint8
 from portraitist.rendering.layers import DEPTH_ROUNDING
 from portraitist.rendering.ray_casting import ParallelRays
-from portraitist.types import Camera, Mesh
+from portraitist.types import Camera, Image, Mesh
 
 EDGE_SLOPE = 4.0  # pixels of depth per pixel: steeper is an edge between what is near and what is far
 SUBPIXELS = np.array([[-0.375, -0.125], [0.125, -0.375], [0.375, 0.125], [-0.125, 0.375]])  # rotated grid
@@ -25,7 +24,7 @@ class FrameRenderer:
     """``parts``: meshes and textures, as ``rendering.layers.list_parts`` gives them; later ones win where surfaces
     coincide. The meshes' vertices do not matter: those of all parts are given for each frame."""
 
-    def __init__(self, parts: list[tuple[Mesh, Float[Tensor, "3 t t"]]]) -> None:
+    def __init__(self, parts: list[tuple[Mesh, Image]]) -> None:
         self._pyramids = [_build_pyramid(image_to_uint8(texture)) for _, texture in parts]
         faces, first = [], 0
         for mesh, _ in parts:
