@@ -23,7 +23,7 @@ RATE = 8000
 
 def draw_frame(index: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Dark, with a bright top left corner; brighter from frame to frame."""
-    pixels = np.full((*size, 3), 20 + 10 * index, np.uint8)
+    pixels = np.full((*size, 3), 20 + 10 * (index % 20), np.uint8)
     pixels[: size[0] // 2, : size[1] // 2] = 230
     return pixels
 
@@ -169,7 +169,9 @@ def test_what_is_no_video_is_refused(tmp_path: Path):
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[:1000])
     with av.open(tmp_path / "sound.mp4", "w") as container:
         audio = container.add_stream("aac", RATE)
-        container.mux(audio.encode(av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), "fltp", "mono")))
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), "fltp", "mono")
+        silence.sample_rate = RATE
+        container.mux(audio.encode(silence))
         container.mux(audio.encode())
     for name, words in {
         "absent.mp4": "does not exist",

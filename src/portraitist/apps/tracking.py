@@ -155,12 +155,13 @@ def follow_face(
         thumbnail = shrink(frame.pixels)
         is_cut = last_thumbnail is not None and correlate(thumbnail, last_thumbnail) < LEAST_LIKENESS
         found, sharp, jumped = follower.find(frame.pixels, is_cut)
-        cuts += [index] if is_cut or jumped else []
+        if found is not None:  # what hides the face for a moment is no cut
+            cuts += [index] if is_cut or jumped else []
+            last_thumbnail = thumbnail
         times.append(frame.seconds)
         points.append(np.full((478, 2), np.nan, np.float32) if found is None else found.points.astype(np.float32))
         scores.append(np.zeros(len(EXPRESSION_NAMES), np.float32) if found is None else found.scores)
         sharpness.append(sharp)
-        last_thumbnail = thumbnail
     track = FaceTrack(video.size, np.array(times), np.stack(points), np.stack(scores), np.array(sharpness), tuple(cuts))
     if not track.found.any():
         raise NoFaceError(
@@ -251,9 +252,9 @@ def fit_motion(
     config, count = config or FitConfig(), len(track.times)
     weights, rotations = np.full((count, 52), np.nan), np.full((count, 3, 3), np.nan)
     scales_px, centers_px = np.full(count, np.nan), np.full((count, 2), np.nan)
-    for frame in np.flatnonzero(track.found):
+    for frame in np.flatnonzero(track.found).tolist():
         if progress:
-            progress(Progress("fitting", int(frame), count))
+            progress(Progress("fitting", frame, count))
         landmarks = track.landmarks(frame, model)
         try:
             observed = observe_landmarks(landmarks, model, config)

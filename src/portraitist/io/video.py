@@ -26,6 +26,7 @@ LONGEST_SIDE = 1280
 """Larger frames are scaled down to this many pixels: a face in a third of it still has all that a tracker looks at."""
 
 ADVICE = "Give an MP4, MOV, WebM, MKV or AVI video with a face."
+NOTEWORTHY_SECONDS = 0.5  # by which a video ends early
 UNSPECIFIED = 2  # color space, in ITU-T H.273
 BT709, BT601 = 1, 5  # color spaces
 HD_ROWS = 720  # from here on an untagged video is taken to be in the colors of HD, as players do
@@ -63,12 +64,13 @@ class Video:
         nothing can.
         """
         with self._open() as container:
-            count = 0
+            count, first, last = 0, 0.0, 0.0
             for frame in self._decode(container):
-                count += 1
+                count, first, last = count + 1, first if count else frame.seconds, frame.seconds
                 yield frame
-            if count < self.frame_count:
-                log.warning("%s is damaged or cut short: it holds %d of %d frames.", self.path, count, self.frame_count)
+            missing = (container.duration or 0) / 1e6 - (last - first)
+            if count < self.frame_count and missing > NOTEWORTHY_SECONDS:  # a trimmed video hides frames, too
+                log.warning("%s is damaged or cut short: its last %.1f s are missing.", self.path, missing)
 
     def read_frame(self, index: int) -> VideoFrame:
         """Frame number ``index``, from 0. Raises InputError when there are fewer."""
