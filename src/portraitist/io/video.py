@@ -100,29 +100,35 @@ class Video:
         raise InputError(f"{self.path} has no moving picture in it. {ADVICE}")
 
     def _decode(self, container: Any) -> Iterator[VideoFrame]:
-        import av
-
         stream = self._find_stream(container)
         stream.thread_type = "AUTO"
         step = 1 / float(stream.guessed_rate or stream.average_rate or 25)
-        last, frames = None, container.decode(stream)
-        while True:
-            try:
-                frame = next(frames, None)
-            except (av.error.FFmpegError, OSError, ValueError) as error:
-                if last is None:
-                    reason = getattr(error, "strerror", None) or error
-                    raise InputError(f"{self.path} is damaged and cannot be decoded ({reason}). {ADVICE}") from error
-                log.warning("%s is damaged after %.2f s; the rest is left out.", self.path, last)
-                return
-            if frame is None:
-                break
+        last = None
+        for frame in self._decode_packets(container, stream):
             seconds = frame.time if frame.time is not None else (0.0 if last is None else last + step)
             if last is None or seconds > last:  # else it is never shown
                 last = seconds
                 yield VideoFrame(convert_frame(frame, self.longest_side), seconds)
         if last is None:
-            raise InputError(f"{self.path} holds no frame that can be decoded. {ADVICE}")
+            raise InputError(f"{self.path} holds no frame that can be decoded: it is damaged or cut short. {ADVICE}")
+
+    def _decode_packets(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
+        """All frames that can be decoded; what cannot be is left out and told."""
+        import av
+
+        packets, problem = container.demux(stream), None
+        while True:
+            packet, frames = None, []  # after an error there is nothing more to read
+            try:
+                packet = next(packets, None)
+                frames = [] if packet is None else packet.decode()
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                problem = error
+            yield from frames
+            if packet is None:
+                break
+        if problem is not None:
+            log.warning("%s is damaged or cut short; what cannot be decoded is left out (%s).", self.path, problem)
 
 
 def convert_frame(frame: av.VideoFrame, longest_side: int) -> np.ndarray:
