@@ -148,18 +148,23 @@ def test_sound_that_mp4_does_not_take_becomes_aac(tmp_path: Path):
 
 
 def test_a_video_that_is_cut_short_gives_what_it_has(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    whole = encode(
-        tmp_path / "whole.mkv", [np.random.default_rng(i).integers(0, 255, (*SIZE, 3), np.uint8) for i in range(30)]
-    )
+    noise = np.random.default_rng(0)
+    whole = encode(tmp_path / "whole.mkv", [noise.integers(0, 255, (*SIZE, 3), np.uint8) for _ in range(30)])
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     assert 3 < len(list(Video(cut).read())) < 28
     fast = write(tmp_path / "fast.mp4", [i / 25 for i in range(40)])  # with its index in front
-    data = fast.read_bytes()
-    fast.write_bytes(data[: (data.index(b"mdat") + len(data)) // 2])
+    cut_short(fast)
     with caplog.at_level(logging.WARNING):
-        assert len(list(Video(fast).read())) < 40
-    assert "damaged" in caplog.text
+        assert 3 < len(list(Video(fast).read())) < 40
+    assert "cut short" in caplog.text
+
+
+def cut_short(path: Path) -> None:
+    """A fifth of the pictures' bytes is lost."""
+    data = path.read_bytes()
+    start = data.index(b"mdat")
+    path.write_bytes(data[: start + 4 * (len(data) - start) // 5])
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path):
