@@ -36,7 +36,7 @@ from portraitist.io.video_writer import write_video
 from portraitist.landmarks.camera_pose import solve_camera
 from portraitist.reconstruction.fitting import SKIN_POINTS, FitConfig, embed_landmarks
 from portraitist.reconstruction.gauss_newton import angles_to_rotation
-from portraitist.types import EXPRESSION_NAMES, Head
+from portraitist.types import EXPRESSION_NAMES, Head, Progress
 
 FRAMES_PER_SECOND = 25
 CLIP_PX = 512
@@ -182,21 +182,23 @@ def shut_eyes(motion: Motion, head: Head) -> np.ndarray:
 
 
 def measure_speed(head: Head, models: Models, count: int) -> dict[str, float]:
-    """Decode to encode, and how far memory grows between the first tenth of a long clip and its end."""
+    """Decode to encode, and how far memory grows between the first tenth of each stage and its end."""
+    peaks: dict[tuple[str, bool], int] = {}
+
+    def watch(progress: Progress) -> None:
+        if progress.step >= count // 10:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            peaks.setdefault((progress.stage, False), peak)
+            peaks[progress.stage, True] = peak
+
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         render_clip(head, write_script(count), clip)
-        memory: list[int] = []
         started = time.perf_counter()
-
-        def watch(progress: object) -> None:
-            if getattr(progress, "step", 0) == count // 10 or not memory:
-                memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
         reenact_video(head, clip, Path(folder) / "out.mp4", models, progress=watch)
         seconds = time.perf_counter() - started
-    growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory[1 if len(memory) > 1 else 0]
-    return {"frames_per_second": count / seconds, "memory_growth_mb": growth / 1024}
+    growth = {stage: (peaks[stage, True] - peaks[stage, False]) / 1024 for stage, is_end in peaks if is_end}
+    return {"frames_per_second": count / seconds} | {f"{stage}_growth_mb": grown for stage, grown in growth.items()}
 
 
 def draw_sheet(result: Path, path: Path) -> None:

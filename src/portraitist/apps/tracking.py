@@ -6,10 +6,11 @@ First every frame is looked at once, and only the landmarks are kept; then the s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 
 from portraitist.apps.eyes import GAZE, IRISES, estimate_gaze, measure_openness
@@ -224,13 +225,8 @@ def fit_sitter(track: FaceTrack, frames: Sequence[int], model: HeadModel, config
             problem = error
     if problem is not None and not fits:
         raise problem
-    neutral = sum(fit.neutral for fit in fits) / len(fits)
-    identity = sum(fit.identity for fit in fits) / len(fits)
-    first = fits[0]
-    return HeadFit(
-        identity, first.expression, first.mesh, neutral, first.expression_deltas, first.camera, first.residual_px,
-        first.residual_relative,
-    )  # fmt: skip
+    identity = torch.stack([fit.identity for fit in fits]).mean(0)
+    return replace(fits[0], identity=identity, neutral=torch.stack([fit.neutral for fit in fits]).mean(0))
 
 
 def fit_motion(

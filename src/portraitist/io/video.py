@@ -83,10 +83,11 @@ class Video:
 
     def _open(self) -> Any:
         import av
+        from av.error import FFmpegError
 
         try:
             return av.open(self.path)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
+        except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{self.path} is not a video, or is damaged or cut short ({reason}). {ADVICE}") from error
 
@@ -114,7 +115,7 @@ class Video:
 
     def _decode_packets(self, container: Any, stream: Any) -> Iterator[av.VideoFrame]:
         """All frames that can be decoded; what cannot be is left out and told."""
-        import av
+        from av.error import FFmpegError
 
         packets, problem = container.demux(stream), None
         while True:
@@ -122,7 +123,7 @@ class Video:
             try:
                 packet = next(packets, None)
                 frames = [] if packet is None else packet.decode()
-            except (av.error.FFmpegError, OSError, ValueError) as error:
+            except (FFmpegError, OSError, ValueError) as error:
                 problem = error
             yield from frames
             if packet is None:
@@ -147,7 +148,8 @@ def convert_frame(frame: av.VideoFrame, longest_side: int) -> np.ndarray:
 
 def turn_upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     """Turned and mirrored as the display matrix says; by quarter turns only, as cameras do."""
-    matrix = next((data for data in frame.side_data if data.type.name == "DISPLAYMATRIX"), None)
+    side_data: Any = frame.side_data
+    matrix = next((data for data in side_data if data.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:
         return pixels
     a, b, _, c, d = np.frombuffer(bytes(matrix), "<i4")[:5].astype(float)

@@ -72,7 +72,8 @@ class _Sound:
         self._container, self._source = container, av.open(path)
         source = next((s for s in self._source.streams.audio if s.codec_context is not None), None)
         self._packets = iter(()) if source is None else self._source.demux(source)
-        self._ahead, self._resampler = None, None
+        self._ahead: Any = None
+        self._resampler: Any = None
         if source is None:
             return
         if source.codec_context.name in KEPT_SOUND:
@@ -86,12 +87,12 @@ class _Sound:
 
     def copy(self, until: float) -> None:
         """What is heard up to ``until`` seconds."""
-        import av
+        from av.error import FFmpegError
 
         while True:
             try:
                 packet = self._ahead or next(self._packets, None)
-            except av.error.FFmpegError as error:
+            except FFmpegError as error:
                 log.warning("The sound is damaged and ends early: %s", error)
                 packet, self._packets = None, iter(())
             self._ahead = packet
@@ -127,6 +128,7 @@ def write_video(
     video whose sound is copied, in its own time. Raises OutputError when the file cannot be written.
     """
     import av
+    from av.error import FFmpegError
 
     with new_file(path) as temporary:
         try:
@@ -134,7 +136,7 @@ def write_video(
                 writer = VideoWriter(container, size, rate, sound)
                 yield writer
                 writer.finish()
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
             raise OSError(errno.EIO, str(error)) from error

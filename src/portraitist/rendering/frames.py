@@ -16,6 +16,9 @@ from portraitist.rendering.layers import DEPTH_ROUNDING
 from portraitist.rendering.ray_casting import ParallelRays
 from portraitist.types import Camera, Image, Mesh
 
+Hits = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Of rays: face ids (-1 for none), and weights of corners 1 and 2."""
+
 EDGE_SLOPE = 4.0  # pixels of depth per pixel: steeper is an edge between what is near and what is far
 SUBPIXELS = np.array([[-0.375, -0.125], [0.125, -0.375], [0.375, 0.125], [-0.125, 0.375]])  # rotated grid
 
@@ -63,7 +66,7 @@ class FrameRenderer:
         picture[rows, columns] = (colors + 0.5).astype(np.uint8)
         return picture
 
-    def _cast(self, rays: ParallelRays, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _cast(self, rays: ParallelRays, seen: np.ndarray, x: np.ndarray, y: np.ndarray) -> Hits:
         """`ParallelRays.cast` for rays at the faces ``seen``; ids are those of all faces."""
         ids, u, v = rays.cast(x.astype(np.float32), y.astype(np.float32))
         return np.where(ids >= 0, seen[ids], -1), u, v
@@ -126,7 +129,7 @@ def _sample(pyramid: list[np.ndarray], uvs: np.ndarray, footprints: np.ndarray) 
         if not len(ids):
             continue
         height, width = pyramid[level].shape[:2]
-        x, y = (uvs[ids] * [width, height] - 0.5).astype(np.float32).T
+        x, y = (uvs[ids] * np.array([width, height], np.float32) - 0.5).T
         colors[ids] += shares[ids, None] * _remap(pyramid[level], x, y)
     return colors
 
@@ -136,7 +139,7 @@ def _remap(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     width = 1 << 14
     padded = -len(x) % min(width, max(len(x), 1))
     maps = [np.pad(values, (0, padded)).reshape(-1, min(width, len(x))) for values in (x, y)]
-    looked_up = cv2.remap(picture, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    looked_up = cv2.remap(picture, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return looked_up.reshape(-1, 3)[: len(x)]
 
 
