@@ -26,8 +26,8 @@ from portraitist import (
     view_camera,
 )
 from portraitist.cli.commands import make_demo_request
-from portraitist.hair.layers import carry_layers
 from portraitist.io.images import image_to_uint8
+from portraitist.mesh.carrying import carry_layers
 
 VIEW_PX = 384
 MILLISECONDS_PER_FRAME = 60
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None, config: Config | None = None) -> di
         milliseconds.append(1000 * (time.perf_counter() - since))
         strengths.append(strength)
         moved.append(1000 * float((vertices - mesh.vertices).norm(dim=1).mean()))
-        layers = carry_layers(content.layers, mesh.vertices, vertices, models.head)
+        layers = carry_layers(content.layers, mesh, vertices)
         head = dataclasses.replace(content, mesh=mesh.with_vertices(vertices), layers=layers)
         picture = render(head, camera, torch.ones(3))
         frames.append(PillowImage.fromarray(image_to_uint8(picture)))

@@ -15,6 +15,8 @@ import torch
 import portraitist as p
 from conftest import make_quick_config
 from portraitist.devices import CPU, choose_device, from_numpy, move, to_numpy
+from portraitist.io.images import image_to_uint8
+from portraitist.io.video_writer import write_video
 from pretend_device import DEVICE, DeviceError, PretendMode
 
 SIDE = 128
@@ -157,6 +159,19 @@ PAPER = dataclasses.replace(
     texture=dataclasses.replace(p.TextureConfig.paper(48), steps=2, samples=64, near_views=2),
 )
 
+
+def film_photo(s: Studio) -> Path:
+    """A video of the photo, of a few frames."""
+    path = s.folder / "film.mp4"
+    pixels = image_to_uint8(s.photo)[: s.photo.shape[1] // 2 * 2, : s.photo.shape[2] // 2 * 2]
+    with write_video(path, pixels.shape[:2], 25) as writer:
+        for frame in range(4):
+            writer.add(pixels, frame / 25, 0.04)
+    return path
+
+
+SMALL_FILM = p.ReenactmentConfig(size_px=32)
+
 CALLS: dict[str, Callable[[Studio], Any]] = {
     "check_output": lambda s: p.check_output(s.folder / "new", overwrite=False),
     "close_seams": lambda s: p.close_seams(s.head.texture, p.find_seams(s.head.mesh, SIDE)),
@@ -178,6 +193,10 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
     "read_part_mask": None,  # the same
     "reconstruct (parts)": lambda s: p.reconstruct(s.photo, s.models, QUICK, parts=move(s.sitter.parts, CPU)),
+    "reenact_sitter": lambda s: p.reenact_sitter(
+        s.art, film_photo(s), s.folder / "sitter.mp4", s.models, SMALL_FILM, QUICK
+    ),
+    "reenact_video": lambda s: p.reenact_video(s.layered, film_photo(s), s.folder / "out.mp4", s.models, SMALL_FILM),
     "render": lambda s: p.render(s.head, s.camera),
     "render (layers)": lambda s: p.render(s.layered, s.camera),
     "render_view": lambda s: p.render_view(s.head.mesh, s.head.texture, s.camera, s.head.texture.new_zeros(3)),
@@ -219,7 +238,13 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "StylizedGeometry": lambda s: s.geometry.displace(0.5, p.RegionStrengths(eyes=0.0), 0.5),
     "sitter": lambda s: s.sitter,
 }
-WHOLE_RUNS = {"stylize", "stylize (paper)", "stylize_image", "write_result"}  # of what the stages do one by one
+WHOLE_RUNS = {  # of what the stages do one by one
+    "reenact_sitter",
+    "stylize",
+    "stylize (paper)",
+    "stylize_image",
+    "write_result",
+}
 ON_THE_CPU = {"load_head", "save_head", "load_image", "save_image"}  # come from files
 
 

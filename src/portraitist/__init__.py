@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
+    from portraitist.apps.reenactment import Reenactment, ReenactmentConfig, reenact_sitter, reenact_video
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -118,6 +119,8 @@ __all__ = [
     "PictureParts",
     "PortraitistError",
     "Progress",
+    "Reenactment",
+    "ReenactmentConfig",
     "RegionStrengths",
     "Result",
     "Seams",
@@ -147,6 +150,8 @@ __all__ = [
     "read_landmarks",
     "read_part_mask",
     "reconstruct",
+    "reenact_sitter",
+    "reenact_video",
     "render",
     "render_view",
     "save_animation",
@@ -184,6 +189,7 @@ _HOMES = {
         "paint_image",
         "stylize_image",
     ),
+    "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
     "config": ("Config",),
     "errors": (
         "AssetError",

@@ -19,8 +19,9 @@ from portraitist.devices import move
 from portraitist.geometry.deformation import deform_to_landmarks
 from portraitist.geometry.transfer import StylizedGeometry, precompute_transfer
 from portraitist.geometry.translation import ShapeExemplar, measure_displacement, measure_shape
-from portraitist.hair.layers import build_layers, carry_layers
+from portraitist.hair.layers import build_layers
 from portraitist.io.images import round_to_bytes
+from portraitist.mesh.carrying import carry_layers
 from portraitist.mesh.subdivision import subdivide_head
 from portraitist.models import Models
 from portraitist.progress import StageClock
@@ -170,7 +171,7 @@ def transfer_geometry(
     targets = transfer.translation.find_targets(asked.strength, asked.regions, asked.exaggeration)
     content = sitter.content
     head = deform_to_landmarks(content, targets, transfer.deformer)
-    layers = carry_layers(content.layers, content.mesh.vertices, head.mesh.vertices, model)
+    layers = carry_layers(content.layers, content.mesh, head.mesh.vertices)
     head = replace(head, layers=layers)
     return StylizedGeometry(head, targets, measure_displacement(fit, targets, model), transfer)
 

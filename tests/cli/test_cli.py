@@ -105,6 +105,7 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["image", "--help"],
         ["landmarks", "--help"],
         ["sheet", "--help"],
+        ["reenact", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):

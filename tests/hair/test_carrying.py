@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from conftest import make_marked_head
-from portraitist.hair.layers import carry_layers
-from portraitist.mesh.carrying import CARRIERS, find_layer_deltas, pose_head
+from portraitist.mesh.carrying import CARRIERS, carry_layers, find_layer_deltas, pose_head
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import EXPRESSION_NAMES, REGIONS, Layer
@@ -28,7 +27,7 @@ def layer(model: HeadModel) -> Layer:
 
 
 def carry(layer: Layer, after: torch.Tensor, model: HeadModel) -> torch.Tensor:
-    (carried,) = carry_layers([layer], model.mean, after, model)
+    (carried,) = carry_layers([layer], model.template, after)
     assert carried.original is layer.original
     assert carried.texture is layer.texture
     assert carried.mesh.faces is layer.mesh.faces
@@ -37,7 +36,7 @@ def carry(layer: Layer, after: torch.Tensor, model: HeadModel) -> torch.Tensor:
 
 def test_a_head_that_stays_leaves_its_layers(layer: Layer, model: HeadModel) -> None:
     assert torch.equal(carry(layer, model.mean, model), layer.mesh.vertices)
-    assert carry_layers([], model.mean, model.mean, model) == ()
+    assert carry_layers([], model.template, model.mean) == ()
 
 
 def test_a_shift_is_followed_exactly(layer: Layer, model: HeadModel) -> None:
@@ -74,22 +73,22 @@ def test_lips_and_lids_do_not_pull_at_hair(layer: Layer, model: HeadModel) -> No
 def test_several_layers_move_each_on_its_own(layer: Layer, model: HeadModel) -> None:
     hat = dataclasses.replace(layer, name="headwear", mesh=layer.mesh.with_vertices(layer.mesh.vertices * 1.1))
     after = model.mean * torch.tensor([1.2, 1.0, 0.9])
-    hair, headwear = carry_layers([layer, hat], model.mean, after, model)
+    hair, headwear = carry_layers([layer, hat], model.template, after)
     assert (hair.name, headwear.name) == ("hair", "headwear")
-    (alone,) = carry_layers([hat], model.mean, after, model)
+    (alone,) = carry_layers([hat], model.template, after)
     assert torch.equal(headwear.mesh.vertices, alone.mesh.vertices)
 
 
 def test_layers_follow_an_expression_as_they_follow_a_shape(layer: Layer, model: HeadModel) -> None:
     head = dataclasses.replace(make_marked_head(8), layers=())
-    (layer,) = carry_layers([layer], model.mean, head.mesh.vertices, model)
+    (layer,) = carry_layers([layer], model.template, head.mesh.vertices)
     head = dataclasses.replace(head, layers=(layer,))
     weights = torch.zeros(len(EXPRESSION_NAMES))
     for name in ("browInnerUp", "browOuterUpLeft", "jawOpen"):
         weights[EXPRESSION_NAMES.index(name)] = 0.7
     posed = pose_head(head, weights)
     torch.testing.assert_close(posed.mesh.vertices, head.posed(weights))
-    (expected,) = carry_layers([layer], head.mesh.vertices, posed.mesh.vertices, model)
+    (expected,) = carry_layers([layer], head.mesh, posed.mesh.vertices)
     torch.testing.assert_close(posed.layers[0].mesh.vertices, expected.mesh.vertices, atol=3e-5, rtol=0)
     assert (expected.mesh.vertices - layer.mesh.vertices).norm(dim=1).max() > 0.003
     # The exaggeration stays what it is, and the way back leads to the start.

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.errors import InputError
-from portraitist.hair.layers import carry_layers
+from portraitist.mesh.carrying import pose_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.rendering.sampling import shade_parts
@@ -67,29 +67,21 @@ def check_head(head: Head, model: HeadModel) -> None:
         raise InputError(f"This head has {got:,} vertices instead of {needed:,}. Give one made without --subdivide.")
 
 
-def pose_head(
-    head: Head, fit: HeadFit, strength: float, expression: Float[Tensor, "52"] | None, model: HeadModel
-) -> Head:
+def lay_head_over_photo(head: Head, fit: HeadFit, strength: float, expression: Float[Tensor, "52"] | None) -> Head:
     """The stylized ``head`` of a sitter as it lies over the photo that ``fit`` is of: ``strength`` times what its style
     moves, with the photo's expression or another one. ``original`` is what the photo shows.
     """
     own = fit.mesh.vertices
-    shape = own + strength * (head.mesh.vertices - head.original)
+    wanted = fit.expression if expression is None else expression
+    posed = pose_head(head, head.expression + wanted - fit.expression)
+    moved = posed.mesh.vertices - head.mesh.vertices
+    shape = own + strength * (head.mesh.vertices - head.original) + moved
     layers = [
         replace(layer, mesh=layer.mesh.with_vertices(torch.lerp(layer.original, layer.mesh.vertices, strength)))
-        for layer in head.layers
+        for layer in posed.layers
     ]
-    if expression is not None:
-        before, change = shape, expression - fit.expression
-        shape = before + torch.einsum("e,end->nd", change, head.expression_deltas)
-        layers = carry_layers(layers, before, shape, model)
-    return replace(
-        head,
-        mesh=head.mesh.with_vertices(shape),
-        expression=fit.expression if expression is None else expression,
-        original=own,
-        layers=tuple(layers),
-    )
+    mesh = head.mesh.with_vertices(shape)
+    return replace(head, mesh=mesh, expression=wanted, original=own, layers=tuple(layers))
 
 
 def view_face(head: Head, camera: Camera) -> FaceView:

@@ -14,7 +14,7 @@ from portraitist.apps.image_guide import (
     FaceView,
     check_head,
     choose_expression,
-    pose_head,
+    lay_head_over_photo,
     soften_mask,
     view_face,
 )
@@ -167,7 +167,7 @@ def paint_image(
     size = (max(round(sitter.photo.shape[1] * factor), 1), max(round(sitter.photo.shape[2] * factor), 1))
     camera = sitter.fit.camera.resized(factor, size)
     weights = choose_expression(expression, sitter.fit.expression)
-    posed = pose_head(head, sitter.fit, config.head.geometry.strength, weights, models.head)
+    posed = lay_head_over_photo(head, sitter.fit, config.head.geometry.strength, weights)
     moving = MovingHead(posed.mesh.with_vertices(posed.original), posed.mesh, posed.landmarks68)
     warp = warp_with_head(moving, camera, size, REPLACED_REGIONS if weights is not None else ())
     warped = warp.apply(resize_picture(sitter.photo, size))

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from portraitist import __version__
 from portraitist.cli.image_arguments import GEOMETRY_REGIONS, TEXTURE_REGIONS, add_image_options, find_image_mistake
 from portraitist.cli.old_names import add_old_name
+from portraitist.cli.reenact import add_reenact_options
 from portraitist.cli.sheet import add_sheet_options
 from portraitist.cli.streams import print_out
 from portraitist.cli.values import existing_file, named_strengths, number, translator, weighted_file
@@ -149,6 +150,13 @@ def build_parser(runs: Mapping[str, Callable[..., None]]) -> argparse.ArgumentPa
     )
     _add_landmarks_options(landmarks)
     landmarks.set_defaults(run=runs["landmarks"])
+    reenact = commands.add_parser(
+        "reenact",
+        help="let a video move a stylized head",
+        description="Make a saved head, or the person in the video stylized after an artwork, do what the video shows.",
+    )
+    add_reenact_options(reenact)
+    reenact.set_defaults(run=runs["reenact"])
     return parser
 
 

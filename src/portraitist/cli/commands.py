@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.arguments import DEMO_OUTPUT, STYLES, Request, build_parser
 from portraitist.cli.image import run_image
+from portraitist.cli.reenact import run_reenact
 from portraitist.cli.sheet import run_sheet
 from portraitist.cli.stopping import STOP
 from portraitist.cli.streams import prepare_streams, print_json, print_out
@@ -152,6 +153,7 @@ RUNS = {
     "sheet": run_sheet,
     "image": run_image,
     "landmarks": _run_landmarks,
+    "reenact": run_reenact,
 }
 
 

@@ -1,20 +1,16 @@
-"""Layers of a head: made from a photo, and carried along when the head under them changes."""
+"""Layers of a head, made from a photo."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from portraitist.devices import from_numpy, to_numpy
+from portraitist.devices import to_numpy
 from portraitist.hair.appearance import paint_layer
 from portraitist.hair.shell import fit_shell
 from portraitist.hair.surface import cut_layer
 from portraitist.io.images import round_to_bytes
-from portraitist.mesh.carrying import CARRIERS, find_neighbor_weights
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import LAYER_NAMES, HeadFit, Image, Layer
 
@@ -44,20 +40,3 @@ def build_layers(
             texture = paint_layer(photo, fit.camera, shell, shares[name], texture_size)
             layers.append(Layer(name, mesh, round_to_bytes(texture), mesh.vertices))
     return tuple(layers)
-
-
-def carry_layers(
-    layers: Sequence[Layer], before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], model: HeadModel
-) -> tuple[Layer, ...]:
-    """The layers of a head with vertices ``before`` on the one with vertices ``after`` (meters): each point moves as
-    the skin next to it does on average."""
-    ids = to_numpy(model.vertex_ids(*CARRIERS))
-    places = to_numpy(before, np.float64)[ids]
-    moves = to_numpy(after - before, np.float64)[ids]
-    carried = []
-    for layer in layers:
-        own = to_numpy(layer.mesh.vertices, np.float64)
-        displaced = own + find_neighbor_weights(own, places) @ moves
-        vertices = from_numpy(displaced.astype(np.float32), layer.mesh.vertices)
-        carried.append(replace(layer, mesh=layer.mesh.with_vertices(vertices)))
-    return tuple(carried)

@@ -60,7 +60,7 @@ class ViewRenderer:
         while min(self.levels[-1].shape[:2]) >= 2 * MIN_LEVEL_SIDE:
             height, width = self.levels[-1].shape[:2]
             self.levels.append(cv2.resize(self.levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
-        self.mean_color = pixels.reshape(-1, 3).mean(0).tolist()
+        self.mean_color = list(cv2.mean(pixels)[:3])
 
     def render(
         self, linear: np.ndarray, center: np.ndarray, blur_px: float = 0.0, tone: str = "color", side: int = VIEW_SIDE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.types import REGIONS, Head, Layer
+from portraitist.types import REGIONS, Head, Layer, Mesh
 
 CARRIERS = ("scalp", "skin", "ears", "neck", "brows")  # regions that layers lie on; mouth and lids move by themselves
 NEIGHBORS = 48
@@ -20,36 +21,29 @@ REACH = 0.005  # meters beyond the nearest of them at which another counts 1/e
 STILL = 1e-5  # meters by which an expression moves what it leaves in place: nobody sees it, and files store the rest
 
 
-def find_neighbor_weights(points: Float[np.ndarray, "k 3"], surface: Float[np.ndarray, "n 3"]) -> sp.csr_matrix:
-    """Sparse ``[k, n]`` whose rows average what is given at the points of a surface over those next to each point.
-
-    Meters. Rows sum to 1; the nearest counts most.
-    """
-    count = min(NEIGHBORS, len(surface))
-    distances, nearest = KDTree(surface).query(points, k=count)
-    weights = np.exp(-(((distances - distances[:, :1]) / REACH) ** 2))
-    weights /= weights.sum(1, keepdims=True)
-    starts = np.arange(len(points) + 1) * count
-    return sp.csr_matrix((weights.ravel(), nearest.ravel(), starts), shape=(len(points), len(surface)))
+def carry_layers(layers: Sequence[Layer], before: Mesh, after: Float[Tensor, "n 3"]) -> tuple[Layer, ...]:
+    """The layers of a head with the mesh ``before`` on the one with vertices ``after`` (meters): each point moves as
+    the skin next to it does on average."""
+    moves = to_numpy(after - before.vertices, np.float64)
+    carried = []
+    for layer in layers:
+        own = to_numpy(layer.mesh.vertices, np.float64)
+        vertices = (own + _find_carriers(own, before) @ moves).astype(np.float32)
+        carried.append(replace(layer, mesh=layer.mesh.with_vertices(from_numpy(vertices, layer.mesh.vertices))))
+    return tuple(carried)
 
 
 def find_layer_deltas(head: Head) -> tuple[Float[Tensor, "52 _k 3"], ...]:
     """For each layer of a head, how every one of the 52 expressions moves its vertices at weight 1; meters.
 
-    Each point moves as the skin next to it does on average, so that it is linear in the weights as the head is.
+    Each point moves as in `carry_layers`, which is linear in the weights as the head is.
     """
-    if not head.layers:
-        return ()
-    regions = to_numpy(head.mesh.regions)
-    ids = np.unique(to_numpy(head.mesh.faces)[np.isin(regions, [REGIONS.index(name) for name in CARRIERS])])
-    surface = to_numpy(head.mesh.vertices, np.float64)[ids]
-    moves = to_numpy(head.expression_deltas, np.float64)[:, ids].swapaxes(0, 1).reshape(len(ids), -1)
     deltas = []
     for layer in head.layers:
-        own = find_neighbor_weights(to_numpy(layer.mesh.vertices, np.float64), surface) @ moves
-        own = own.reshape(len(own), -1, 3).swapaxes(0, 1).astype(np.float32)
+        carriers = _find_carriers(to_numpy(layer.mesh.vertices, np.float64), head.mesh)
+        own = np.stack([carriers @ to_numpy(delta, np.float64) for delta in head.expression_deltas])
         own[np.abs(own).max(2) < STILL] = 0
-        deltas.append(from_numpy(own, layer.mesh.vertices))
+        deltas.append(from_numpy(own.astype(np.float32), layer.mesh.vertices))
     return tuple(deltas)
 
 
@@ -67,6 +61,18 @@ def pose_head(
         layers.append(_move_layer(layer, move))
     original = head.original + (mesh.vertices - head.mesh.vertices)
     return replace(head, mesh=mesh, expression=weights, original=original, layers=tuple(layers))
+
+
+def _find_carriers(points: Float[np.ndarray, "k 3"], head: Mesh) -> sp.csr_matrix:
+    """Shares ``[k, n]`` of the head's vertices in points over it, meters: those of the skin next to each, the nearest
+    most. Rows sum to 1."""
+    carrying = np.isin(to_numpy(head.regions), [REGIONS.index(name) for name in CARRIERS])
+    ids = np.unique(to_numpy(head.faces)[carrying])
+    distances, nearest = KDTree(to_numpy(head.vertices, np.float64)[ids]).query(points, k=NEIGHBORS)
+    weights = np.exp(-(((distances - distances[:, :1]) / REACH) ** 2))
+    weights /= weights.sum(1, keepdims=True)
+    starts = np.arange(len(points) + 1) * NEIGHBORS
+    return sp.csr_matrix((weights.ravel(), ids[nearest].ravel(), starts), (len(points), len(head.vertices)))
 
 
 def _move_layer(layer: Layer, move: Float[Tensor, "k 3"]) -> Layer:

@@ -9,9 +9,12 @@ import functools
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from portraitist.reconstruction.fitting import (
     FitConfig,
+    ObservedLandmarks,
     embed_landmarks,
     estimate_head,
     fit_residual,
@@ -19,7 +22,7 @@ from portraitist.reconstruction.fitting import (
     place_prior,
 )
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import HeadFit, Landmarks, Tracked
+from portraitist.types import Camera, HeadFit, Landmarks, Tracked
 
 
 def track(
@@ -36,9 +39,7 @@ def track(
     """
     config = config or FitConfig()
     observed = observe_landmarks(landmarks, model, config)
-    neutral, deltas = _embed_sitter(fit, model, observed.dense)
-    head = place_prior(landmarks, neutral, deltas, 0, config)
-    expression, camera = estimate_head(observed, head, model, config)
+    expression, camera = estimate_pose(landmarks, observed, fit, model, config)
     shown = fit.neutral + torch.einsum("e,end->nd", expression, fit.expression_deltas)
     displacement, residual_px = fit_residual(observed, shown, camera, model, config)
     return Tracked(
@@ -49,6 +50,15 @@ def track(
         residual_px=residual_px,
         residual_relative=residual_px / observed.eye_distance_px,
     )
+
+
+def estimate_pose(
+    landmarks: Landmarks, observed: ObservedLandmarks, fit: HeadFit, model: HeadModel, config: FitConfig
+) -> tuple[Float[Tensor, "52"], Camera]:
+    """The part of `track` that needs no displacement: expression weights 0..1 and camera. ``observed``: what
+    ``observe_landmarks`` makes of ``landmarks``. Raises FitError when the landmarks lie on a line."""
+    neutral, deltas = _embed_sitter(fit, model, observed.dense)
+    return estimate_head(observed, place_prior(landmarks, neutral, deltas, 0, config), model, config)
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,0 +1,50 @@
+"""A head and its layers as one linear function of its expression weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from portraitist.devices import to_numpy
+from portraitist.mesh.carrying import find_layer_deltas
+from portraitist.rendering.cameras import view_camera
+from portraitist.rendering.frames import FrameRenderer
+from portraitist.rendering.layers import list_parts
+from portraitist.types import Camera, Head
+
+MARGIN = 1.08  # of the head's sphere: an open jaw reaches beyond it
+
+
+class AnimatedHead:
+    """Vertices and pictures of ``head`` for any expression and pose.
+
+    The blendshapes of a stylized head are the sitter's displacements scaled and turned by the local deformation
+    (``geometry/blendshape_transfer.py``), so that their weighted sum is what Sec. 7.1 adds to the deformed mesh.
+    """
+
+    def __init__(self, head: Head, size_px: int) -> None:
+        meshes = [head.mesh, *(layer.mesh for layer in head.layers)]
+        shown = np.concatenate([to_numpy(mesh.vertices) for mesh in meshes])
+        deltas = [to_numpy(moves) for moves in (head.expression_deltas, *find_layer_deltas(head))]
+        self._moves = np.concatenate(deltas, axis=1).reshape(len(head.expression), -1)
+        self._rest = shown - (to_numpy(head.expression) @ self._moves).reshape(-1, 3)
+        self._renderer = FrameRenderer(list_parts(head))
+        self._camera = view_camera(torch.from_numpy(self._rest), 0.0, 0.0, size_px, MARGIN)
+        self._center = (self._rest.min(0) + self._rest.max(0)) / 2
+
+    def vertices(self, weights: Float[np.ndarray, "52"]) -> Float[np.ndarray, "n 3"]:
+        """Of the head, then of its layers; meters, head space."""
+        return self._rest + (weights.astype(np.float32) @ self._moves).reshape(-1, 3)
+
+    def draw(self, weights: Float[np.ndarray, "52"], rotation: Float[np.ndarray, "3 3"]) -> np.ndarray:
+        """Picture ``[size, size, 3]`` uint8 on white. The head turns in place and keeps its size."""
+        return self._renderer.draw(self.vertices(weights), self._look(rotation))
+
+    def _look(self, rotation: np.ndarray) -> Camera:
+        x, y, _ = (rotation @ self._center * self._camera.scale_px).tolist()
+        size = self._camera.size[0]
+        turned = torch.from_numpy(rotation.astype(np.float32))
+        return dataclasses.replace(self._camera, rotation=turned, center_px=(size / 2 - x, size / 2 + y))
