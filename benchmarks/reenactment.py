@@ -28,7 +28,7 @@ from portraitist.apps.animated_head import AnimatedHead
 from portraitist.apps.reenactment import ReenactmentConfig, reenact_video
 from portraitist.apps.smoothing import smooth_motion
 from portraitist.apps.tracking import Motion, find_rest, fit_motion, fit_sitter, follow_face
-from portraitist.cli.commands import make_demo_request
+from portraitist.cli.stylize import make_demo_request
 from portraitist.io.head_file import load_head
 from portraitist.io.images import save_image
 from portraitist.io.video import Video

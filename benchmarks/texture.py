@@ -32,7 +32,7 @@ from torch import Tensor
 from pair_runs import CACHE, ROOT, hash_source
 from pairs import DEFAULT_DATA, Pair, read_annotation, spread_pairs
 from portraitist import Config, Models, Result, load_image, stylize
-from portraitist.cli.commands import make_demo_request
+from portraitist.cli.stylize import make_demo_request
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import image_to_uint8, save_image
 from portraitist.rendering.rasterizer import rasterize

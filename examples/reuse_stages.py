@@ -27,7 +27,7 @@ from portraitist import (
     write_glb,
 )
 from portraitist.assets import asset_path
-from portraitist.cli.commands import make_demo_request
+from portraitist.cli.stylize import make_demo_request
 
 VIEW_PX = 512
 

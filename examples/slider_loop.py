@@ -25,7 +25,7 @@ from portraitist import (
     transfer_geometry,
     view_camera,
 )
-from portraitist.cli.commands import make_demo_request
+from portraitist.cli.stylize import make_demo_request
 from portraitist.io.images import image_to_uint8
 from portraitist.mesh.carrying import carry_layers
 

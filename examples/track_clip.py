@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from portraitist import Config, Models, detect_landmarks, head_camera, load_image, reconstruct, render, track
-from portraitist.cli.commands import make_demo_request
+from portraitist.cli.stylize import make_demo_request
 from portraitist.types import EXPRESSION_NAMES, Head, Image
 
 FRAMES, FRAME_PX = 30, 480

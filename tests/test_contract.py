@@ -198,7 +198,7 @@ def test_readme_commands_exist():
     assert targets >= {"demo", "test"}
     assert targets <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     options = set(re.findall(r"--[a-z-]+", " ".join(re.findall(r"^ *portraitist .*$", readme, re.MULTILINE))))
-    known = "\n".join(path.read_text() for path in (PACKAGE / "cli").glob("*arguments.py"))
+    known = "\n".join(path.read_text() for path in (PACKAGE / "cli").glob("*.py"))
     assert options <= set(re.findall(r'"(--[a-z-]+)"', known))
 
 

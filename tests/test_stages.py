@@ -29,7 +29,7 @@ from portraitist import (
     view_camera,
 )
 from portraitist.assets import asset_path
-from portraitist.cli.commands import make_demo_request
+from portraitist.cli.stylize import make_demo_request
 from portraitist.geometry.translation import DirectTranslator
 from portraitist.landmarks.refinement import LandmarkRefiner
 from portraitist.rendering.ray_casting import cast_parallel_rays

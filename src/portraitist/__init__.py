@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import importlib
 
+from portraitist.public_names import HOME_OF
+
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
     from portraitist.apps.expression_presets import ExpressionPreset
@@ -177,134 +179,11 @@ __all__ = [
     "write_turntable",
 ]
 
-_HOMES = {
-    "apps.expression_presets": ("ExpressionPreset",),
-    "apps.expression_sheet": (
-        "draw_expression",
-        "write_expression_sheet",
-    ),
-    "apps.image_style": (
-        "ImageConfig",
-        "ImageResult",
-        "paint_image",
-        "stylize_image",
-    ),
-    "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
-    "config": ("Config",),
-    "errors": (
-        "AssetError",
-        "Cancelled",
-        "FitError",
-        "InputError",
-        "NoFaceError",
-        "OutputError",
-        "PortraitistError",
-    ),
-    "export.animation": ("save_animation",),
-    "export.glb": ("write_glb",),
-    "export.obj": ("write_obj",),
-    "export.result_folder": ("write_result",),
-    "export.turntable": ("write_turntable",),
-    "geometry.transfer": ("StylizedGeometry",),
-    "geometry.translation": (
-        "GeometryConfig",
-        "RegionStrengths",
-    ),
-    "io.head_file": (
-        "load_head",
-        "save_head",
-    ),
-    "io.images": (
-        "load_image",
-        "save_image",
-    ),
-    "io.landmark_files": ("read_landmarks",),
-    "io.output_folder": ("check_output",),
-    "landmarks.detection": ("detect_landmarks",),
-    "mesh.subdivision": ("subdivide_head",),
-    "models": ("Models",),
-    "pipeline": (
-        "Exemplar",
-        "Sitter",
-        "reconstruct",
-        "study_artwork",
-        "stylize",
-        "transfer_geometry",
-        "transfer_texture",
-    ),
-    "reconstruction.fitting": ("FitConfig",),
-    "reconstruction.tracking": ("track",),
-    "rendering.cameras": (
-        "head_camera",
-        "view_camera",
-    ),
-    "rendering.layers": ("rasterize_parts",),
-    "rendering.rasterizer": ("rasterize",),
-    "rendering.sampling": (
-        "render",
-        "render_view",
-        "shade",
-        "shade_parts",
-    ),
-    "rendering.seams": (
-        "Seams",
-        "close_seams",
-        "find_seams",
-    ),
-    "segmentation.part_masks": (
-        "read_part_mask",
-        "save_part_mask",
-    ),
-    "segmentation.picture": (
-        "PART_NAMES",
-        "PictureParts",
-    ),
-    "texture.color_transfer": ("transfer_colors",),
-    "texture.exemplar": (
-        "StyleExemplar",
-        "StyleSource",
-        "crop_exemplar",
-        "study_source",
-    ),
-    "texture.labels": (
-        "LabelRoles",
-        "LabelStrengths",
-        "TexelLabels",
-    ),
-    "texture.objective": ("LossWeights",),
-    "texture.optimization": (
-        "TextureConfig",
-        "optimize_texture",
-    ),
-    "vgg": ("load_vgg",),
-    "texture.views": (
-        "CameraBank",
-        "place_cameras",
-    ),
-    "types": (
-        "Camera",
-        "EXPRESSION_NAMES",
-        "Fragments",
-        "Head",
-        "HeadFit",
-        "LandmarkEmbedding",
-        "Layer",
-        "Landmarks",
-        "Mesh",
-        "Progress",
-        "REGIONS",
-        "Result",
-        "Tracked",
-    ),
-    "unwrapping.projection": ("UnwrapConfig",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'portraitist' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"portraitist.{_HOME_OF[name]}"), name)
+    value = getattr(importlib.import_module(f"portraitist.{HOME_OF[name]}"), name)
     globals()[name] = value
     return value
 

@@ -150,7 +150,7 @@ def test_a_given_head_saves_making_one(stages, hopper, brush, models):
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
-        ({"jawOpens": 0.5}, "Unknown action 'jawOpens'"),
+        ({"jawOpens": 0.5}, "'jawOpens' is none of the 52"),
         ({"jawOpen": 1.5}, "jawOpen is 1.5; weights of actions are from 0 to 1"),
         ("happy", "Unknown expression 'happy'"),
     ],

@@ -185,13 +185,12 @@ def test_files_that_are_no_head_or_no_video_are_refused(head: Head, film: Path, 
     (tmp_path / "damaged.safetensors").write_bytes(b"damaged")
     (tmp_path / "empty.mp4").touch()
     save_head(tmp_path / "head.safetensors", head)
-    options = ("side-by-side", 1, None, None, "cpu", False)
     with pytest.raises(InputError, match="is not a head"):
-        run_reenact(tmp_path / "damaged.safetensors", film, tmp_path / "out", *options)
+        run_reenact(tmp_path / "damaged.safetensors", film, tmp_path / "out", device="cpu")
     with pytest.raises(InputError, match="is empty"):
-        run_reenact(tmp_path / "head.safetensors", tmp_path / "empty.mp4", tmp_path / "out", *options)
+        run_reenact(tmp_path / "head.safetensors", tmp_path / "empty.mp4", tmp_path / "out", device="cpu")
     with pytest.raises(OutputError, match="exists already"):
-        run_reenact(tmp_path / "head.safetensors", film, film, *options)
+        run_reenact(tmp_path / "head.safetensors", film, film, device="cpu")
     assert not (tmp_path / "out").exists()
 
 

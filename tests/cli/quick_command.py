@@ -20,7 +20,8 @@ from portraitist.io import output_folder
 from portraitist.io.output_file import new_file
 from portraitist.io.output_folder import new_folder
 
-OWN_FILES = [("cli", name) for name in ("main.py", "commands.py", "stopping.py", "streams.py")]
+OWN_NAMES = ("main.py", "commands.py", "running.py", "stopping.py", "streams.py", "stylize.py")
+OWN_FILES = [("cli", name) for name in OWN_NAMES]
 STOP_AT = os.environ.get("STOP_AT", "")
 
 

@@ -23,9 +23,11 @@ from PIL import Image as PillowImage
 from conftest import make_head
 from portraitist import Config, Models, __version__, detect_landmarks, load_image, read_part_mask, save_head
 from portraitist.assets import asset_path
-from portraitist.cli.arguments import DEMO_OUTPUT, PRESETS, STYLES, ArgumentError, Request, build_parser
-from portraitist.cli.commands import RUNS, make_config, make_demo_request
+from portraitist.cli.arguments import PRESETS, ArgumentError
+from portraitist.cli.commands import build_parser
 from portraitist.cli.main import main
+from portraitist.cli.stylize import make_config, make_demo_request, run_stylize
+from portraitist.cli.stylize_arguments import DEMO_OUTPUT, STYLES, Request
 from portraitist.io.held_signals import STOP_SIGNALS
 from portraitist.io.landmark_files import read_landmarks_of_picture
 from portraitist.landmarks.detector import LandmarkDetector
@@ -113,6 +115,8 @@ def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):
 import atexit, sys
 atexit.register(lambda: print("loaded:", *sorted({HEAVY} & sys.modules.keys())))
 from portraitist.cli.main import main
+from portraitist.cli.stylize import make_config, make_demo_request, run_stylize
+from portraitist.cli.stylize_arguments import DEMO_OUTPUT, STYLES, Request
 main({arguments})
 """
     run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -126,7 +130,7 @@ def test_version_is_printed(tmp_path: Path):
 
 
 def test_demo_computes_where_it_is_told():
-    values = vars(build_parser(RUNS).parse_args(["demo", "--device", "mps"]))
+    values = vars(build_parser().parse_args(["demo", "--device", "mps"]))
     assert values.pop("run")
     assert make_demo_request(**values).device == "mps"
 
@@ -234,23 +238,23 @@ def test_errors_as_json(tmp_path: Path):
 
 
 def test_values_that_are_not_given_are_left_to_the_preset():
-    given = vars(build_parser(RUNS).parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
-    assert given.pop("run").args == (Request,)
+    given = vars(build_parser().parse_args(["stylize", str(PHOTO), str(PHOTO), "-o", "out"]))
+    assert given.pop("run") is run_stylize
     assert given == {"photo": PHOTO, "art": PHOTO, "output": Path("out")}
     with pytest.raises(ArgumentError):
-        build_parser(RUNS).parse_args(["stylize", str(PHOTO)])
+        build_parser().parse_args(["stylize", str(PHOTO)])
 
 
 @pytest.mark.parametrize("old", OLD_NAMES)
 def test_old_option_names_still_work_and_name_the_new_one(old: str, capsys: pytest.CaptureFixture[str]):
     common, (new, *value) = ["stylize", str(PHOTO), str(PHOTO), "-o", "out"], OLD_NAMES[old]
-    expected = build_parser(RUNS).parse_args([*common, new, *value])
+    expected = build_parser().parse_args([*common, new, *value])
     assert not capsys.readouterr().err
-    assert build_parser(RUNS).parse_args([*common, old, *value]) == expected
+    assert build_parser().parse_args([*common, old, *value]) == expected
     said = capsys.readouterr()
     assert said.err == f"{old} is now called {new}; the old name goes in the next version.\n"
     assert not said.out
-    assert build_parser(RUNS).parse_args(common) != expected
+    assert build_parser().parse_args(common) != expected
 
 
 def test_given_values_replace_those_of_the_preset():
@@ -274,7 +278,7 @@ def test_hair_can_be_left_out_of_every_run_that_reconstructs_a_photo():
     pictures = [str(PHOTO), str(PHOTO), "-o", "out"]
     for command in (["stylize", *pictures], ["demo"]):
         for given, expected in ((["--hair", "none"], "none"), (["--hair", "layer"], "layer"), ([], "layer")):
-            values = vars(build_parser(RUNS).parse_args([*command, *given]))
+            values = vars(build_parser().parse_args([*command, *given]))
             values.pop("run")
             request = make_demo_request(**values) if command == ["demo"] else Request(**values)
             assert make_config(request).unwrap.hair == expected
@@ -284,7 +288,7 @@ def test_mixed_artworks_may_have_weights_and_odd_names(tmp_path: Path):
     odd = tmp_path / "a=2.jpg"
     odd.write_bytes(PHOTO.read_bytes())
     common = ["stylize", str(PHOTO), str(PHOTO), "-o", "out"]
-    given = build_parser(RUNS).parse_args([*common, "--mix", f"{PHOTO}=0.5", "--mix", str(odd)])
+    given = build_parser().parse_args([*common, "--mix", f"{PHOTO}=0.5", "--mix", str(odd)])
     assert given.mix == [(PHOTO, 0.5), (odd, 1.0)]
 
 
@@ -510,7 +514,7 @@ def test_what_apples_gpus_cannot_do_is_left_to_the_cpu(monkeypatch, tmp_path):
     monkeypatch.delenv("PYTORCH_ENABLE_MPS_FALLBACK")
     seen = []
     monkeypatch.setattr(
-        "portraitist.cli.commands.stylize_files",
+        "portraitist.cli.stylize.stylize_files",
         lambda request, show: (
             seen.append(os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK")) or {"warnings": [], "files": []}
         ),

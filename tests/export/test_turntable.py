@@ -24,6 +24,7 @@ from portraitist import (
 )
 from portraitist import render as draw_head
 from portraitist.export import turntable
+from portraitist.io import video_writer
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import check_output_file
 from portraitist.types import Head
@@ -106,7 +107,7 @@ def test_video_is_what_browsers_play(marked_head: Head, tmp_path: Path):
     write_turntable(tmp_path / "turn.mp4", marked_head)
     with av.open(tmp_path / "turn.mp4") as container:
         codec = container.streams.video[0].codec_context
-        assert (codec.name, codec.pix_fmt, codec.colorspace) == ("h264", "yuv420p", turntable.BT709)
+        assert (codec.name, codec.pix_fmt, codec.colorspace) == ("h264", "yuv420p", video_writer.BT709)
     data = (tmp_path / "turn.mp4").read_bytes()
     assert 0 < data.index(b"moov") < data.index(b"mdat")  # it starts before it is loaded
     with PillowImage.open(write(tmp_path / "turn.webp", marked_head)) as animation:

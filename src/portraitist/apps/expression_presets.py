@@ -17,9 +17,8 @@ from portraitist.types import EXPRESSION_NAMES
 class ExpressionPreset:
     """An expression to draw.
 
-    ``weights``: 0..1 by the name of the action; a name without Left or Right that has both means both. ``yaw_deg`` > 0
-    turns the face to the viewer's right, ``pitch_deg`` > 0 lifts it, ``roll_deg`` > 0 tilts the head to the viewer's
-    right.
+    ``weights``: 0..1 by the name of the action, as `set_actions` takes them. ``yaw_deg`` > 0 turns the face to the
+    viewer's right, ``pitch_deg`` > 0 lifts it, ``roll_deg`` > 0 tilts the head to the viewer's right.
     """
 
     name: str
@@ -29,14 +28,28 @@ class ExpressionPreset:
     roll_deg: float | int = 0.0
 
     def as_tensor(self) -> Float[Tensor, "52"]:
-        """All weights, in `EXPRESSION_NAMES` order. Raises InputError for a name that no action has."""
-        values = torch.zeros(len(EXPRESSION_NAMES))
-        for name, weight in self.weights.items():
-            ids = [i for i, action in enumerate(EXPRESSION_NAMES) if action in (name, f"{name}Left", f"{name}Right")]
-            if not ids:
-                raise InputError(f"The expression {self.name!r} has {name!r}, which is none of the 52 ARKit actions.")
-            values[ids] = float(weight)
-        return values
+        """All weights, in `EXPRESSION_NAMES` order. Raises InputError as `set_actions` does."""
+        return set_actions(torch.zeros(len(EXPRESSION_NAMES)), self.weights)
+
+
+def set_actions(weights: Float[Tensor, "52"], asked: Mapping[str, float | int]) -> Float[Tensor, "52"]:
+    """``weights``, in `EXPRESSION_NAMES` order, with those in ``asked``, 0..1 by the name of the action.
+
+    A name without Left or Right that has both means both: mouthSmile. Raises InputError for a name that no action has,
+    and for weights outside of 0..1.
+    """
+    weights = weights.clone()
+    for name, weight in asked.items():
+        ids = [i for i, action in enumerate(EXPRESSION_NAMES) if action in (name, f"{name}Left", f"{name}Right")]
+        if not ids:
+            raise InputError(
+                f"{name!r} is none of the 52 ARKit actions. Use their names, such as jawOpen or mouthSmileLeft, or "
+                "mouthSmile for both sides."
+            )
+        if not 0 <= weight <= 1:
+            raise InputError(f"{name} is {weight:g}; weights of actions are from 0 to 1.")
+        weights[ids] = float(weight)
+    return weights
 
 
 PRESETS: tuple[ExpressionPreset, ...] = (

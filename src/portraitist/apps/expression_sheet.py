@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,11 @@ from jaxtyping import Float
 from PIL import Image as PillowImage
 from torch import Tensor
 
-from portraitist import __version__
 from portraitist.apps.expression_presets import PRESETS, ExpressionPreset
 from portraitist.devices import move, to_numpy
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import save_image
-from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
+from portraitist.io.output_folder import new_folder, write_record
 from portraitist.mesh.carrying import find_layer_deltas, pose_head
 from portraitist.rendering.cameras import rotation_from_yaw_pitch
 from portraitist.rendering.sampling import render_cutout
@@ -67,8 +65,7 @@ def write_expression_sheet(
             (folder / f"{preset.name}.webp").write_bytes(encode_animation(frames))
             panels.append(Panel(preset.name, _lay_over_white(frames[-1])))
         save_image(folder / "sheet.png", _arrange(panels))
-        record = {"portraitist": __version__, "files": sorted([*list_files(folder), RECORD_NAME])}
-        (folder / RECORD_NAME).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_record(folder, {})
 
 
 def draw_expression(head: Head, preset: ExpressionPreset, size: int = STICKER_PX) -> Float[Tensor, "4 size size"]:

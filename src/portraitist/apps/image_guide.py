@@ -6,23 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.apps.expression_presets import set_actions
 from portraitist.errors import InputError
 from portraitist.mesh.carrying import pose_head
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.layers import list_parts, rasterize_parts
-from portraitist.rendering.sampling import shade_parts
+from portraitist.rendering.sampling import render_cutout
 from portraitist.segmentation.parts import FACE_REGIONS, select_faces
 from portraitist.texture.label_colors import blur_mask
-from portraitist.types import EXPRESSION_NAMES, Camera, Head, HeadFit, Image
+from portraitist.types import Camera, Head, HeadFit, Image
 
-REPLACED_REGIONS = (
-    "lips",
-    "eyelids",
-)  # pull nothing where another expression is rendered: a closed mouth has no inside
+REPLACED_REGIONS = ("lips", "eyelids")
+"""Pull nothing where another expression is rendered: a closed mouth has no inside."""
+
 SUPERSAMPLE = 2  # rays per pixel and direction
 SOFT_BORDER = 40  # of the picture's side: width of the border between rendered face and photo
 
@@ -43,21 +42,14 @@ class FaceView:
 
 def choose_expression(asked: Mapping[str, float] | str | None, own: Float[Tensor, "52"]) -> Float[Tensor, "52"] | None:
     """Weights of the 52 actions: ``asked`` ones in place of the photo's ``own``, all 0 for ``"neutral"``; None where
-    nothing is asked for. Raises InputError for unknown names, and for weights outside of 0..1."""
+    nothing is asked for. Raises InputError as `set_actions` does."""
     if asked is None:
         return None
     if isinstance(asked, str):
         if asked != "neutral":
             raise InputError(f"Unknown expression {asked!r}: give neutral, or weights of the ARKit actions by name.")
         return torch.zeros_like(own)
-    weights = own.clone()
-    for name, weight in asked.items():
-        if name not in EXPRESSION_NAMES:
-            raise InputError(f"Unknown action {name!r}: use the names of ARKit, such as jawOpen or mouthSmileLeft.")
-        if not 0 <= weight <= 1:
-            raise InputError(f"{name} is {weight:g}; weights of actions are from 0 to 1.")
-        weights[EXPRESSION_NAMES.index(name)] = weight
-    return weights
+    return set_actions(own, asked)
 
 
 def check_head(head: Head, model: HeadModel) -> None:
@@ -86,15 +78,10 @@ def lay_head_over_photo(head: Head, fit: HeadFit, strength: float, expression: F
 
 def view_face(head: Head, camera: Camera) -> FaceView:
     """The head and its layers in the photo's pose, and where its face is seen: no ears, no neck, no hair."""
-    meshes, textures = zip(*list_parts(head), strict=True)
-    fragments = rasterize_parts(meshes, camera.resized(SUPERSAMPLE))
-    picture = shade_parts(fragments, textures, head.texture.new_zeros(3))
-    own = fragments[0]
+    cutout = render_cutout(head, camera, SUPERSAMPLE)
+    own = rasterize_parts([mesh for mesh, _ in list_parts(head)], camera)[0]
     face = own.mask & select_faces(head.mesh, FACE_REGIONS)[own.face_ids.clamp(min=0)]
-    cover = torch.stack([seen.mask for seen in fragments]).any(0)
-    everything = torch.cat([picture, torch.stack([cover, face]).to(picture)])
-    small = F.avg_pool2d(everything[None], SUPERSAMPLE)[0]
-    return FaceView(small[:3].clamp(0, 1), small[3], small[4])
+    return FaceView(cutout[:3] * cutout[3], cutout[3], face.to(cutout))
 
 
 def soften_mask(mask: Float[Tensor, "h w"], allowed: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:

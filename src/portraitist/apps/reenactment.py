@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
-from portraitist import __version__
 from portraitist.apps.animated_head import AnimatedHead
 from portraitist.apps.eyes import close_lids
 from portraitist.apps.smoothing import smooth_motion
@@ -35,7 +33,7 @@ from portraitist.errors import InputError
 from portraitist.io.head_file import save_head
 from portraitist.io.images import MAX_SIDE
 from portraitist.io.output_file import check_output_file
-from portraitist.io.output_folder import RECORD_NAME, check_output, list_files, new_folder
+from portraitist.io.output_folder import check_output, new_folder, write_record
 from portraitist.io.video import Video
 from portraitist.io.video_writer import write_video
 from portraitist.models import Models
@@ -182,11 +180,7 @@ def _drive(
             save_animation(animation_path, head, *(torch.from_numpy(signal).float() for signal in signals))
         if folder and style:
             save_head(folder / style, head)
-        if folder:
-            files = sorted([*list_files(folder), RECORD_NAME])
-            _write_record(folder / RECORD_NAME, film, result, files)
-        else:
-            files = [output.name]
+        files = write_record(folder, describe_result(result, film))["files"] if folder else [output.name]
     return replace(result, files=tuple(files))
 
 
@@ -276,15 +270,13 @@ def _open_target(output: Path, overwrite: bool) -> Iterator[tuple[Path | None, P
             yield folder / VIDEO_NAME, folder / ANIMATION_NAME, folder
 
 
-def _write_record(path: Path, film: Video, result: Reenactment, files: list[str]) -> None:
-    record = {
-        "portraitist": __version__,
+def describe_result(result: Reenactment, film: Video) -> dict[str, Any]:
+    """What ``run.json`` says, as JSON values."""
+    return {
         "video": film.path.name,
         "frames": len(result.times),
         "neutral_frame": result.neutral,
         "lost_frames": list(result.lost),
         "cuts": list(result.cuts),
         "warnings": list(result.warnings),
-        "files": files,
     }
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -1,27 +1,74 @@
-"""``portraitist image``: parse, stylize, write one picture."""
+"""``portraitist image``: a photo and an artwork in, one picture out."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from portraitist.cli.arguments import (
+    GEOMETRY_REGIONS,
+    TEXTURE_REGIONS,
+    add_face_options,
+    add_output_options,
+    add_pictures,
+    add_preset_option,
+    add_run_options,
+)
+from portraitist.cli.running import limit_threads, prepare_device, report_to, tell_notes, tell_result
 from portraitist.cli.stopping import STOP
-from portraitist.cli.streams import print_out
+from portraitist.cli.values import existing_file, expression, named_strengths, number
 
 if TYPE_CHECKING:
     from portraitist.apps.image_style import ImageConfig
 
+IMAGE_PRESETS = ("draft", "standard")
 
-def run_image(photo: Path, art: Path, output: Path, **values: Any) -> None:
+
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add_pictures(parser)
+    add_output_options(parser, "PNG", "the picture to write", "the file PNG")
+    add_preset_option(parser, IMAGE_PRESETS)
+    size = number(int, 128, 2048)
+    add("--size", type=size, metavar="PIXELS", help="longer side of the picture, 128 to 2048 (default: 768)")
+    add("--head", type=existing_file, metavar="HEAD", help="head.safetensors of this photo, instead of making one")
+    text = "neutral, or weights of ARKit's actions in place of the photo's: jawOpen=0.8,mouthSmileLeft=0.5"
+    add("--expression", type=expression, metavar="NAME=0..1,...", help=text)
+    strength = number(float, 0, 2)
+    add("--geometry", type=strength, metavar="0..2", help="style of the shape: 0 none, 1 the artwork's own")
+    text = f"style of single regions of the shape: {', '.join(GEOMETRY_REGIONS)}"
+    add("--geometry-regions", type=named_strengths(GEOMETRY_REGIONS, 2), metavar="NAME=0..2,...", help=text)
+    add("--texture", type=number(float, 0, 1), metavar="0..1", help="style of the paint: 0 keeps the photo's")
+    text = f"style of single regions of the paint: {', '.join(TEXTURE_REGIONS)}"
+    add("--texture-regions", type=named_strengths(TEXTURE_REGIONS, 1), metavar="NAME=0..1,...", help=text)
+    add("--transparent", action="store_true", help="leave the background out")
+    add_face_options(parser)
+    add_run_options(parser)
+
+
+def find_image_mistake(values: argparse.Namespace) -> str | None:
+    """What does not go together, or None."""
+    if hasattr(values, "geometry_regions") and hasattr(values, "head"):
+        return "--geometry-regions says how a head is made; the one of --head is made already"
+    return None
+
+
+def run_image(
+    photo: Path,
+    art: Path,
+    output: Path,
+    head: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    **values: Any,
+) -> None:
     """Problems with the output and the files are found before the long computation."""
     from portraitist.cli.terminal import collect_warnings, show_progress
 
-    if values.get("device") == "mps":
-        # Read when PyTorch is imported: what it cannot do on Apple's GPUs, the CPU does.
-        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    prepare_device(device)
     with show_progress() as show, collect_warnings() as said:
         show("loading", 0, 1)
         from portraitist.apps.image_style import stylize_image
@@ -31,29 +78,22 @@ def run_image(photo: Path, art: Path, output: Path, **values: Any) -> None:
         from portraitist.models import Models
 
         check_png_suffix(output)
-        check_output_file(output, values.get("overwrite", False))
-        head = load_head(values["head"]) if "head" in values else None
+        check_output_file(output, overwrite)
+        made_head = load_head(head) if head else None
         pictures = load_image(photo), load_image(art)
-        config = make_image_config(values)
-        if "threads" in values:
-            import torch
-
-            torch.set_num_threads(values["threads"])
+        limit_threads(threads)
         result = stylize_image(
             *pictures,
-            Models.load(values.get("device", "auto")),
-            config,
-            head=head,
-            expression=values.get("expression"),
-            photo_face=values.get("photo_face", 1),
-            art_face=values.get("art_face", 1),
-            progress=lambda progress: show(progress.stage, progress.step, progress.steps),
+            Models.load(device),
+            make_image_config(values),
+            head=made_head,
+            progress=report_to(show),
+            **{name: values[name] for name in ("expression", "photo_face", "art_face") if name in values},
         )
         STOP.expect(output)
         save_image(output, result.image, result.alpha)
-    for warning in (*said, *result.warnings):
-        print(f"Note: {warning}", file=sys.stderr)
-    print_out(f"Written to {output.resolve()}\n", f"The result is complete, at {output.resolve()}. ")
+    tell_notes((*said, *result.warnings))
+    tell_result(output)
 
 
 def make_image_config(values: dict[str, Any]) -> ImageConfig:

@@ -1,14 +1,14 @@
-"""``portraitist reenact``: what can be asked for, and what is done."""
+"""``portraitist reenact``: a video moves a head."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from portraitist.cli.arguments import MOST_FACES, add_device_option, add_output_options, add_preset_option
+from portraitist.cli.running import prepare_device, report_to, tell_notes, tell_result
 from portraitist.cli.stopping import STOP
-from portraitist.cli.streams import print_out
 from portraitist.cli.values import existing_file, number
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 LAYOUTS = ("side-by-side", "head")
 HEAD_SUFFIX = ".safetensors"
 MOST_FRAMES = 10_000_000  # that can be asked for
-MOST_FACES = 1000
 
 
 def add_reenact_options(parser: argparse.ArgumentParser) -> None:
@@ -26,39 +25,41 @@ def add_reenact_options(parser: argparse.ArgumentParser) -> None:
     add("source", type=existing_file, metavar="HEAD|ART", help=text)
     add("video", type=existing_file, metavar="VIDEO", help="video of a face that the head follows")
     text = "folder for reenacted.mp4 and animated.glb, new or empty; or one file, .mp4 or .glb"
-    add("-o", "--output", type=Path, metavar="OUT", required=True, help=text)
-    add("--layout", choices=LAYOUTS, default=LAYOUTS[0], help=f"the video beside the head (default: {LAYOUTS[0]})")
+    add_output_options(parser, "OUT", text, "a former result in OUT")
+    add("--layout", choices=LAYOUTS, help=f"the video beside the head (default: {LAYOUTS[0]})")
     text = "which of several faces, in the first frame with one: 1 is the largest (default)"
-    add("--face", type=number(int, 1, MOST_FACES), default=1, metavar="N", help=text)
+    add("--face", type=number(int, 1, MOST_FACES), metavar="N", help=text)
     text = "number of the frame, from 0, in which the face is at rest; with ART, the one to stylize (default: found)"
     add("--frame", type=number(int, 0, MOST_FRAMES), metavar="N", help=text)
-    add("--preset", help="speed against quality with ART", choices=("draft", "standard", "best", "paper"))
-    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to compute (default: auto)")
-    add("--overwrite", action="store_true", help="replace a former result in OUT")
+    add_preset_option(parser)
+    add_device_option(parser)
+
+
+def find_reenact_mistake(values: argparse.Namespace) -> str | None:
+    """What does not go together, or None."""
+    if hasattr(values, "preset") and values.source.suffix.lower() == HEAD_SUFFIX:
+        return "--preset says how a head is made; HEAD is made already"
+    return None
 
 
 def run_reenact(
-    source: Path, video: Path, output: Path, layout: str, face: int, frame: int | None, preset: str | None,
-    device: str, overwrite: bool,
+    source: Path, video: Path, output: Path, preset: str | None = None, device: str = "auto", overwrite: bool = False,
+    **settings: Any,
 ) -> None:  # fmt: skip
-    """Read, track, draw, write; tell what was lost on the way. A run that is stopped leaves nothing."""
+    """Read, track, draw, write; tell what was lost on the way. ``settings``: of ``ReenactmentConfig``. A run that is
+    stopped leaves nothing."""
     from portraitist.cli.terminal import collect_warnings, show_progress
 
+    prepare_device(device)
     with show_progress() as show, collect_warnings() as said:
         show("loading", 0, 1)
         from portraitist.apps.reenactment import ReenactmentConfig, check_target
 
         check_target(output, overwrite)
-        options = {
-            "config": ReenactmentConfig(layout, face=face, frame=frame),  # pyright: ignore[reportArgumentType]
-            "progress": lambda step: show(step.stage, step.step, step.steps),
-            "overwrite": overwrite,
-        }
+        options = {"config": ReenactmentConfig(**settings), "progress": report_to(show), "overwrite": overwrite}
         result = _reenact(source, video, output, preset, device, options)
-    for warning in (*said, *result.warnings):
-        print(f"Note: {warning}", file=sys.stderr)
-    done = f"The result is complete, at {output.resolve()}. "
-    print_out(f"Written to {output.resolve()}: {', '.join(result.files)}\n", done)
+    tell_notes((*said, *result.warnings))
+    tell_result(output, "".join(f"  {name}\n" for name in result.files))
 
 
 def _reenact(

@@ -1,24 +1,27 @@
-"""The command ``sheet``: stickers of a saved head."""
+"""``portraitist sheet``: stickers of a saved head."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from portraitist.cli.arguments import add_output_options
+from portraitist.cli.running import report_to, tell_result
 from portraitist.cli.stopping import STOP
-from portraitist.cli.streams import print_out
 from portraitist.cli.values import existing_file
+
+WRITTEN = """\
+  sheet.png         all expressions with their names
+  *.png, *.webp     each as a sticker, still and moving
+"""
 
 
 def add_sheet_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("head", type=existing_file, metavar="HEAD", help="head.safetensors of a result")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT", required=True, help="folder for the stickers: new, or empty"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace former stickers in OUT")
+    add_output_options(parser, "OUT", "folder for the stickers: new, or empty", "former stickers in OUT")
 
 
-def run_sheet(head: Path, output: Path, overwrite: bool) -> None:
+def run_sheet(head: Path, output: Path, overwrite: bool = False) -> None:
     """Write sixteen expressions of the head, still and moving, and a sheet of them."""
     from portraitist.cli.terminal import show_progress
 
@@ -31,14 +34,5 @@ def run_sheet(head: Path, output: Path, overwrite: bool) -> None:
         check_output(output, overwrite)
         head_to_draw = load_head(head)
         STOP.expect(output)
-        write_expression_sheet(
-            output,
-            head_to_draw,
-            overwrite=overwrite,
-            progress=lambda progress: show(progress.stage, progress.step, progress.steps),
-        )
-    out = output.resolve()
-    written = (
-        "  sheet.png         all expressions with their names\n  *.png, *.webp     each as a sticker, still and moving"
-    )
-    print_out(f"Written to {out}\n{written}\n", f"The result is complete, at {out}. ")
+        write_expression_sheet(output, head_to_draw, overwrite=overwrite, progress=report_to(show))
+    tell_result(output, WRITTEN)

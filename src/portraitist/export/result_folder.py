@@ -25,7 +25,7 @@ from portraitist.export.preview import Panel, draw_landmarks, draw_sheet, mark_l
 from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
 from portraitist.io.head_file import save_head
 from portraitist.io.images import save_image
-from portraitist.io.output_folder import RECORD_NAME, list_files, new_folder
+from portraitist.io.output_folder import new_folder, write_record
 from portraitist.rendering.cameras import NAMED_VIEWS, head_camera
 from portraitist.rendering.sampling import render_all
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
@@ -75,10 +75,7 @@ def write_result(
             writer.start(encode_mp4, folder / "turntable.mp4", frames)
             writer.start(encode_webp, folder / "turntable.webp", frames)
         writer.finish()
-        record = describe_run(result, config, inputs, device, precision)
-        record["files"] = sorted([*list_files(folder), RECORD_NAME])
-        _write_json(folder / RECORD_NAME, record)
-    return record
+        return write_record(folder, describe_run(result, config, inputs, device, precision))
 
 
 def draw_preview(result: Result, views: Mapping[str, Image], content_front: Image) -> Image:
@@ -124,7 +121,6 @@ def describe_run(
     """What is needed to judge a run and to repeat it, as JSON values."""
     return _to_json(
         {
-            "portraitist": __version__,
             "config": dataclasses.asdict(config),
             "inputs": {
                 role: {"name": os.fsencode(path.name).decode("utf-8", "backslashreplace"), "sha256": _hash_file(path)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fractions
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image as PillowImage
 from portraitist.errors import InputError
 from portraitist.io.images import image_to_uint8
 from portraitist.io.output_file import new_file
+from portraitist.io.video_writer import SMALL, write_video
 from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.sampling import render_all
 from portraitist.types import Head, Progress, ProgressCallback
@@ -19,9 +19,6 @@ SIZE_PX = 512
 FRAMES = 100
 MILLISECONDS_PER_FRAME = 40
 """Four seconds a turn, 3.6 degrees a frame; a whole number of milliseconds, since WebP has no fractions."""
-
-BT709 = 1
-"""Code of the colors of HD video (matrix, primaries, transfer); untagged, players would guess between two."""
 
 
 def write_turntable(path: str | Path, head: Head, progress: ProgressCallback | None = None) -> None:
@@ -58,21 +55,11 @@ def render_turn(head: Head, progress: ProgressCallback | None = None) -> list[np
 
 
 def encode_mp4(path: Path, frames: list[np.ndarray]) -> None:
-    """H.264 with 4:2:0 color, which every browser plays, and the index in front, so that it starts at once."""
-    import av  # a tenth of a second, for those who want a video
-
-    with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        # One thread: the encoder decides differently with another number of them, and records it in the file.
-        options = {"crf": "16", "preset": "medium", "threads": "1"}
-        stream = container.add_stream("libx264", fractions.Fraction(1000, MILLISECONDS_PER_FRAME), options)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        codec = stream.codec_context
-        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
-        for pixels in frames:
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
-        container.mux(stream.encode())
+    """H.264, which every browser plays."""
+    step = MILLISECONDS_PER_FRAME / 1000
+    with write_video(path, frames[0].shape[:2], 1 / step, encoder=SMALL) as writer:
+        for index, pixels in enumerate(frames):
+            writer.add(pixels, index * step, step)
 
 
 def encode_webp(path: Path, frames: list[np.ndarray]) -> None:

@@ -10,11 +10,13 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
+from portraitist import __version__
 from portraitist.errors import OutputError
 from portraitist.io.held_signals import HeldSignals
 from portraitist.io.output_file import copy_access
@@ -98,6 +100,14 @@ def list_files(folder: Path) -> list[str]:
     """All files below ``folder``, relative, without hidden ones (file browsers leave those behind)."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     return sorted(path.as_posix() for path in paths if not path.name.startswith("."))
+
+
+def write_record(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``run.json`` into a folder that holds all else, and return what it says: ``facts``, which are JSON values,
+    and the list of all files, by which `check_output` knows a former result."""
+    record = {"portraitist": __version__, **facts, "files": sorted([*list_files(folder), RECORD_NAME])}
+    (folder / RECORD_NAME).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return record
 
 
 def _check_replaceable(out: Path, overwrite: bool) -> None:

@@ -23,16 +23,20 @@ BT709 = 1
 KEPT_SOUND = ("aac", "mp3", "opus", "flac", "alac", "ac3", "eac3")
 """Codecs that players take in MP4 files: packets are copied. Others become AAC."""
 
-X264 = {"crf": "18", "preset": "veryfast", "threads": "1"}  # one thread: others decide differently
+# One thread: the encoder decides differently with another number of them, and records it in the file.
+QUICK = {"crf": "18", "preset": "veryfast", "threads": "1"}  # for videos of any length
+SMALL = {"crf": "16", "preset": "medium", "threads": "1"}  # for a few seconds
 SOUND_BITS_PER_SECOND = 160_000
 
 
 class VideoWriter:
     """Frames with times, in order; made by `write_video`."""
 
-    def __init__(self, container: Any, size: tuple[int, int], rate: float | int, sound: Path | None) -> None:
+    def __init__(
+        self, container: Any, size: tuple[int, int], rate: float | int, sound: Path | None, encoder: dict[str, str]
+    ) -> None:
         self._container = container
-        self._stream = container.add_stream("libx264", Fraction(rate).limit_denominator(1001), X264)
+        self._stream = container.add_stream("libx264", Fraction(rate).limit_denominator(1001), encoder)
         self._stream.height, self._stream.width = size
         self._stream.pix_fmt = "yuv420p"
         codec = self._stream.codec_context
@@ -120,12 +124,13 @@ class _Sound:
 
 @contextlib.contextmanager
 def write_video(
-    path: Path, size: tuple[int, int], rate: float | int, sound: Path | None = None
+    path: Path, size: tuple[int, int], rate: float | int, sound: Path | None = None, encoder: dict[str, str] = QUICK
 ) -> Iterator[VideoWriter]:
     """A new MP4 file of frames of ``size`` (height, width; even), whole or not at all.
 
     ``rate``: frames in a second about which the encoder plans; what counts are the times of the frames. ``sound``: the
-    video whose sound is copied, in its own time. Raises OutputError when the file cannot be written.
+    video whose sound is copied, in its own time. ``encoder``: `QUICK` or `SMALL`. Raises OutputError when the file
+    cannot be written.
     """
     import av
     from av.error import FFmpegError
@@ -133,7 +138,7 @@ def write_video(
     with new_file(path) as temporary:
         try:
             with av.open(temporary, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                writer = VideoWriter(container, size, rate, sound)
+                writer = VideoWriter(container, size, rate, sound, encoder)
                 yield writer
                 writer.finish()
         except FFmpegError as error:

@@ -1,0 +1,126 @@
+"""Which module each public name of the package comes from: `portraitist/__init__.py` loads it on first use."""
+
+from __future__ import annotations
+
+HOMES = {
+    "apps.expression_presets": ("ExpressionPreset",),
+    "apps.expression_sheet": (
+        "draw_expression",
+        "write_expression_sheet",
+    ),
+    "apps.image_style": (
+        "ImageConfig",
+        "ImageResult",
+        "paint_image",
+        "stylize_image",
+    ),
+    "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
+    "config": ("Config",),
+    "errors": (
+        "AssetError",
+        "Cancelled",
+        "FitError",
+        "InputError",
+        "NoFaceError",
+        "OutputError",
+        "PortraitistError",
+    ),
+    "export.animation": ("save_animation",),
+    "export.glb": ("write_glb",),
+    "export.obj": ("write_obj",),
+    "export.result_folder": ("write_result",),
+    "export.turntable": ("write_turntable",),
+    "geometry.transfer": ("StylizedGeometry",),
+    "geometry.translation": (
+        "GeometryConfig",
+        "RegionStrengths",
+    ),
+    "io.head_file": (
+        "load_head",
+        "save_head",
+    ),
+    "io.images": (
+        "load_image",
+        "save_image",
+    ),
+    "io.landmark_files": ("read_landmarks",),
+    "io.output_folder": ("check_output",),
+    "landmarks.detection": ("detect_landmarks",),
+    "mesh.subdivision": ("subdivide_head",),
+    "models": ("Models",),
+    "pipeline": (
+        "Exemplar",
+        "Sitter",
+        "reconstruct",
+        "study_artwork",
+        "stylize",
+        "transfer_geometry",
+        "transfer_texture",
+    ),
+    "reconstruction.fitting": ("FitConfig",),
+    "reconstruction.tracking": ("track",),
+    "rendering.cameras": (
+        "head_camera",
+        "view_camera",
+    ),
+    "rendering.layers": ("rasterize_parts",),
+    "rendering.rasterizer": ("rasterize",),
+    "rendering.sampling": (
+        "render",
+        "render_view",
+        "shade",
+        "shade_parts",
+    ),
+    "rendering.seams": (
+        "Seams",
+        "close_seams",
+        "find_seams",
+    ),
+    "segmentation.part_masks": (
+        "read_part_mask",
+        "save_part_mask",
+    ),
+    "segmentation.picture": (
+        "PART_NAMES",
+        "PictureParts",
+    ),
+    "texture.color_transfer": ("transfer_colors",),
+    "texture.exemplar": (
+        "StyleExemplar",
+        "StyleSource",
+        "crop_exemplar",
+        "study_source",
+    ),
+    "texture.labels": (
+        "LabelRoles",
+        "LabelStrengths",
+        "TexelLabels",
+    ),
+    "texture.objective": ("LossWeights",),
+    "texture.optimization": (
+        "TextureConfig",
+        "optimize_texture",
+    ),
+    "vgg": ("load_vgg",),
+    "texture.views": (
+        "CameraBank",
+        "place_cameras",
+    ),
+    "types": (
+        "Camera",
+        "EXPRESSION_NAMES",
+        "Fragments",
+        "Head",
+        "HeadFit",
+        "LandmarkEmbedding",
+        "Layer",
+        "Landmarks",
+        "Mesh",
+        "Progress",
+        "REGIONS",
+        "Result",
+        "Tracked",
+    ),
+    "unwrapping.projection": ("UnwrapConfig",),
+}
+HOME_OF = {name: home for home, names in HOMES.items() for name in names}
