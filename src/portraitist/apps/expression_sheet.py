@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from portraitist.apps.expression_presets import PRESETS, ExpressionPreset
+from portraitist.apps.sticker_files import FRAME_MS, encode_moving_webp, encode_png, encode_webm, encode_webp
 from portraitist.devices import move, to_numpy
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import save_image
@@ -27,9 +27,6 @@ from portraitist.types import REGIONS, Camera, Head, Image, Progress, ProgressCa
 
 STICKER_PX = 512  # what WhatsApp, Telegram and Signal ask for, see docs/stickers.md
 MARGIN = 16 / 512  # of the side, free on all sides: WhatsApp
-MOST_PNG_BYTES = 300_000  # Signal
-MOST_WEBP_BYTES = 256_000  # Telegram's for moving stickers
-FRAME_MS = 40  # 25 frames a second; Telegram allows 30
 EASE_FRAMES = 9  # from the neutral head to the expression
 REST_MS = 400  # on the neutral head
 HOLD_MS = 1200  # on the expression; 2.24 s in all, of which Telegram and Signal allow 3
@@ -48,11 +45,10 @@ def write_expression_sheet(
 ) -> None:
     """Write the stickers of ``head`` into folder ``out``, which appears whole or not at all.
 
-    For each preset ``NAME.png`` and ``NAME.webp``, ``size`` px square, on nothing, all in the same frame: the
-    expression, and an animation that goes from the neutral head to it and back, and repeats. ``sheet.png`` shows all of
-    them on white with their names. Files are no larger than messengers take them (docs/stickers.md). ``progress`` is
-    called before each preset and may raise to stop. Raises OutputError as ``check_output`` does, and when the disk is
-    full.
+    For each preset ``NAME.png`` and ``NAME.webp``, the expression, and ``NAME_moving.webp`` and ``.webm``, from the
+    neutral head to it and back: ``size`` px square, on nothing, all in the same frame. ``sheet.png`` shows all of them
+    on white with their names. Files are no larger than messengers take them (docs/stickers.md). ``progress`` is called
+    before each preset and may raise to stop. Raises OutputError as ``check_output`` does, and when the disk is full.
     """
     stage = _set_stage(head, presets, size)
     panels = []
@@ -61,8 +57,11 @@ def write_expression_sheet(
             if progress:
                 progress(Progress("stickers", step, len(presets)))
             frames = _draw_frames(stage, preset)
-            (folder / f"{preset.name}.png").write_bytes(encode_sticker(frames[-1]))
-            (folder / f"{preset.name}.webp").write_bytes(encode_animation(frames))
+            (folder / f"{preset.name}.png").write_bytes(encode_png(frames[-1]))
+            (folder / f"{preset.name}.webp").write_bytes(encode_webp(frames[-1]))
+            timed = _time_frames(frames)
+            (folder / f"{preset.name}_moving.webp").write_bytes(encode_moving_webp(*timed))
+            (folder / f"{preset.name}_moving.webm").write_bytes(encode_webm(*timed))
             panels.append(Panel(preset.name, _lay_over_white(frames[-1])))
         save_image(folder / "sheet.png", _arrange(panels))
         write_record(folder, {})
@@ -134,35 +133,12 @@ def _draw_frames(stage: _Stage, preset: ExpressionPreset) -> list[PillowImage.Im
         return list(executor.map(lambda share: _to_picture(stage.draw(preset, share)), shares))
 
 
-def encode_sticker(picture: PillowImage.Image) -> bytes:
-    """PNG of at most ``MOST_PNG_BYTES``: if need be, with the last bits of its colors rounded away."""
-    pixels = np.asarray(picture)
-    for lost_bits in range(8):
-        step = 2**lost_bits
-        colors = (np.round(pixels[..., :3] / step) * step).clip(0, 255).astype(np.uint8)
-        rounded = np.concatenate([colors, pixels[..., 3:]], axis=2)
-        buffer = io.BytesIO()
-        PillowImage.fromarray(rounded).save(buffer, "PNG", optimize=True)
-        if buffer.tell() <= MOST_PNG_BYTES:
-            break
-    return buffer.getvalue()
-
-
-def encode_animation(frames: Sequence[PillowImage.Image]) -> bytes:
-    """Animated WebP of at most ``MOST_WEBP_BYTES``: rest on the first frame, go to the last, hold it, go back; for
-    ever. In the best quality that fits."""
-    there, last = frames[:-1], frames[-1]
-    shown = [*there, last, *there[:0:-1]]
-    durations = [REST_MS, *[FRAME_MS] * (len(there) - 1), HOLD_MS, *[FRAME_MS] * (len(there) - 1)]
-    for quality in range(95, 0, -5):
-        buffer = io.BytesIO()
-        shown[0].save(
-            buffer, "WEBP", save_all=True, append_images=shown[1:], duration=durations, loop=0, quality=quality,
-            alpha_quality=quality, method=4, minimize_size=True,
-        )  # fmt: skip
-        if buffer.tell() <= MOST_WEBP_BYTES:
-            break
-    return buffer.getvalue()
+def _time_frames(there: list[PillowImage.Image]) -> tuple[list[PillowImage.Image], list[int]]:
+    """From the neutral head, on which the animation rests, to the expression, which it holds, and back; and how long
+    each frame is shown, milliseconds."""
+    *way, last = there
+    moving = [FRAME_MS] * (len(way) - 1)
+    return [*way, last, *way[:0:-1]], [REST_MS, *moving, HOLD_MS, *moving]
 
 
 def _to_picture(cutout: Float[Tensor, "4 h w"]) -> PillowImage.Image:

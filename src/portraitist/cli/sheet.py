@@ -12,7 +12,8 @@ from portraitist.cli.values import existing_file
 
 WRITTEN = """\
   sheet.png         all expressions with their names
-  *.png, *.webp     each as a sticker, still and moving
+  *.png, *.webp     each as a sticker
+  *_moving.webp     the same, moving; *_moving.webm for Telegram
 """
 
 
