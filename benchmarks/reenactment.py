@@ -25,9 +25,10 @@ import torch
 
 from portraitist import Config, Models, load_image, reconstruct
 from portraitist.apps.animated_head import AnimatedHead
+from portraitist.apps.following import follow_face
 from portraitist.apps.reenactment import ReenactmentConfig, reenact_video
 from portraitist.apps.smoothing import smooth_motion
-from portraitist.apps.tracking import Motion, find_rest, fit_motion, fit_sitter, follow_face
+from portraitist.apps.tracking import Motion, find_rest, fit_motion, fit_sitter
 from portraitist.cli.stylize import make_demo_request
 from portraitist.io.head_file import load_head
 from portraitist.io.images import save_image

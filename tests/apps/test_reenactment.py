@@ -8,14 +8,28 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pygltflib as gl
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
-from portraitist import EXPRESSION_NAMES, Head, Models, Progress, ReenactmentConfig, Result, reenact_video, save_head
+from export.read_glb import read_accessor
+from portraitist import (
+    EXPRESSION_NAMES,
+    Head,
+    Models,
+    Progress,
+    Reenactment,
+    ReenactmentConfig,
+    Result,
+    reenact_video,
+    save_head,
+)
 from portraitist.apps.animated_head import AnimatedHead
 from portraitist.apps.eyes import close_lids
+from portraitist.apps.following import follow_face
 from portraitist.apps.reenactment import choose_neutral, cut_out_sitter
-from portraitist.apps.tracking import find_rest, follow_face
+from portraitist.apps.tracking import find_rest
 from portraitist.cli.reenact import run_reenact
 from portraitist.errors import InputError, NoFaceError, OutputError
 from portraitist.io.video import Video
@@ -27,6 +41,7 @@ from portraitist.reconstruction.gauss_newton import angles_to_rotation
 FRAMES, SIDE = 36, 256
 STILL = 26  # the first frame without motion
 RATE = 25
+TIMES = np.arange(FRAMES) / RATE + 0.01 * (np.arange(FRAMES) % 3 == 1)  # seconds: no fixed rate
 BLINK = slice(8, 11)
 SMALL = ReenactmentConfig(size_px=64)
 JAW, SMILE, SHUT = (EXPRESSION_NAMES.index(name) for name in ("jawOpen", "mouthSmileLeft", "eyeBlinkLeft"))
@@ -43,8 +58,8 @@ class Clip:
     def write(self, path: Path, pictures: np.ndarray | None = None) -> Path:
         pictures = self.pictures if pictures is None else pictures
         with write_video(path, pictures.shape[1:3], RATE) as writer:
-            for index, pixels in enumerate(pictures):
-                writer.add(pixels, index / RATE, 1 / RATE)
+            for pixels, seconds in zip(pictures, TIMES.tolist(), strict=False):
+                writer.add(pixels, seconds, 1 / RATE)
         return path
 
 
@@ -82,11 +97,12 @@ def test_the_head_does_what_the_clip_shows(head: Head, clip: Clip, film: Path, m
     assert np.corrcoef(result.weights[:, JAW], clip.weights[:, JAW])[0, 1] > 0.8
     assert result.weights[17:21, SMILE].min() > result.weights[STILL:, SMILE].max() + 0.3
     assert result.weights[BLINK, SHUT].max() > 0.5 > result.weights[STILL:, SHUT].max()
-    np.testing.assert_allclose(result.times, np.arange(FRAMES) / RATE, atol=1e-4)
+    np.testing.assert_allclose(result.times, TIMES, atol=1e-4)
     assert (result.lost, result.cuts, result.warnings, result.files) == ((), (), (), ("out.mp4",))
     assert result.neutral >= STILL - 1  # at rest, seen from the front
     made = Video(tmp_path / "out.mp4")
     assert made.size == (64, 128)  # the clip beside the head
+    assert not made.has_sound
     assert [frame.seconds for frame in made.read()] == pytest.approx(result.times.tolist(), abs=1e-4)
 
 
@@ -122,12 +138,14 @@ def test_of_several_people_one_is_followed(head: Head, clip: Clip, models: Model
     small = clip.pictures[:, ::2, ::2]
     beside = np.full((FRAMES, SIDE, SIDE // 2, 3), 255, np.uint8)
     beside[:, : SIDE // 2] = small
-    path = clip.write(tmp_path / "two.mp4", np.concatenate([beside, clip.pictures], axis=2))
+    pictures = np.concatenate([beside, clip.pictures], axis=2)
+    pictures[12:14] = 128  # nobody for a moment
+    path = clip.write(tmp_path / "two.mp4", pictures)
     middles = []
     for face in (1, 2):
         track = follow_face(Video(path), models.detector, face)
-        assert track.found.all()
-        middles.append(track.points[:, :, 0].mean(1))
+        assert np.flatnonzero(~track.found).tolist() == [12, 13]
+        middles.append(track.points[track.found, :, 0].mean(1))
     assert (middles[0] > SIDE / 2).all()
     assert (middles[1] < SIDE / 2).all()
     with pytest.raises(InputError, match="Face 3 was asked for"):
@@ -156,10 +174,30 @@ def test_a_run_that_is_stopped_leaves_nothing(head: Head, film: Path, models: Mo
     assert list(tmp_path.iterdir()) == []
 
 
+def check_animation(path: Path, result: Reenactment) -> None:
+    """Between its keys, the GLB goes through the weights and rotations of the video."""
+    file = gl.GLTF2().load(str(path))
+    (animation,) = file.animations
+    played = {}
+    for channel in animation.channels:
+        sampler = animation.samplers[channel.sampler]
+        times = read_accessor(file, sampler.input)[:, 0]
+        keys = read_accessor(file, sampler.output).reshape(len(times), -1)
+        moments = result.times - result.times[0]
+        played[channel.target.node, channel.target.path] = np.stack(
+            [np.interp(moments, times, column) for column in keys.T], axis=1
+        )
+        assert len(times) < FRAMES
+    np.testing.assert_allclose(played[0, "weights"][:, :52], result.weights, atol=0.006)
+    rotations = Rotation.from_quat(played[0, "rotation"])
+    assert (rotations.inv() * Rotation.from_matrix(result.rotations)).magnitude().max() < 0.01
+    assert [file.nodes[node].name for node, path in played if path == "weights"] == ["Head", "Hair"]
+
+
 def test_a_folder_holds_everything(head: Head, film: Path, models: Models, tmp_path: Path):
-    pytest.importorskip("portraitist.export.animation", reason="no animated GLB without it")
     result = reenact_video(head, film, tmp_path / "out", models, SMALL)
     assert result.files == ("animated.glb", "reenacted.mp4", "run.json")
+    check_animation(tmp_path / "out" / "animated.glb", result)
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["files"] == sorted(file.name for file in (tmp_path / "out").iterdir())
     with pytest.raises(OutputError, match="is not empty"):

@@ -113,6 +113,13 @@ def test_heads_of_another_kind_are_refused_in_one_sentence(folder, capsys):
     assert {path.name for path in folder.iterdir()} == {"ball.safetensors"}
 
 
+def test_a_photo_without_a_face_is_told(folder, capsys):
+    PillowImage.new("RGB", (200, 160), (90, 120, 60)).save("meadow.png")
+    assert run("meadow.png", ART, "-o", "out.png", "--preset", "draft", "--device", "cpu") == 3
+    assert len(capsys.readouterr().err.splitlines()[-1].split(". ")) <= 3
+    assert {path.name for path in folder.iterdir()} == {"meadow.png"}
+
+
 @pytest.mark.slow
 def test_a_whole_run(folder, capsys):
     save_head("head.safetensors", make_marked_head(64))

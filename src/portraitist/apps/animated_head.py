@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from portraitist.devices import to_numpy
-from portraitist.mesh.carrying import find_layer_deltas
+from portraitist.mesh.carrying import carry_deltas
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.frames import FrameRenderer
 from portraitist.rendering.layers import list_parts
@@ -25,21 +26,24 @@ class AnimatedHead:
     (``geometry/blendshape_transfer.py``), so that their weighted sum is what Sec. 7.1 adds to the deformed mesh.
     """
 
-    def __init__(self, head: Head, size_px: int) -> None:
+    def __init__(self, head: Head, size_px: int, modes: Float[Tensor, "m n 3"] | None = None) -> None:
+        """``modes``: of displacement beside the expressions, moves of the head's vertices; meters."""
+        deltas = head.expression_deltas if modes is None else torch.cat([head.expression_deltas, modes])
         meshes = [head.mesh, *(layer.mesh for layer in head.layers)]
         shown = np.concatenate([to_numpy(mesh.vertices) for mesh in meshes])
-        deltas = [to_numpy(moves) for moves in (head.expression_deltas, *find_layer_deltas(head))]
-        self._moves = np.concatenate(deltas, axis=1).reshape(len(head.expression), -1)
-        self._rest = shown - (to_numpy(head.expression) @ self._moves).reshape(-1, 3)
+        moves = [to_numpy(own) for own in (deltas, *carry_deltas(head, deltas))]
+        self._moves = np.concatenate(moves, axis=1).reshape(len(deltas), -1)
+        own = self._moves[: len(head.expression)]
+        self._rest = shown - (to_numpy(head.expression) @ own).reshape(-1, 3)
         self._renderer = FrameRenderer(list_parts(head))
         self._camera = view_camera(torch.from_numpy(self._rest), 0.0, 0.0, size_px, MARGIN)
         self._center = (self._rest.min(0) + self._rest.max(0)) / 2
 
-    def vertices(self, weights: Float[np.ndarray, "52"]) -> Float[np.ndarray, "n 3"]:
-        """Of the head, then of its layers; meters, head space."""
+    def vertices(self, weights: Float[np.ndarray, "w"]) -> Float[np.ndarray, "n 3"]:
+        """Of the head, then of its layers; meters, head space. ``weights``: of 52 expressions, then of the modes."""
         return self._rest + (weights.astype(np.float32) @ self._moves).reshape(-1, 3)
 
-    def draw(self, weights: Float[np.ndarray, "52"], rotation: Float[np.ndarray, "3 3"]) -> np.ndarray:
+    def draw(self, weights: Float[np.ndarray, "w"], rotation: Float[np.ndarray, "3 3"]) -> np.ndarray:
         """Picture ``[size, size, 3]`` uint8 on white. The head turns in place and keeps its size."""
         return self._renderer.draw(self.vertices(weights), self._look(rotation))
 

@@ -17,19 +17,14 @@ from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from portraitist.apps.animated_head import AnimatedHead
+from portraitist.apps.displacements import transfer_modes
 from portraitist.apps.eyes import close_lids
+from portraitist.apps.following import FaceTrack, follow_face
 from portraitist.apps.smoothing import smooth_motion
-from portraitist.apps.tracking import (
-    FaceTrack,
-    Motion,
-    find_rest,
-    fit_motion,
-    fit_sitter,
-    follow_face,
-    rank_neutral_frames,
-)
+from portraitist.apps.tracking import Motion, find_rest, fit_motion, fit_sitter, rank_neutral_frames
 from portraitist.config import Config
 from portraitist.errors import InputError
+from portraitist.export.animation import save_animation
 from portraitist.io.head_file import save_head
 from portraitist.io.images import MAX_SIDE
 from portraitist.io.output_file import check_output_file
@@ -170,12 +165,11 @@ def _drive(
     )
     with _open_target(output, overwrite) as (video_path, animation_path, folder):
         if video_path:
-            film_head(head, film, motion, video_path, config, progress)
+            modes = transfer_modes(motion.modes, sitter, head, models.head, config.fit)
+            film_head(AnimatedHead(head, config.size_px, modes), film, motion, video_path, config, progress)
         if animation_path:
             if progress:
                 progress(Progress("writing files", 0, 1))
-            from portraitist.export.animation import save_animation
-
             signals = (motion.times - motion.times[0], motion.weights, motion.rotations)
             save_animation(animation_path, head, *(torch.from_numpy(signal).float() for signal in signals))
         if folder and style:
@@ -185,10 +179,15 @@ def _drive(
 
 
 def film_head(
-    head: Head, film: Video, motion: Motion, path: Path, config: ReenactmentConfig, progress: ProgressCallback | None
+    head: AnimatedHead,
+    film: Video,
+    motion: Motion,
+    path: Path,
+    config: ReenactmentConfig,
+    progress: ProgressCallback | None,
 ) -> None:
     """Draw the head in every frame and write the video: its pictures at the times of ``film``, with its sound."""
-    animated, count = AnimatedHead(head, config.size_px), len(motion.times)
+    count = len(motion.times)
     durations = np.diff(motion.times, append=motion.times[-1])
     durations[-1] = np.median(durations[:-1]) if count > 1 else 0.04
     size = (config.size_px, config.size_px + _beside_px(film, config))
@@ -209,7 +208,7 @@ def film_head(
             for index, frame in enumerate(film.read()):
                 if index == count:  # the file grew
                     break
-                waiting.append((executor.submit(_compose, animated, motion, index, frame.pixels, size), index))
+                waiting.append((executor.submit(_compose, head, motion, index, frame.pixels, size), index))
                 if len(waiting) == DRAWN_AHEAD:
                     add_first()
             while waiting:
@@ -218,10 +217,9 @@ def film_head(
             executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _compose(
-    animated: AnimatedHead, motion: Motion, index: int, source: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
-    picture = animated.draw(motion.weights[index], motion.rotations[index])
+def _compose(head: AnimatedHead, motion: Motion, index: int, source: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The head in one frame, beside ``source`` where the layout has that."""
+    picture = head.draw(np.concatenate([motion.weights[index], motion.amounts[index]]), motion.rotations[index])
     if size[0] == size[1]:
         return picture
     beside = cv2.resize(source, (size[1] - size[0], size[0]), interpolation=cv2.INTER_AREA)

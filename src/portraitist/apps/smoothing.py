@@ -37,16 +37,17 @@ def smooth_motion(motion: Motion) -> Motion:
     """
     quaternions = _to_quaternions(motion.rotations)
     signals = np.column_stack(
-        [motion.weights, motion.openness, quaternions, np.log(motion.scales_px), motion.centers_px]
+        [motion.weights, motion.openness, motion.amounts, quaternions, np.log(motion.scales_px), motion.centers_px]
     )
     pose_trust = np.repeat(motion.found[:, None].astype(float), signals.shape[1] - motion.weights.shape[1], 1)
     smoothed = smooth(signals, motion.times, np.column_stack([motion.trust, pose_trust]), motion.cuts)
-    ends = np.cumsum([motion.weights.shape[1], 2, 4, 1])
-    weights, openness, quaternions, log_scales, centers_px = np.split(smoothed, ends, axis=1)
+    ends = np.cumsum([motion.weights.shape[1], 2, motion.amounts.shape[1], 4, 1])
+    weights, openness, amounts, quaternions, log_scales, centers_px = np.split(smoothed, ends, axis=1)
     return replace(
         motion,
         weights=weights.clip(0, 1),
         openness=openness.clip(min=0),
+        amounts=amounts,
         rotations=Rotation.from_quat(quaternions).as_matrix(),
         scales_px=np.exp(log_scales[:, 0]),
         centers_px=centers_px,

@@ -105,5 +105,5 @@ def _continue_colors(pixels: np.ndarray) -> np.ndarray:
     clear = pixels[..., 3] == 0
     if clear.all():
         return pixels
-    rows, columns = distance_transform_edt(clear, return_distances=False, return_indices=True)
+    rows, columns = np.asarray(distance_transform_edt(clear, return_distances=False, return_indices=True))
     return np.concatenate([pixels[rows, columns, :3], pixels[..., 3:]], axis=2)

@@ -72,8 +72,8 @@ def _pair_nearest(closed: np.ndarray, above: np.ndarray, below: np.ndarray) -> n
 
 
 def transfer_blendshapes(
-    before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], deltas: Float[Tensor, "52 n 3"], model: HeadModel
-) -> Float[Tensor, "52 n 3"]:
+    before: Float[Tensor, "n 3"], after: Float[Tensor, "n 3"], deltas: Float[Tensor, "e n 3"], model: HeadModel
+) -> Float[Tensor, "e n 3"]:
     """Displacements on the neutral head ``after`` that correspond to ``deltas`` on the neutral head ``before``, meters.
 
     A similarity between the two heads scales and turns the displacements exactly.

@@ -34,14 +34,19 @@ def carry_layers(layers: Sequence[Layer], before: Mesh, after: Float[Tensor, "n 
 
 
 def find_layer_deltas(head: Head) -> tuple[Float[Tensor, "52 _k 3"], ...]:
-    """For each layer of a head, how every one of the 52 expressions moves its vertices at weight 1; meters.
+    """For each layer of a head, how every one of the 52 expressions moves its vertices at weight 1; meters."""
+    return carry_deltas(head, head.expression_deltas)
 
-    Each point moves as in `carry_layers`, which is linear in the weights as the head is.
+
+def carry_deltas(head: Head, moves: Float[Tensor, "e n 3"]) -> tuple[Float[Tensor, "e _k 3"], ...]:
+    """For each layer of a head, how it moves with each of several ``moves`` of the head's vertices; meters.
+
+    Each point moves as in `carry_layers`, which is linear in the moves.
     """
     deltas = []
     for layer in head.layers:
         carriers = _find_carriers(to_numpy(layer.mesh.vertices, np.float64), head.mesh)
-        own = np.stack([carriers @ to_numpy(delta, np.float64) for delta in head.expression_deltas])
+        own = np.stack([carriers @ to_numpy(move, np.float64) for move in moves])
         own[np.abs(own).max(2) < STILL] = 0
         deltas.append(from_numpy(own.astype(np.float32), layer.mesh.vertices))
     return tuple(deltas)

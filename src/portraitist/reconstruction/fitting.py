@@ -192,7 +192,7 @@ def fit_residual(
 
     Returns the displacement (meters) and what the landmarks miss after it (root mean square, px). What the detector is
     known to add in this view is taken off the points first, and does not count in the residual. On a turned head most
-    of what is left is its error too, so that only the part in ``_residual_share`` is taken over. Raises FitError when
+    of what is left is its error too, so that only the part in ``residual_share`` is taken over. Raises FitError when
     the landmarks are far from the head.
     """
     if observed.dense:
@@ -200,29 +200,40 @@ def fit_residual(
     else:  # what a contour point misses is missing from its jaw, wherever it slid to
         contour = find_contour_landmarks(shown, camera.rotation, model)
         embedding, tangents = contour.embedding, contour.tangents * shown.new_tensor([1.0, -1.0])
-    seen = from_numpy(observed.points_px - _expected_error_px(observed, camera), shown)
-    missing_px = _across(seen - camera.project(embedding.positions(shown, model.faces)), tangents)
-    missing = missing_px / camera.scale_px
-    relative = float(missing.norm(dim=1).mean()) * camera.scale_px / observed.eye_distance_px
+    missing_px = _across(measure_missing_px(observed, embedding.positions(shown, model.faces), camera), tangents)
+    relative = float(missing_px.norm(dim=1).mean()) / observed.eye_distance_px
     if not np.isfinite(relative) or relative > LARGEST_MISS:
         raise FitError(
             f"The landmarks are {100 * relative:.0f} % of the eye distance away from any human head. "
             "Check that they are 68 points in iBUG order, in pixels of this picture."
         )
-    in_head = (
-        torch.cat([missing * missing.new_tensor([1.0, -1.0]), missing.new_zeros(len(missing), 1)], 1) @ camera.rotation
-    )
-    if observed.dense:
-        in_head = in_head * _residual_share(camera, config)
-    system = _factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight)
-    displacement = system.displace(shown, in_head)
-    moved_px = camera.project(embedding.positions(shown + displacement, model.faces))
-    error_px = _across(moved_px - seen, tangents).norm(dim=1)
+    share = residual_share(camera, config) if observed.dense else 1.0
+    system = factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight)
+    displacement = system.displace(shown, share * lift_to_head(missing_px, camera))
+    moved = embedding.positions(shown + displacement, model.faces)
+    error_px = _across(measure_missing_px(observed, moved, camera), tangents).norm(dim=1)
     return displacement, float(error_px.square().mean().sqrt())
 
 
+def measure_missing_px(
+    observed: ObservedLandmarks, places: Float[Tensor, "k 3"], camera: Camera
+) -> Float[Tensor, "k 2"]:
+    """From landmarks at ``places`` (meters, head space) to where they are seen, without what the detector is known to
+    add in this view."""
+    seen = from_numpy(observed.points_px - _expected_error_px(observed, camera), places)
+    return seen - camera.project(places)
+
+
+def lift_to_head(offsets_px: Float[Tensor, "k 2"], camera: Camera) -> Float[Tensor, "k 3"]:
+    """Offsets in the picture as those in its plane in head space, meters."""
+    offsets = offsets_px / camera.scale_px
+    return (
+        torch.cat([offsets * offsets.new_tensor([1.0, -1.0]), offsets.new_zeros(len(offsets), 1)], 1) @ camera.rotation
+    )
+
+
 @functools.lru_cache(maxsize=4)
-def _factor_residual(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
+def factor_residual(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
     """The handles of the residual never change, so their system is factored once per process."""
     if not dense:
         return factor_handles(build_surface(model), model.faces, model.landmarks68, torch.ones(68), stiffness)
@@ -244,7 +255,7 @@ def _expected_error_px(observed: ObservedLandmarks, camera: Camera) -> Float[np.
     return camera.scale_px * (upright @ turn.T) * [1, -1]
 
 
-def _residual_share(camera: Camera, config: FitConfig) -> float:
+def residual_share(camera: Camera, config: FitConfig) -> float:
     """1 for a head seen from the front, falling with the angle between its axis and the line of sight to a little."""
     off_axis_deg = np.degrees(np.hypot(*rotation_to_angles(to_numpy(camera.rotation, np.float64))[:2]))
     return float(max(np.exp(-0.5 * (off_axis_deg / config.residual_view_deg) ** 2), LEAST_RESIDUAL_SHARE))

@@ -12,14 +12,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.reconstruction.fitting import (
     FitConfig,
     ObservedLandmarks,
     embed_landmarks,
     estimate_head,
     fit_residual,
+    lift_to_head,
+    measure_missing_px,
     observe_landmarks,
     place_prior,
+    residual_share,
 )
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import Camera, HeadFit, Landmarks, Tracked
@@ -59,6 +63,22 @@ def estimate_pose(
     ``observe_landmarks`` makes of ``landmarks``. Raises FitError when the landmarks lie on a line."""
     neutral, deltas = _embed_sitter(fit, model, observed.dense)
     return estimate_head(observed, place_prior(landmarks, neutral, deltas, 0, config), model, config)
+
+
+def measure_displacement(
+    observed: ObservedLandmarks,
+    expression: Float[Tensor, "52"],
+    camera: Camera,
+    fit: HeadFit,
+    model: HeadModel,
+    config: FitConfig,
+) -> Float[np.ndarray, "k 3"]:
+    """What `track` spreads over the head: by how much dense landmarks are seen elsewhere than pose and expression have
+    them, in the picture's plane; meters, head space."""
+    neutral, deltas = _embed_sitter(fit, model, observed.dense)
+    places = from_numpy(neutral + np.einsum("e,ekd->kd", to_numpy(expression), deltas), fit.neutral)
+    missing_px = measure_missing_px(observed, places, camera)
+    return to_numpy(residual_share(camera, config) * lift_to_head(missing_px, camera))
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,0 +1,60 @@
+"""What a face does beyond the 52 actions: displacements against the neutral frame, carried to a stylized head.
+
+Over a clip they are a few fields that come and go, its principal components. So they are smoothed over time like any
+other signal, and are transferred and drawn like so many more blendshapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraitist.devices import from_numpy, to_numpy
+from portraitist.geometry.blendshape_transfer import transfer_blendshapes
+from portraitist.reconstruction.fitting import FitConfig, embed_skin_points, factor_residual
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.types import REGIONS, Head, HeadFit
+
+MOST_MODES = 12  # hold 97 % and more of what the displacements of videos of talking and grimacing people vary
+
+
+def find_modes(
+    displacements: Float[np.ndarray, "t k 3"], rest: Sequence[int], model: HeadModel
+) -> tuple[Float[np.ndarray, "m k 3"], Float[np.ndarray, "t m"]]:
+    """Principal components of the displacements of dense landmarks against those at rest, of length 1, and how much of
+    each every frame has; meters, head space.
+
+    ``displacements``: NaN where the face was lost, and so are the amounts. ``rest``: frames in which the face is at
+    rest. Lids have none: how far they are open is seen by itself (``apps/eyes.py``).
+    """
+    regions = model.template.regions[embed_skin_points(model).face_ids]
+    moved = displacements - np.median(displacements[list(rest)], axis=0)
+    moved[:, to_numpy(regions) == REGIONS.index("eyelids")] = 0
+    found = np.isfinite(moved[:, 0, 0])
+    seen = moved[found].reshape(found.sum(), -1)
+    _, _, axes = np.linalg.svd(seen, full_matrices=False)
+    axes = axes[:MOST_MODES]
+    amounts = np.full((len(moved), len(axes)), np.nan)
+    amounts[found] = seen @ axes.T
+    return axes.reshape(len(axes), *moved.shape[1:]), amounts
+
+
+def transfer_modes(
+    modes: Float[np.ndarray, "m k 3"], sitter: HeadFit, head: Head, model: HeadModel, config: FitConfig
+) -> Float[Tensor, "m n 3"]:
+    """The modes as moves of the vertices of a stylized ``head``: spread over the ``sitter``'s face as in fitting, then
+    scaled and turned by the local deformation from the head's original shape, as its expressions are.
+
+    None of a head whose vertices are not the model's, such as a subdivided one.
+    """
+    if len(head.mesh.vertices) != len(model.mean) or not len(modes):
+        return head.neutral.new_zeros(0, len(head.mesh.vertices), 3)
+    system = factor_residual(model, True, config.residual_stiffness, config.oval_weight)
+    points = [from_numpy(mode.astype(np.float32), head.neutral) for mode in modes]
+    spread = torch.stack([system.displace(sitter.neutral, moves) for moves in points])
+    original = head.neutral + head.original - head.mesh.vertices
+    return transfer_blendshapes(original, head.neutral, spread, model)
