@@ -30,6 +30,8 @@ from portraitist.apps.eyes import close_lids
 from portraitist.apps.following import follow_face
 from portraitist.apps.reenactment import choose_neutral, cut_out_sitter
 from portraitist.apps.tracking import find_rest
+from portraitist.cli.arguments import ArgumentError
+from portraitist.cli.commands import build_parser
 from portraitist.cli.reenact import run_reenact
 from portraitist.errors import InputError, NoFaceError, OutputError
 from portraitist.io.video import Video
@@ -227,6 +229,10 @@ def test_files_that_are_no_head_or_no_video_are_refused(head: Head, film: Path, 
         run_reenact(tmp_path / "damaged.safetensors", film, tmp_path / "out", device="cpu")
     with pytest.raises(InputError, match="is empty"):
         run_reenact(tmp_path / "head.safetensors", tmp_path / "empty.mp4", tmp_path / "out", device="cpu")
+    asked = ["reenact", str(tmp_path / "head.safetensors"), str(film), "-o", "out"]
+    assert vars(build_parser().parse_args(asked)).keys() == {"source", "video", "output", "run"}
+    with pytest.raises(ArgumentError, match="--preset"):  # which would change nothing
+        build_parser().parse_args([*asked, "--preset", "draft"])
     with pytest.raises(OutputError, match="exists already"):
         run_reenact(tmp_path / "head.safetensors", film, film, device="cpu")
     assert not (tmp_path / "out").exists()

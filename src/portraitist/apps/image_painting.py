@@ -138,8 +138,7 @@ def paint_scale(
 ) -> Image:
     """``picture`` with what can be painted at ``side`` pixels along its longer side; what is finer stays.
 
-    The first scale changes all bands of the
-    picture's pyramid, later ones the finest that they show.
+    The first scale changes all bands of the picture's pyramid, later ones the finest that they show.
     """
     roles, small = picture_roles(), content.resized(side)
     size = (small.labels.shape[0], small.labels.shape[1])

@@ -38,6 +38,7 @@ from portraitist.segmentation.parts import HAIR, LABELS, UNLABELED
 from portraitist.segmentation.picture import BARE_PARTS, PictureParts
 from portraitist.texture.exemplar import StyleSource
 from portraitist.texture.label_colors import limit_label_chroma, spread_strengths
+from portraitist.texture.labels import LabelStrengths
 from portraitist.texture.objective import LossWeights
 from portraitist.texture.optimization import guided_weights
 from portraitist.types import Head, Image, Progress, ProgressCallback
@@ -266,7 +267,7 @@ def _paint(
 
 def _paint_fully(config: Config) -> Config:
     """A guide is painted at full strength; strengths are the picture's."""
-    return replace(config, texture=replace(config.texture, strength=1.0, regions=type(config.texture.regions)()))
+    return replace(config, texture=replace(config.texture, strength=1.0, regions=LabelStrengths()))
 
 
 def _count_steps(config: ImageConfig, progress: ProgressCallback | None) -> Callable[[float, Image], None]:
