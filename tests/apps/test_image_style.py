@@ -113,9 +113,14 @@ def test_an_open_mouth_is_rendered(stages, models, result):
     assert opened.warp.areas.min() > 0
 
 
-def test_neutral_closes_what_the_photo_opens(stages, models):
+def test_neutral_takes_the_photos_expression_away(stages, models, result):
     neutral = paint_image(*stages, models, scale(TINY, texture=0.0), expression="neutral")
     assert not neutral.head.expression.any()
+    fit, head = stages[0].fit, stages[2]
+    away = neutral.head.mesh.vertices - result.head.mesh.vertices
+    expected = -torch.einsum("e,end->nd", fit.expression, head.expression_deltas)
+    assert expected.norm(dim=1).max() > 0.001
+    torch.testing.assert_close(away, expected, atol=1e-6, rtol=1e-4)
 
 
 def test_regions_keep_the_photo_where_they_are_asked_to(stages, models, result):

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from portraitist.apps.expression_presets import PRESETS, ExpressionPreset
 from portraitist.apps.sticker_files import FRAME_MS, encode_moving_webp, encode_png, encode_webm, encode_webp
-from portraitist.devices import move, to_numpy
+from portraitist.devices import move
 from portraitist.export.preview import Panel, draw_sheet
-from portraitist.io.images import save_image
+from portraitist.io.images import image_to_uint8, save_image
 from portraitist.io.output_folder import new_folder, write_record
 from portraitist.mesh.carrying import find_layer_deltas, pose_head
 from portraitist.rendering.cameras import rotation_from_yaw_pitch
@@ -130,7 +130,9 @@ def _draw_frames(stage: _Stage, preset: ExpressionPreset) -> list[PillowImage.Im
     """From the neutral head to the expression: slow, fast, slow. Two at a time: casting rays takes one thread."""
     shares = [(1 - math.cos(math.pi * step / EASE_FRAMES)) / 2 for step in range(EASE_FRAMES + 1)]
     with ThreadPoolExecutor(2) as executor:
-        return list(executor.map(lambda share: _to_picture(stage.draw(preset, share)), shares))
+        return list(
+            executor.map(lambda share: PillowImage.fromarray(image_to_uint8(stage.draw(preset, share))), shares)
+        )
 
 
 def _time_frames(there: list[PillowImage.Image]) -> tuple[list[PillowImage.Image], list[int]]:
@@ -139,10 +141,6 @@ def _time_frames(there: list[PillowImage.Image]) -> tuple[list[PillowImage.Image
     *way, last = there
     moving = [FRAME_MS] * (len(way) - 1)
     return [*way, last, *way[:0:-1]], [REST_MS, *moving, HOLD_MS, *moving]
-
-
-def _to_picture(cutout: Float[Tensor, "4 h w"]) -> PillowImage.Image:
-    return PillowImage.fromarray(to_numpy((cutout * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()))
 
 
 def _lay_over_white(picture: PillowImage.Image) -> Image:
