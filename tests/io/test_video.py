@@ -178,11 +178,11 @@ def test_what_is_no_video_is_refused(tmp_path: Path):
         silence.sample_rate = RATE
         container.mux(audio.encode(silence))
         container.mux(audio.encode())
-    with av.open(tmp_path / "nothing.mkv", "w") as container:
+    with av.open(tmp_path / "nothing.avi", "w") as container:
         container.add_stream("ffv1", RATE).pix_fmt = "yuv420p"
         container.start_encoding()
     for name, words in {
-        "nothing.mkv": "no frame that can be decoded",
+        "nothing.avi": "no frame that can be decoded",
         "absent.mp4": "does not exist",
         "empty.mp4": "is empty",
         "text.mp4": "is not a video",

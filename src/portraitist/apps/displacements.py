@@ -49,10 +49,10 @@ def transfer_modes(
     """The modes as moves of the vertices of a stylized ``head``: spread over the ``sitter``'s face as in fitting, then
     scaled and turned by the local deformation from the head's original shape, as its expressions are.
 
-    None of a head whose vertices are not the model's, such as a subdivided one.
+    All 0 for a head whose vertices are not the model's, such as a subdivided one.
     """
-    if len(head.mesh.vertices) != len(model.mean) or not len(modes):
-        return head.neutral.new_zeros(0, len(head.mesh.vertices), 3)
+    if len(head.mesh.vertices) != len(model.mean):
+        return head.neutral.new_zeros(len(modes), len(head.mesh.vertices), 3)
     system = factor_residual(model, True, config.residual_stiffness, config.oval_weight)
     points = [from_numpy(mode.astype(np.float32), head.neutral) for mode in modes]
     spread = torch.stack([system.displace(sitter.neutral, moves) for moves in points])
