@@ -121,6 +121,15 @@ def test_displacements_are_smoothed_and_bridged(motion: Motion):
     )
 
 
+def test_neck_and_scalp_stay_in_place(head: Head, fit: HeadFit, model: HeadModel, motion: Motion):
+    modes = transfer_modes(motion.modes, fit, head, model, CONFIG).norm(dim=2)
+    still = ~model.expression_deltas.any(0).any(1)  # no action moves them
+    skin = torch.zeros_like(still)
+    skin[model.vertex_ids("neck", "scalp", "ears")] = True
+    assert (still & skin).sum() > 1000
+    assert modes[:, still & skin].max() < 0.02 * modes.max()
+
+
 def test_a_head_twice_as_large_is_displaced_twice_as_far(head: Head, fit: HeadFit, model: HeadModel, motion: Motion):
     plain = transfer_modes(motion.modes, fit, head, model, CONFIG)
     large = dataclasses.replace(head, mesh=head.mesh.with_vertices(2 * model.mean), neutral=2 * model.mean)

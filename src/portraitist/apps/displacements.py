@@ -6,6 +6,7 @@ other signal, and are transferred and drawn like so many more blendshapes.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.geometry.blendshape_transfer import transfer_blendshapes
-from portraitist.reconstruction.fitting import FitConfig, embed_skin_points, factor_residual
+from portraitist.mesh.handles import HandleSystem, factor_handles
+from portraitist.reconstruction.fitting import FACE_OVAL, SKIN_POINTS, FitConfig, embed_skin_points
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import REGIONS, Head, HeadFit
+from portraitist.reconstruction.head_surface import build_surface
+from portraitist.types import REGIONS, Head, HeadFit, LandmarkEmbedding
 
 MOST_MODES = 12  # hold 97 % and more of what the displacements of videos of talking and grimacing people vary
 
@@ -46,15 +49,43 @@ def find_modes(
 def transfer_modes(
     modes: Float[np.ndarray, "m k 3"], sitter: HeadFit, head: Head, model: HeadModel, config: FitConfig
 ) -> Float[Tensor, "m n 3"]:
-    """The modes as moves of the vertices of a stylized ``head``: spread over the ``sitter``'s face as in fitting, then
-    scaled and turned by the local deformation from the head's original shape, as its expressions are.
+    """The modes as moves of the vertices of a stylized ``head``: spread over the ``sitter``'s face as smoothly as in
+    fitting, then scaled and turned by the local deformation from the head's original shape, as its expressions are.
+    What no action moves stays in place.
 
     All 0 for a head whose vertices are not the model's, such as a subdivided one.
     """
     if len(head.mesh.vertices) != len(model.mean):
         return head.neutral.new_zeros(len(modes), len(head.mesh.vertices), 3)
-    system = factor_residual(model, True, config.residual_stiffness, config.oval_weight)
-    points = [from_numpy(mode.astype(np.float32), head.neutral) for mode in modes]
-    spread = torch.stack([system.displace(sitter.neutral, moves) for moves in points])
+    system = _factor_spread(model, config)
+    still = np.zeros((system.weighted_handles.shape[1] - SKIN_POINTS, 3))
+    targets = [from_numpy(np.concatenate([mode, still]).astype(np.float32), head.neutral) for mode in modes]
+    spread = torch.stack([system.displace(sitter.neutral, moves) for moves in targets])
     original = head.neutral + head.original - head.mesh.vertices
     return transfer_blendshapes(original, head.neutral, spread, model)
+
+
+@functools.lru_cache(maxsize=2)
+def _factor_spread(model: HeadModel, config: FitConfig) -> HandleSystem:
+    """Handles at the dense points, weighted as in fitting, and behind them at all of the surface that no action moves:
+    beyond the face, a field that is only smooth would go on growing."""
+    surface, faces = build_surface(model), to_numpy(model.faces)
+    still = np.intersect1d(surface.vertex_ids, np.flatnonzero(~to_numpy(model.expression_deltas).any((0, 2))))
+    of_surface = np.flatnonzero(np.isin(faces, surface.vertex_ids).all(1))
+    vertices, first = np.unique(faces[of_surface], return_index=True)
+    corners = first[np.searchsorted(vertices, still)]
+    dense = embed_skin_points(model)
+    held = LandmarkEmbedding(
+        from_numpy(of_surface[corners // 3], dense.face_ids), from_numpy(np.eye(3)[corners % 3], dense.barycentrics)
+    )
+    weights = torch.ones(SKIN_POINTS)
+    weights[list(FACE_OVAL)] = config.oval_weight
+    return factor_handles(
+        surface,
+        model.faces,
+        LandmarkEmbedding(
+            torch.cat([dense.face_ids, held.face_ids]), torch.cat([dense.barycentrics, held.barycentrics])
+        ),
+        torch.cat([weights * 68 / SKIN_POINTS, torch.ones(len(still))]),
+        config.residual_stiffness,
+    )

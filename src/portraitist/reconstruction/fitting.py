@@ -208,7 +208,7 @@ def fit_residual(
             "Check that they are 68 points in iBUG order, in pixels of this picture."
         )
     share = residual_share(camera, config) if observed.dense else 1.0
-    system = factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight)
+    system = _factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight)
     displacement = system.displace(shown, share * lift_to_head(missing_px, camera))
     moved = embedding.positions(shown + displacement, model.faces)
     error_px = _across(measure_missing_px(observed, moved, camera), tangents).norm(dim=1)
@@ -233,7 +233,7 @@ def lift_to_head(offsets_px: Float[Tensor, "k 2"], camera: Camera) -> Float[Tens
 
 
 @functools.lru_cache(maxsize=4)
-def factor_residual(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
+def _factor_residual(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
     """The handles of the residual never change, so their system is factored once per process."""
     if not dense:
         return factor_handles(build_surface(model), model.faces, model.landmarks68, torch.ones(68), stiffness)
