@@ -57,8 +57,8 @@ def transfer_modes(
     """
     if len(head.mesh.vertices) != len(model.mean):
         return head.neutral.new_zeros(len(modes), len(head.mesh.vertices), 3)
-    system = _factor_spread(model, config)
-    still = np.zeros((system.weighted_handles.shape[1] - SKIN_POINTS, 3))
+    system, still_count = _factor_spread(model, config)
+    still = np.zeros((still_count, 3))
     targets = [from_numpy(np.concatenate([mode, still]).astype(np.float32), head.neutral) for mode in modes]
     spread = torch.stack([system.displace(sitter.neutral, moves) for moves in targets])
     original = head.neutral + head.original - head.mesh.vertices
@@ -66,26 +66,20 @@ def transfer_modes(
 
 
 @functools.lru_cache(maxsize=2)
-def _factor_spread(model: HeadModel, config: FitConfig) -> HandleSystem:
-    """Handles at the dense points, weighted as in fitting, and behind them at all of the surface that no action moves:
-    beyond the face, a field that is only smooth would go on growing."""
+def _factor_spread(model: HeadModel, config: FitConfig) -> tuple[HandleSystem, int]:
+    """Handles at the dense points, weighted as in fitting, and behind them at all of the surface that no action moves,
+    with their number: beyond the face, a field that is only smooth would go on growing."""
     surface, faces = build_surface(model), to_numpy(model.faces)
     still = np.intersect1d(surface.vertex_ids, np.flatnonzero(~to_numpy(model.expression_deltas).any((0, 2))))
     of_surface = np.flatnonzero(np.isin(faces, surface.vertex_ids).all(1))
     vertices, first = np.unique(faces[of_surface], return_index=True)
     corners = first[np.searchsorted(vertices, still)]
     dense = embed_skin_points(model)
-    held = LandmarkEmbedding(
-        from_numpy(of_surface[corners // 3], dense.face_ids), from_numpy(np.eye(3)[corners % 3], dense.barycentrics)
+    handles = LandmarkEmbedding(
+        torch.cat([dense.face_ids, from_numpy(of_surface[corners // 3], dense.face_ids)]),
+        torch.cat([dense.barycentrics, from_numpy(np.eye(3)[corners % 3], dense.barycentrics)]),
     )
     weights = torch.ones(SKIN_POINTS)
     weights[list(FACE_OVAL)] = config.oval_weight
-    return factor_handles(
-        surface,
-        model.faces,
-        LandmarkEmbedding(
-            torch.cat([dense.face_ids, held.face_ids]), torch.cat([dense.barycentrics, held.barycentrics])
-        ),
-        torch.cat([weights * 68 / SKIN_POINTS, torch.ones(len(still))]),
-        config.residual_stiffness,
-    )
+    weights = torch.cat([weights * 68 / SKIN_POINTS, torch.ones(len(still))])
+    return factor_handles(surface, model.faces, handles, weights, config.residual_stiffness), len(still)
