@@ -34,10 +34,10 @@ def find_modes(
     ``displacements``: NaN where the face was lost, and so are the amounts. ``rest``: frames in which the face is at
     rest. Lids have none: how far they are open is seen by itself (``apps/eyes.py``).
     """
+    found = np.isfinite(displacements).all((1, 2))
     regions = model.template.regions[embed_skin_points(model).face_ids]
     moved = displacements - np.median(displacements[list(rest)], axis=0)
     moved[:, to_numpy(regions) == REGIONS.index("eyelids")] = 0
-    found = np.isfinite(moved[:, 0, 0])
     seen = moved[found].reshape(found.sum(), -1)
     _, _, axes = np.linalg.svd(seen, full_matrices=False)
     axes = axes[:MOST_MODES]
