@@ -19,6 +19,7 @@ from portraitist.devices import move
 from portraitist.geometry.deformation import deform_to_landmarks
 from portraitist.geometry.transfer import StylizedGeometry, precompute_transfer
 from portraitist.geometry.translation import ShapeExemplar, measure_displacement, measure_shape
+from portraitist.hair.blending import blend_into_skin
 from portraitist.hair.layers import build_layers
 from portraitist.io.images import round_to_bytes
 from portraitist.mesh.carrying import carry_layers
@@ -111,6 +112,8 @@ def reconstruct(
         covers = {name: parts.share(name) for name in LAYER_NAMES}
         layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
         content = replace(content, layers=layers)
+        blended = [replace(layer, texture=blend_into_skin(layer, content, models.head)) for layer in layers]
+        content = replace(content, layers=tuple(blended))
     shown = float((unwrapped.seen > 0.5).float().mean())
     return Sitter(photo, points, seen.person, parts, fit, content, shown, (*warnings, *seen.warnings))
 

@@ -35,7 +35,7 @@ def paint(yaw_deg: float = 0.0) -> np.ndarray:
     """Texture [t, t, 3]."""
     drawn, photo = draw_head(BUSHY, yaw_deg), torch.from_numpy(take_photo(yaw_deg)).permute(2, 0, 1).contiguous()
     share = soften(drawn.covers["hair"].numpy())
-    texture = paint_layer(photo, drawn.fit.camera, drawn.shell, share.astype(float), SIZE)
+    texture = paint_layer(photo, drawn.fit.camera, drawn.shell, share.astype(float), SIZE, strands=True)
     assert texture.dtype == torch.float32
     assert texture.shape == (3, SIZE, SIZE)
     return texture.permute(1, 2, 0).numpy()
@@ -97,7 +97,9 @@ def test_seen_strands_are_the_photos_own() -> None:
 
     drawn = draw_head(SHORT)
     layer = drawn.layers[0]
-    texture = paint_layer(drawn.photo, drawn.fit.camera, drawn.shell, drawn.covers["hair"].double().numpy(), SIZE)
+    texture = paint_layer(
+        drawn.photo, drawn.fit.camera, drawn.shell, drawn.covers["hair"].double().numpy(), SIZE, strands=True
+    )
     seen = rasterize(layer.mesh, drawn.fit.camera)
     again = shade(seen, texture, torch.zeros(3))
     inside = cv2.erode((drawn.covers["hair"] > 0).float().numpy(), np.ones((9, 9))) > 0
@@ -110,6 +112,17 @@ def test_hair_too_narrow_to_be_read_has_its_color() -> None:
     """No texel is surely its own."""
     drawn = draw_head(SHORT)
     thin = 0.4 * drawn.covers["hair"]
-    texture = paint_layer(drawn.photo, drawn.fit.camera, drawn.shell, thin.double().numpy(), 64)
+    texture = paint_layer(drawn.photo, drawn.fit.camera, drawn.shell, thin.double().numpy(), 64, strands=True)
     assert np.abs(texture.mean((1, 2)).numpy() - BROWN).max() < 0.06
     assert texture.std((1, 2)).max() < 1e-6
+
+
+def test_the_unseen_side_of_a_hat_is_plain() -> None:
+    """Hair goes on in strands; emblems do not."""
+    drawn = draw_head(SHORT)
+    share = drawn.covers["hair"].double().numpy()
+    rest = drawn.photo, drawn.fit.camera, drawn.shell, share, SIZE
+    behind = np.s_[:, SIZE // 4 : SIZE // 3, : SIZE // 8]
+    with_strands, plain = (paint_layer(*rest, strands=strands).numpy()[behind] for strands in (True, False))
+    assert plain.std(axis=(1, 2)).max() < 0.02
+    assert with_strands.std(axis=(1, 2)).max() > 2 * plain.std(axis=(1, 2)).max()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 from portraitist.hair.chart import CAP_ROWS, COLUMNS, HANGING_ROWS, HairChart, make_chart
 from portraitist.mesh.laplacian import vertex_normals
@@ -55,6 +56,41 @@ def test_scalp_is_up_and_behind(chart: HairChart) -> None:
     assert not chart.scalp[CAP_ROWS:, front].any()
     assert chart.scalp[CAP_ROWS, back]
     assert not chart.scalp[-1].any()
+
+
+def test_hair_grows_on_temples_sideburns_and_behind_the_ears(chart: HairChart, model: HeadModel) -> None:
+    """Not on the cheeks, the forehead, or the neck below the nape."""
+    places = chart.place(chart.skull)
+    assert (chart.growing | ~chart.scalp).all()
+
+    def grows(y: float, z: float) -> list[bool]:
+        sides = [np.linalg.norm(places - [sign * 0.07, y, z], axis=2).argmin() for sign in (-1, 1)]
+        return [bool(chart.growing.ravel()[side]) for side in sides]
+
+    for y, z in ((0.045, -0.03), (0.0, -0.048), (-0.03, -0.115)):  # temple, sideburn, behind the ear
+        assert grows(y, z) == [True, True]
+    for y, z in ((-0.04, -0.03), (0.0, -0.01), (-0.08, -0.09)):  # cheek, beside the eye, neck below the ear
+        assert grows(y, z) == [False, False]
+    front = np.abs(chart.azimuths) < 0.4
+    forehead = (places[..., 1] > 0.03) & (places[..., 1] < 0.07) & front
+    assert forehead.any()
+    assert not chart.growing[forehead].any()
+
+
+def test_a_neck_does_not_stand_out_of_what_falls_over_it(chart: HairChart, model: HeadModel) -> None:
+    places = chart.place(chart.clear)
+    neck = model.mean[model.vertex_ids("neck")].double().numpy()
+    below = places[CAP_ROWS:]
+    tree = KDTree(np.column_stack([np.sin(np.tile(chart.azimuths, len(below))), below[..., 1].ravel() * 10,
+                                   np.cos(np.tile(chart.azimuths, len(below)))]))  # fmt: skip
+    axis = chart.origins[0, 0]
+    across = np.hypot(neck[:, 0] - axis[0], neck[:, 2] - axis[2])
+    angle = np.arctan2(neck[:, 0] - axis[0], neck[:, 2] - axis[2])
+    _, nearest = tree.query(np.column_stack([np.sin(angle), neck[:, 1] * 10, np.cos(angle)]))
+    assert (chart.clear[CAP_ROWS:].ravel()[nearest] > across - 1e-6).all()
+    assert (chart.clear >= chart.skull).all()
+    hanging = chart.clear[-1]
+    assert (hanging >= chart.clear[CAP_ROWS + HANGING_ROWS // 2 :].max(0) - 0.03).all()
 
 
 def test_rows_go_down_and_columns_once_around(chart: HairChart) -> None:

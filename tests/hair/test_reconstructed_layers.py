@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from conftest import make_parts, make_quick_config, map_head
 from portraitist import Config, Sitter, reconstruct, study_artwork, transfer_geometry, transfer_texture
+from portraitist.hair.blending import blend_into_skin
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.picture import PART_NAMES, PictureParts
 from portraitist.texture.labels import LabelStrengths
@@ -123,3 +124,11 @@ def test_layers_are_painted_with_the_head(sitter: Sitter, exemplar, geometry, mo
     unpainted = transfer_texture(geometry.head, sitter, [exemplar], models, none)
     assert torch.equal(unpainted.layers[0].texture, before.texture)
     assert torch.equal(unpainted.texture, head.texture)
+    # Where it ends, painted hair fades into the painted skin.
+    black, white = (
+        blend_into_skin(dataclasses.replace(after, texture=torch.full_like(after.texture, v)), head, models.head)
+        for v in (0.0, 1.0)
+    )
+    ends = (white - black).amax(0) < 0.05
+    assert ends.sum() > 20
+    assert (after.texture - black)[:, ends].abs().max() < 0.06

@@ -146,6 +146,39 @@ def test_a_hat_goes_around_the_head() -> None:
     assert not seen["headwear"][bottom:].any()
 
 
+def test_glasses_pushed_up_into_the_hair_are_no_hat() -> None:
+    """What is worn on a part of the crown only does not go around it."""
+    drawn = draw_head(BUSHY, 0.0, HAT_ABOVE)
+    hat = drawn.covers["headwear"]
+    columns = torch.arange(SIDE_PX)
+    left = (columns > columns[hat.any(0)].float().quantile(0.7)).float()
+    covers = {"headwear": hat * left, "hair": drawn.covers["hair"] + hat * (1 - left)}
+    behind = view_camera(drawn.fit.mesh.vertices, 180.0, 0.0, 200)
+    _, seen = see(dataclasses.replace(drawn, covers=covers).layers, behind)
+    assert seen["headwear"].sum() < 0.1 * seen["hair"].sum()
+    _, whole = see(drawn.layers, behind)
+    assert whole["headwear"].sum() > 0.15 * whole["hair"].sum()
+
+
+@pytest.mark.parametrize("with_hair", [True, False])
+def test_a_spot_taken_for_hair_leaves_no_hole_in_a_hat(with_hair: bool) -> None:
+    """A piece apart is of the other layer. Of hair under a hat that hides the rest of it nobody knows the color."""
+    drawn = draw_head(SHORT, 0.0, 0.04)
+    hat, hair = drawn.covers["headwear"], drawn.covers["hair"] * with_hair
+    radius = 24
+    row = int(torch.nonzero(hat[:, SIDE_PX // 2]).max()) - radius
+    down, across = torch.arange(SIDE_PX)[:, None] - row, torch.arange(SIDE_PX) - SIDE_PX / 2
+    spot = hat * (across**2 + down**2 < radius**2)
+    bare = rasterize(drawn.fit.mesh, drawn.fit.camera).mask.float()
+    covers = {"headwear": hat - spot, "hair": hair + spot}
+    head = torch.maximum(torch.maximum(bare, hat), hair)
+    layers = dataclasses.replace(drawn, covers=covers, head=head).layers
+    _, seen = see(layers, drawn.fit.camera)
+    assert spot.sum() > 1000
+    assert (seen["headwear"] & (spot > 0)).sum() > 0.9 * spot.sum()
+    assert [layer.name for layer in layers] == (["hair", "headwear"] if with_hair else ["headwear"])
+
+
 def test_the_same_photo_gives_the_same_shell(model: HeadModel) -> None:
     drawn = draw_head(SHORT)
     covers = {name: cover.double().numpy() for name, cover in drawn.covers.items()}

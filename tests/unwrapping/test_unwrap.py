@@ -223,6 +223,20 @@ def test_shirt_does_not_climb_onto_the_neck(
     assert np.quantile(blue - red, 0.99) < 0
 
 
+def test_what_lies_on_a_neck_unnoticed_is_no_skin(
+    model: HeadModel, true_texture: torch.Tensor, hair: np.ndarray, texels: HeadTexels
+) -> None:
+    """A collar that the segmentation took for skin, and a shadow too deep to tell."""
+    y = texels.interpolation @ model.mean.numpy()[:, 1]
+    for unlike in ((0.2, 0.3, 0.9), (0.05, 0.03, 0.02)):
+        dressed = true_texture.clone()
+        collar = texels.in_regions("neck") & (y < -0.13)
+        dressed[:, torch.from_numpy(mark(texels, collar))] = torch.tensor(unlike)[:, None]
+        colors = island_colors(unwrap(model, dressed, 0.0, hair).texture, texels)[texels.in_regions("neck")]
+        assert np.abs(np.quantile(colors, 0.02, axis=0) - SKIN).max() < 0.35
+        assert (colors[:, 0] > colors[:, 2]).mean() > 0.98
+
+
 def test_both_sides_of_the_cut_agree(model: HeadModel, frontal: Unwrapped, turned: Unwrapped) -> None:
     first, second = seam_points(model)
     assert len(first) > 10

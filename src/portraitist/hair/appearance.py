@@ -14,8 +14,10 @@ from portraitist.rendering.patch_noise import Example, lay_out
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, Image
+from portraitist.unwrapping.projection import erode_mask
 
-FACING = (0.05, 0.3)  # cosine to the line of sight: too slanted to be read, read
+FACING = (0.15, 0.45)  # cosine to the line of sight: too slanted to be read, read
+MARGIN = 0.0015  # meters by which the layer's border is moved inwards, where colors are mixed
 OWN_SHARE = (0.9, 1.0)  # of the layer in a pixel: along the border colors are mixed
 BROAD = 8.0  # texels of 1024: the least width over which colors are spread
 SHARP = 0.003  # meters: detail is what is finer
@@ -32,14 +34,21 @@ def paint_layer(
     shell: HairShell,
     share: Float[np.ndarray, "h w"],
     size: int,
+    *,
+    strands: bool,
 ) -> Image:
-    """Texture of the layer whose ``share`` 0..1 of the photo's pixels is given, sRGB ``[3, size, size]``."""
+    """Texture of the layer whose ``share`` 0..1 of the photo's pixels is given, sRGB ``[3, size, size]``.
+
+    ``strands``: whether what the photo does not show is as fine as the rest. Hair is; of a hat, with its emblems and
+    edges, nobody knows, and it goes on plain.
+    """
     colors, weights = _project(photo, camera, shell, share, size)
     if not (weights > 0).any():  # so narrow that no texel is surely its own
         own = to_numpy(photo)[:, share > share.max() / 2]
         return from_numpy(np.broadcast_to(own.mean(1)[:, None, None], (3, size, size)).copy(), photo)
     spread = _spread(np.log(colors + DARKEST), weights, size)
-    filled = np.exp(spread + _lay_out_strands(photo, camera, shell, share, size)) - DARKEST
+    detail = _lay_out_strands(photo, camera, shell, share, size) if strands else 0.0
+    filled = np.exp(spread + detail) - DARKEST
     texture = mix(filled, colors, weights[..., None]).clip(0, 1).astype(np.float32)
     return from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo)
 
@@ -56,7 +65,8 @@ def _project(
     pixels = camera.project(flat)
     across = pixels.reshape(size, size, 2).diff(dim=1, append=pixels.reshape(size, size, 2)[:, :1]).norm(dim=-1)
     height, width = photo.shape[1:]
-    picture = np.concatenate([to_numpy(photo), share[None].astype(np.float32)])
+    own = erode_mask(from_numpy(share.astype(np.float32), photo), MARGIN * float(camera.scale_px))
+    picture = np.concatenate([to_numpy(photo), own[None]])
     uv = pixels / pixels.new_tensor([width, height])
     samples = sample_mipmapped(from_numpy(picture, photo), uv, across.reshape(-1).clamp(1, 16))
     samples = to_numpy(samples.T).reshape(size, size, 4).clip(0, 1)

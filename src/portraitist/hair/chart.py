@@ -4,8 +4,10 @@ below. A radius for each of them is a surface, which needs no other topology tha
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -21,6 +23,12 @@ HANGING_ROWS = 44
 FARTHEST = 0.5  # meters from the axis, from where rays look at the head
 THICK = 0.012  # meters: of hair that hangs free
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
+# Where hair grows on the mean head seen from the side, (z, y) in meters: from the brow's hairline over temple and
+# sideburn, around the ear and down behind it to the nape. The region "scalp" ends above and behind the ears.
+HAIRLINE = np.array([
+    (0.000, 0.080), (-0.022, 0.045), (-0.034, 0.012), (-0.042, -0.022), (-0.062, -0.022), (-0.085, 0.000),
+    (-0.108, -0.045), (-0.150, -0.083), (-0.200, -0.083), (-0.200, 0.130),
+], np.float32)  # fmt: skip
 NEAREST = 0.02  # meters from the axis: a ray that meets nothing before has gone through a hole
 
 
@@ -31,7 +39,9 @@ class HairChart:
 
     ``origins``, ``directions``: of each ray, meters and unit vectors in head space. ``azimuths``: of the columns,
     radians; 0 is the front, positive towards the sitter's left. ``skull``: where each ray leaves the head, its ears not
-    counted. ``head``: the same with them. ``scalp``: whether it does so on the scalp.
+    counted. ``head``: the same with them. ``scalp``: whether it does so on the scalp. ``growing``: whether it does so
+    where hair grows: on the scalp, temples, sideburns and behind the ears. ``clear``: no less than ``skull``, and at
+    these lengths what falls over the neck is nowhere inside of it or of what is above.
     """
 
     origins: Float[np.ndarray, "r c 3"]
@@ -40,6 +50,8 @@ class HairChart:
     skull: Float[np.ndarray, "r c"]
     head: Float[np.ndarray, "r c"]
     scalp: Bool[np.ndarray, "r c"]
+    growing: Bool[np.ndarray, "r c"]
+    clear: Float[np.ndarray, "r c"]
 
     @functools.cached_property
     def faces(self) -> Int[np.ndarray, "f 3"]:
@@ -84,23 +96,42 @@ def make_chart(vertices: Float[np.ndarray, "n 3"], lowest: float, model: HeadMod
     origins = np.broadcast_to(center, directions.shape) + drops[:, None, None] * np.array([0.0, 1.0, 0.0])
     skin, of_ears = (to_numpy(model.face_mask(name)) for name in ("outer_skin", "ears"))
     faces, regions = to_numpy(model.faces), to_numpy(model.template.regions)
-    ids, skull = _leave(origins, directions, vertices[faces[skin & ~of_ears]])
-    _, head = _leave(origins, directions, vertices[faces[skin]])
+    ids, weights, skull = _leave(origins, directions, vertices[faces[skin & ~of_ears]])
+    _, _, head = _leave(origins, directions, vertices[faces[skin]])
     scalp = (ids >= 0) & (regions[skin & ~of_ears][ids] == REGIONS.index("scalp"))
+    met = to_numpy(model.mean, np.float64)[faces[skin & ~of_ears]][ids]
+    from_side = (weights[..., None] * met).sum(2)[..., :0:-1].reshape(-1, 2)
+    behind = np.array([cv2.pointPolygonTest(HAIRLINE, point, False) > 0 for point in from_side])
+    growing = scalp | (ids >= 0) & behind.reshape(ids.shape)
     skull = _fill(skull)
-    return HairChart(origins, directions, azimuths, skull, np.fmax(head, skull), scalp)
+    clear = np.maximum(skull, _enclose(vertices[to_numpy(model.vertex_ids("neck"))], origins))
+    return HairChart(origins, directions, azimuths, skull, np.fmax(head, skull), scalp, growing, clear)
+
+
+def _enclose(points: Float[np.ndarray, "k 3"], origins: Float[np.ndarray, "r c 3"]) -> Float[np.ndarray, "r c"]:
+    """Radii of the rows below the cap at which none of these points, nor of those above, stands out between rays."""
+    heights, radii = origins[CAP_ROWS:, 0, 1], np.zeros(origins.shape[:2])
+    across = points - origins[0, 0]
+    row = CAP_ROWS + (points[:, 1] - heights[0]) / (heights[1] - heights[0])
+    column = (np.arctan2(across[:, 0], across[:, 2]) / (2 * np.pi) + 0.5) * COLUMNS
+    within = (row > CAP_ROWS) & (row < len(radii) - 1)
+    for rows, columns in itertools.product((np.floor(row), np.ceil(row)), (np.floor(column), np.ceil(column))):
+        at = rows[within].astype(int), columns[within].astype(int) % COLUMNS
+        np.maximum.at(radii, at, np.hypot(across[within, 0], across[within, 2]))
+    return np.maximum.accumulate(radii, axis=0)
 
 
 def _leave(
     origins: Float[np.ndarray, "r c 3"], directions: Float[np.ndarray, "r c 3"], corners: Float[np.ndarray, "f 3 3"]
-) -> tuple[Int[np.ndarray, "r c"], Float[np.ndarray, "r c"]]:
-    """Last triangle that each ray meets (-1 for none) and its distance, NaN for none."""
+) -> tuple[Int[np.ndarray, "r c"], Float[np.ndarray, "r c 3"], Float[np.ndarray, "r c"]]:
+    """Last triangle that each ray meets (-1 for none), weights of its corners there, and its distance, NaN for none."""
     starts = (origins + FARTHEST * directions).reshape(-1, 3)
-    ids, _, distances = cast_rays(corners, starts, -directions.reshape(-1, 3))
+    ids, weights, distances = cast_rays(corners, starts, -directions.reshape(-1, 3))
     radii = np.where(ids >= 0, FARTHEST - distances, 0.0)
     met = radii > NEAREST
-    shape = origins.shape[:2]
-    return np.where(met, ids, -1).reshape(shape), np.where(met, radii, np.nan).reshape(shape)
+    found = np.where(met, ids, -1), weights, np.where(met, radii, np.nan)
+    ids, weights, radii = (each.reshape(*origins.shape[:2], *each.shape[1:]) for each in found)
+    return ids, weights, radii
 
 
 def _fill(radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:

@@ -37,6 +37,6 @@ def build_layers(
         others = np.max([shell.shares[other] for other in LAYER_NAMES if other != name], axis=0)
         mesh = cut_layer(shell.chart, shell.radii, shell.shares[name], others, name, fit)
         if mesh is not None:
-            texture = paint_layer(photo, fit.camera, shell, shares[name], texture_size)
+            texture = paint_layer(photo, fit.camera, shell, shares[name], texture_size, strands=name == "hair")
             layers.append(Layer(name, mesh, round_to_bytes(texture), mesh.vertices))
     return tuple(layers)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.ndimage import map_coordinates
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.chart import DECIMETER, HairChart, make_chart
+from portraitist.hair.surface import find_level
 from portraitist.mesh.laplacian import factor_symmetric, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.ray_casting import is_occluded
@@ -87,12 +91,15 @@ def fit_shell(
         depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
         reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
-        worn = reached["headwear"]
+        # A hat covers all that is above its edge; a hairband, or glasses pushed up, do not.
+        above = {name: (facing**2 * reached["headwear"] * share).sum() for name, share in shown.items()}
+        worn = reached["headwear"] * (above["headwear"] > above["hair"])
         grown = _expect_on_scalp(chart, shown["hair"], facing**2 * (1 - shown["headwear"]).clip(0))
         expected = {"headwear": worn, "hair": np.maximum(grown, reached["hair"]) * (1 - worn)}
         free = (1 - expected["hair"] - worn) * ~seen
     shares = {name: _continue(chart, radii, shown[name], expected[name], facing) for name in covers}
-    return HairShell(chart, radii, shares, seen)
+    plain = {name: (facing > 0) & (share > 0.5) for name, share in shown.items()}
+    return HairShell(chart, radii, _keep_one_piece(shares, plain), seen)
 
 
 def _fit_radii(
@@ -133,7 +140,7 @@ def _fit_radii(
         over = (radii > ends + STEP) & (np.abs(slant) < 1 - SIDEWAYS) & (count > 0) & (known.reshape(base.shape) < 1)
         wanted = np.where(over, ends - base, wanted)
         known = np.maximum(known, over.ravel())
-    return np.maximum(radii, chart.skull + LEAST_THICKNESS), np.where(count > 0, ends - STEP, np.inf)
+    return np.maximum(radii, chart.clear + LEAST_THICKNESS), np.where(count > 0, ends - STEP, np.inf)
 
 
 def _measure_facing(
@@ -154,7 +161,7 @@ def _expect_on_scalp(
     near = np.exp(-((np.subtract.outer(*[np.arange(len(shown))] * 2) / NEAR_ROWS) ** 2)) + FAR_ROWS
     sums = [near @ (weights * values).sum(1) for values in (shown, np.ones_like(shown))]
     rows = (sums[0] + UNSEEN_HAIR) / (sums[1] + UNSEEN_HAIR)
-    return chart.scalp * np.round(rows)[:, None]
+    return chart.growing * np.round(rows)[:, None]
 
 
 def _find_seen(
@@ -204,7 +211,7 @@ def _hang(chart: HairChart, depths: Float[np.ndarray, "c"]) -> Float[np.ndarray,
     """The skull, and where hair reaches below the scalp a curtain that falls from its widest place."""
     heights = chart.origins[..., 1] + chart.skull * chart.directions[..., 1]
     nape = heights[chart.scalp].min()
-    curtain = np.maximum.accumulate(chart.skull, axis=0)
+    curtain = np.maximum.accumulate(chart.clear, axis=0)
     long = smoothstep(nape - depths, 0.0, HANGING)
     return mix(chart.skull, curtain, long[None])
 
@@ -224,6 +231,32 @@ def _continue(
     screen = areas * (own + prior).ravel()
     data = areas * (own * shown + prior * expected).ravel()
     return factor_symmetric(laplacian + sp.diags(screen)).solve(data).reshape(radii.shape)
+
+
+def _keep_one_piece(
+    shares: dict[str, Float[np.ndarray, "r c"]], seen: dict[str, Bool[np.ndarray, "r c"]]
+) -> dict[str, Float[np.ndarray, "r c"]]:
+    """Shares in which each layer is its largest piece, and is left out where the photo shows nothing of that: what is
+    only expected has no color. A piece apart hangs on nothing; one that the photo shows is of the other layer, if that
+    is there."""
+    kept = {name: share.copy() for name, share in shares.items()}
+    for name, share in shares.items():
+        (other,) = (each for each in shares if each != name)
+        labels = _label_around(find_level(share, shares[other]) > 0)
+        largest = labels == np.bincount(labels[labels > 0], minlength=1).argmax()
+        known = np.isin(labels, labels[seen[name]]) & (labels > 0)
+        if (find_level(shares[other], share) > 0).any():
+            kept[other] = np.where(known & ~largest, np.maximum(kept[other], share), kept[other])
+        kept[name][(labels > 0) & ~(known & largest)] = 0
+    return kept
+
+
+def _label_around(mask: Bool[np.ndarray, "r c"]) -> Int[np.ndarray, "r c"]:
+    """Numbers from 1 on of the connected pieces of a chart, which closes around; 0 elsewhere."""
+    count, labels = cv2.connectedComponents(np.concatenate([mask, mask[:, :1]], 1).astype(np.uint8), connectivity=4)
+    first, last = labels[mask[:, 0]][:, [0, -1]].T
+    links = coo_matrix((np.ones(len(first)), (first, last)), (count, count))
+    return connected_components(links, directed=False)[1][labels[:, :-1]]
 
 
 def _is_in_picture(points: Float[np.ndarray, "*k 3"], camera: Camera) -> Bool[np.ndarray, "*k"]:

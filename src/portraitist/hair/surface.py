@@ -38,11 +38,17 @@ def cut_layer(
     outer = chart.place(radii).reshape(-1, 3)
     inner = chart.place_inner_side(radii, -UNDER_SKIN).reshape(-1, 3)
     values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner)), uvs.reshape(-1, 2)], 1)
-    level = np.minimum(share + others - 0.5, share - others)  # no gap between two layers
-    kept, faces = clip_triangles(np.concatenate(list(halves)), values, level.ravel()[ids.ravel()])
+    level = find_level(share, others).ravel()[ids.ravel()]
+    kept, faces = clip_triangles(np.concatenate(list(halves)), values, level)
     if not len(faces):
         return None
     return _close(kept, faces, name, fit)
+
+
+def find_level(share: Float[np.ndarray, "r c"], other: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:
+    """Positive where a layer covers the head: more than the ``other`` does, and both are one half, so that there is no
+    gap between them."""
+    return np.minimum(share + other - 0.5, share - other)
 
 
 def clip_triangles(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from portraitist.hair.blending import blend_into_skin
 from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import view_camera
@@ -47,7 +48,7 @@ def stylize_layer(
     progress: ProgressCallback | None = None,
 ) -> Image:
     """The texture of a layer painted as the artworks' hair is; without hair in an artwork, with the change of color
-    that takes the sitter's skin to the artwork's.
+    that takes the sitter's skin to the artwork's. It fades into the painted skin where it ends on it.
 
     ``layer``: on the stylized geometry, with its photo's texture. ``head``: stylized, under it. ``content``: the
     unstylized head. Other arguments as in `transfer.stylize_texture`.
@@ -93,7 +94,8 @@ def stylize_layer(
         texture = _finish_texture(texture, subject, shares, sources, generator)
         texture = continue_layer(texture, subject, cameras.resized(config.stroke_px).near)
     strength = config.strength * config.regions.hair
-    return round_to_bytes(extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength)))
+    texture = round_to_bytes(extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength)))
+    return blend_into_skin(replace(layer, texture=texture), head, model)
 
 
 def _finish_texture(

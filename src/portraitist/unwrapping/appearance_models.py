@@ -22,6 +22,7 @@ LARGEST_SPREAD = np.array([0.12, 0.12, 0.35])  # also the first guess
 OUTLIER_SPREADS = 2.5  # from the center, where a sample is forgotten: bangs, glasses and beard are on the face too
 SKIN_SPREADS = (4.0, 2.5)  # from the center: surely no skin, skin
 SHADOW_DISCOUNT = 0.6  # on distances towards the dark: shadow on skin is skin
+DEEP_SHADE = (-1.2, -0.7)  # log brightness against the skin's: not to be relied on, relied on
 
 REFINEMENTS = 3  # rounds of robust estimation
 
@@ -57,6 +58,10 @@ class SkinColors:
         offset = (log_features(colors) - self.center) / self.spread
         offset[:, 2] *= np.where(offset[:, 2] < 0, SHADOW_DISCOUNT, 1.0)
         return smoothstep(row_norms(offset), *SKIN_SPREADS)
+
+    def bareness(self, colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
+        """1 for skin in a light that shows what it is like; 0 for anything else, and in deep shade."""
+        return self.likelihood(colors) * smoothstep(self.relative_log_brightness(colors), *DEEP_SHADE)
 
     def relative_log_brightness(self, colors: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k"]:
         """Log luminance against the skin's median."""

@@ -27,7 +27,6 @@ RETURN_STRENGTH = 0.3  # of the return to the median color, against that prior
 OWN_SEEN = (0.05, 0.4)  # mean weight at a vertex: the mirrored side's low frequencies, the photo's own
 MIRROR_SEEN = (0.02, 0.5)  # mean weight at the mirrored vertex: its differences count nothing, count fully
 INVENTED = (0.3, 0.02)  # mean weight on either side: the low frequencies are continued, are skin spread
-DEEP_SHADE = (-1.2, -0.7)  # brightness against the skin's: not to be relied on, relied on
 FEWEST_TEXELS = 100  # for a median contrast
 OCCLUSION_STRENGTH = 0.5  # share of the light that is gone where no sky is seen
 OCCLUDED = (0.7, 0.0)  # ambient visibility at which skin begins to darken and is darkest
@@ -99,8 +98,7 @@ def spread_skin(
     # The last that is seen of skin is often a darkened or blurred edge: far from it, return to the median.
     back = RETURN_STRENGTH * prior
     # Dark shade is not continued.
-    lit = smoothstep(skin.relative_log_brightness(base), *DEEP_SHADE)
-    own = DATA_STRENGTH * known**2 * skin.likelihood(base) * lit
+    own = DATA_STRENGTH * known**2 * skin.bareness(base)
     return poisson.solve(weighted_mean(base, own, skin.median, back), own + back)
 
 

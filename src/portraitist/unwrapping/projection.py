@@ -37,7 +37,7 @@ class UnwrapConfig:
     texture_size: int = 1024
     grazing: tuple[float, float] = (0.15, 0.45)
     visibility_margin: float = 2.0
-    mask_margin: float = 0.003
+    mask_margin: float = 0.001
     delighting: float = 0.7
     hair: Literal["layer", "none"] = "layer"
 

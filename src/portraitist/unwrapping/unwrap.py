@@ -65,6 +65,9 @@ def unwrap_photo(
     if config.delighting > 0:
         seen = delight_photo(seen, skin, texels, model, config.delighting)
         skin = SkinColors.learn(seen.colors, seen.weights * texels.in_regions(*SKIN_REGIONS))
+    # A neck shows collars, chains and the chin's shadow, none of which is the head's own.
+    covered = texels.in_regions("neck") * (1 - skin.bareness(seen.colors))
+    seen = seen.weighted(1 - covered)
     colors = complete_surface(seen, skin, texels, model)
     aimed = None if irises is None else unproject_irises(to_numpy(irises), fit, texels, model)
     colors, weights = paint_eyes_and_mouth(colors, seen, skin, texels, model, aimed)

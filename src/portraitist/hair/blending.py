@@ -1,0 +1,73 @@
+"""Where a layer ends on the skin: hair thins out there, and no line is drawn around it."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial import KDTree
+
+from portraitist.devices import from_numpy, to_numpy
+from portraitist.io.images import round_to_bytes
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_texels import locate_head_texels
+from portraitist.rendering.shader_math import mix, smoothstep
+from portraitist.rendering.uv_layout import extend_islands, locate_texels
+from portraitist.types import Head, Image, Layer, Mesh
+
+FADE = 0.004  # meters from the border over which hair thins out
+ON_SKIN = (0.012, 0.005)  # meters above the skin: hangs free, lies on it
+BESIDE = 0.003  # meters from another layer within which one ends at it
+EDGE_STEPS = 6  # points of a border's edge that distances are measured to
+
+
+def blend_into_skin(layer: Layer, head: Head, model: HeadModel) -> Image:
+    """The texture of one of the layers of ``head``; that of hair fades to the color of the skin where it ends on it.
+
+    A texture that fades needs no transparency, which no two viewers sort alike. Hats have an edge.
+    """
+    if layer.name != "hair":
+        return layer.texture
+    size = layer.texture.shape[-1]
+    outer, border = find_outer_side(layer.mesh)
+    vertices = to_numpy(layer.mesh.vertices, np.float64)
+    texel_ids, face_ids, weights = locate_texels(outer, size)
+    places = (weights[..., None] * vertices[to_numpy(outer.faces)[face_ids]]).sum(1)
+    steps = np.arange(EDGE_STEPS)[:, None, None] / EDGE_STEPS
+    for other in head.layers:
+        if other.name != layer.name:  # what ends at a hat does not end on skin
+            distance, _ = KDTree(to_numpy(other.mesh.vertices, np.float64)).query(vertices)
+            border = border[~(np.asarray(distance)[border] < BESIDE).all(1)]
+    rim = mix(vertices[border[:, 0]], vertices[border[:, 1]], steps).reshape(-1, 3)
+    inside = KDTree(rim).query(places, distance_upper_bound=FADE)[0]
+    near = np.isfinite(inside)
+    texels = locate_head_texels(model, head.texture.shape[-1])
+    surface = texels.interpolation @ to_numpy(head.mesh.vertices, np.float64)
+    skin = texels.in_components("outer_skin")
+    above, nearest = KDTree(surface[skin]).query(places[near], distance_upper_bound=ON_SKIN[0])
+    on_skin = np.isfinite(above)
+    ids = texel_ids[near][on_skin]
+    under = to_numpy(head.texture).reshape(3, -1)[:, texels.texel_ids[skin][np.asarray(nearest)[on_skin]]]
+    fading = smoothstep(above[on_skin], *ON_SKIN) * (1 - smoothstep(inside[near][on_skin], 0.0, FADE))
+    texture = to_numpy(layer.texture).reshape(3, -1).copy()
+    texture[:, ids] = mix(texture[:, ids], under, fading)
+    blended = from_numpy(texture.reshape(3, size, size).astype(np.float32), layer.texture)
+    return round_to_bytes(extend_islands(layer.mesh, blended))
+
+
+def find_outer_side(mesh: Mesh) -> tuple[Mesh, Int[np.ndarray, "e 2"]]:
+    """The outer side of a layer, and the edges that it ends at. The inner side has its UVs the other way around, and
+    between them UVs have no area."""
+    corners = to_numpy(mesh.uvs[mesh.uv_faces], np.float64)
+    outwards = _double_areas(corners) < 0
+    faces = to_numpy(mesh.faces)[outwards]
+    edges = np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)])
+    code = edges @ [len(mesh.vertices), 1]
+    open_edges = edges[~np.isin(code, edges @ [1, len(mesh.vertices)])]
+    chosen = from_numpy(np.flatnonzero(outwards), mesh.faces)
+    part = Mesh(mesh.vertices, mesh.faces[chosen], mesh.uvs, mesh.uv_faces[chosen], mesh.regions[chosen])
+    return part, open_edges
+
+
+def _double_areas(corners: Float[np.ndarray, "f 3 2"]) -> Float[np.ndarray, "f"]:
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
