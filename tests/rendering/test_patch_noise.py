@@ -13,6 +13,7 @@ from portraitist.rendering.patch_noise import Example, lay_out
 
 SIDE = 240  # pixels of the examples
 RADIUS = 24.0
+QUIET = 0.75
 PX_PER_M = 2000.0
 PERIOD = 8  # pixels of the stripes
 PLANE_SIDE = 320  # points across the planes, a pixel of the example apart
@@ -35,7 +36,7 @@ def make_stripes(tilt_deg: float) -> np.ndarray:
 
 
 def cut(detail: np.ndarray, usable: np.ndarray | None = None) -> Example:
-    return Example.cut(detail, np.ones((SIDE, SIDE), bool) if usable is None else usable, RADIUS, PX_PER_M)
+    return Example.cut(detail, np.ones((SIDE, SIDE), bool) if usable is None else usable, RADIUS, PX_PER_M, QUIET)
 
 
 def make_plane(axis: int, side: int = PLANE_SIDE) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +117,7 @@ def test_stripes_are_as_wide_and_run_as_they_did(axis: int, tilt_deg: float) -> 
 
 def test_twice_as_many_pixels_to_a_meter_are_half_as_large() -> None:
     """Points of the plane stay where they are."""
-    finer = Example.cut(make_stripes(0.0), np.ones((SIDE, SIDE), bool), RADIUS, 2 * PX_PER_M)
+    finer = Example.cut(make_stripes(0.0), np.ones((SIDE, SIDE), bool), RADIUS, 2 * PX_PER_M, QUIET)
     assert measure_period(cover(finer, 2)) == pytest.approx(PERIOD / 2, rel=0.02)
 
 

@@ -139,6 +139,16 @@ def test_strokes_go_on_as_strong_and_as_large(continued, beyond) -> None:
     assert measure_fineness(mesh, continued, ahead) == pytest.approx(measure_fineness(mesh, continued, face), rel=0.2)
 
 
+def test_lines_of_a_face_do_not_become_gravel_on_the_neck() -> None:
+    """A drawing's wrinkles and hatching, on half of the face: the neck is as calm as the other half."""
+    texture = np.where(is_in("neck")[..., None], np.float32(PALE), paint_head())
+    calm = np.where(mark_face_texels(load_head_model().template, SIDE).numpy()[..., None], np.float32(PALE), texture)
+    lined = np.where(locate(load_head_model().template)[0][..., :1] > 0.0, texture, calm)
+    neck = is_in("neck") & ~grow(mark_face_texels(load_head_model().template, SIDE).numpy(), SOFT)
+    contrasts = [luminance(continue_head(each))[neck].std() for each in (texture, lined)]
+    assert contrasts[1] < 0.4 * contrasts[0]
+
+
 def test_the_slanted_sides_of_a_face_are_continued() -> None:
     """What the views see at a slant, or not at all, is painted anew, whatever was there."""
     normals, texture = locate(load_head_model().template)[1], paint_head()

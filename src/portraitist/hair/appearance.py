@@ -22,6 +22,7 @@ OWN_SHARE = (0.9, 1.0)  # of the layer in a pixel: along the border colors are m
 BROAD = 8.0  # texels of 1024: the least width over which colors are spread
 SHARP = 0.003  # meters: detail is what is finer
 PIECE_RADIUS = 0.02  # meters, of what unseen hair is made of
+QUIET = 0.75  # share of them that is used: the loudest are jewelry and stains
 COARSER = 4  # than texels: that blurs need no more
 WIDENING = 4.0  # from one width to the next, in which broad colors are spread
 WIDTHS = 4
@@ -120,7 +121,7 @@ def _lay_out_strands(
     sigma = SHARP * px_per_m
     blurred = cv2.GaussianBlur(np.dstack([logs * own[..., None], own]), (0, 0), sigma)
     detail = (logs - blurred[..., :3] / np.maximum(blurred[..., 3:], 1e-6)) * own[..., None]
-    example = Example.cut(detail.astype(np.float32), own > 0, PIECE_RADIUS * px_per_m, px_per_m).stand_up()
+    example = Example.cut(detail.astype(np.float32), own > 0, PIECE_RADIUS * px_per_m, px_per_m, QUIET).stand_up()
     places = shell.chart.place(shell.radii)
     normals = vertex_normals(places.reshape(-1, 3), shell.chart.faces).reshape(places.shape)
     points, facing = (_to_texels(each, size).reshape(-1, 3) for each in (places, normals))

@@ -18,7 +18,6 @@ PLANES = ((2, 1), (0, 2), (0, 1))  # axes that lie across and up in the mappings
 FACING_POWER = 4.0  # of the normal's part along an axis: how sharply one mapping takes over
 PIECE_POWER = 2.0  # the same of a grid's corner
 LARGEST_SHARE = 0.6  # of the largest piece that there is: one alone, repeated, would be seen
-QUIET = 0.75  # share of the pieces that are used
 SIDE_SHARE = 0.9  # of the grid's triangles, in radii of a piece
 
 
@@ -36,16 +35,21 @@ class Example:
 
     @classmethod
     def cut(
-        cls, detail: Float[np.ndarray, "h w c"], usable: Bool[np.ndarray, "h w"], radius: float, px_per_m: float
+        cls,
+        detail: Float[np.ndarray, "h w c"],
+        usable: Bool[np.ndarray, "h w"],
+        radius: float,
+        px_per_m: float,
+        quiet: float,
     ) -> Example:
-        """Pieces that lie in ``usable`` altogether, without the loudest, which are scars and stains; smaller ones where
-        few do."""
+        """Pieces that lie in ``usable`` altogether, smaller ones where few do; of them the share ``quiet``, 0..1, with
+        the least contrast."""
         inside = cv2.distanceTransform(np.pad(usable, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
         radius = max(min(radius, LARGEST_SHARE * float(inside.max())), 1.0)
         centers = np.argwhere(inside >= radius)
         if len(centers):
             contrast = cv2.GaussianBlur(np.square(detail).sum(2), (0, 0), radius / 2)[tuple(centers.T)]
-            centers = centers[contrast <= np.quantile(contrast, QUIET)]
+            centers = centers[contrast <= np.quantile(contrast, quiet)]
         return cls(detail, centers, np.zeros(len(centers)), radius, px_per_m)
 
     def stand_up(self) -> Example:

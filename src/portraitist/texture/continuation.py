@@ -34,6 +34,9 @@ DATA_STRENGTH = 100.0  # of the face's own colors, against differences of order 
 SHADE = 0.5  # of the sitter's light and shade, which the photo's neck has too much of
 REACH = 0.05  # meters from the face over which colors return to its median
 PIECE_RADIUS = 0.012  # meters, of what strokes are taken from
+# Shares of the pieces that are used, calm ones first: a neck has none of a face's wrinkles, and pieces of lines would
+# be gravel; hair is fine all over, but for jewelry and stains.
+QUIET_SKIN, QUIET_HAIR = 0.6, 0.75
 STROKE = 0.006  # meters: what is finer is stroke, in a layer
 BROAD = 0.008  # of the texture's side: the same in its layout
 FACING = (0.4, 0.75)  # cosine to the nearest camera's line of sight: continued, kept
@@ -114,7 +117,7 @@ def _cut_views(texture: Image, subject: Subject, cameras: Sequence[Camera]) -> E
         masks.append(np.pad(facing[1:-1, 1:-1], 1) > FACING[1])
     px_per_m = float(cameras[0].scale_px)
     detail, usable = np.concatenate(details, 1).astype(np.float32), np.concatenate(masks, 1)
-    return Example.cut(detail, usable, PIECE_RADIUS * px_per_m, px_per_m).stand_up()
+    return Example.cut(detail, usable, PIECE_RADIUS * px_per_m, px_per_m, QUIET_HAIR).stand_up()
 
 
 def _blur_logs(
@@ -169,4 +172,5 @@ def _cut_example(
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
     px_per_m = float(np.sqrt(skin.sum() / areas.sum()))
     usable = texels.to_texture(skin.astype(np.float32)) > 0
-    return Example.cut(texels.to_texture(detail.astype(np.float32)), usable, PIECE_RADIUS * px_per_m, px_per_m)
+    detail = texels.to_texture(detail.astype(np.float32))
+    return Example.cut(detail, usable, PIECE_RADIUS * px_per_m, px_per_m, QUIET_SKIN)
