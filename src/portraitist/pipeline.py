@@ -29,6 +29,7 @@ from portraitist.progress import StageClock
 from portraitist.reading import find_landmarks, read_artwork, read_photo
 from portraitist.reconstruction.fitting import fit_head
 from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.uv_layout import extend_islands
 from portraitist.segmentation.artwork import apply_style_mask, label_artwork
 from portraitist.segmentation.picture import BARE_PARTS, PictureParts
 from portraitist.texture.exemplar import StyleExemplar, crop_exemplar
@@ -112,8 +113,9 @@ def reconstruct(
         covers = {name: parts.share(name) for name in LAYER_NAMES}
         layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
         content = replace(content, layers=layers)
-        blended = [replace(layer, texture=blend_into_skin(layer, content, models.head)) for layer in layers]
-        content = replace(content, layers=tuple(blended))
+        blended = [extend_islands(layer.mesh, blend_into_skin(layer, content, models.head)) for layer in layers]
+        finished = [replace(layer, texture=round_to_bytes(t)) for layer, t in zip(layers, blended, strict=True)]
+        content = replace(content, layers=tuple(finished))
     shown = float((unwrapped.seen > 0.5).float().mean())
     return Sitter(photo, points, seen.person, parts, fit, content, shown, (*warnings, *seen.warnings))
 

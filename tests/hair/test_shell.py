@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from hair.drawn_hair import BUSHY, FEATURES, LONG, SHORT, SIDE_PX, crop, draw_head, measure_overlap, see, show_regions
 from portraitist.hair.layers import build_layers
@@ -18,6 +19,7 @@ from portraitist.rendering.rasterizer import rasterize
 SHAPES = pytest.mark.parametrize("shape", [SHORT, BUSHY], ids=["short", "bushy"])
 YAWS = pytest.mark.parametrize("yaw_deg", [0.0, 25.0])
 HAT_ABOVE = 0.07
+EDGE_PX = 8
 
 
 @SHAPES
@@ -173,8 +175,10 @@ def test_a_spot_taken_for_hair_leaves_no_hole_in_a_hat(with_hair: bool) -> None:
     covers = {"headwear": hat - spot, "hair": hair + spot}
     head = torch.maximum(torch.maximum(bare, hat), hair)
     layers = dataclasses.replace(drawn, covers=covers, head=head).layers
-    _, seen = see(layers, drawn.fit.camera)
+    skin, seen = see(layers, drawn.fit.camera)
     assert spot.sum() > 1000
+    within = F.avg_pool2d(hat[None], 2 * EDGE_PX + 1, stride=1, padding=EDGE_PX)[0] > 0.999
+    assert not (skin & within & (spot > 0)).any()
     assert (seen["headwear"] & (spot > 0)).sum() > 0.9 * spot.sum()
     assert [layer.name for layer in layers] == (["hair", "headwear"] if with_hair else ["headwear"])
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from scipy.spatial import KDTree
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import locate_head_texels
 from portraitist.rendering.shader_math import mix, smoothstep
-from portraitist.rendering.uv_layout import extend_islands, locate_texels
+from portraitist.rendering.uv_layout import cross_2d, locate_texels
 from portraitist.types import Head, Image, Layer, Mesh
 
 FADE = 0.004  # meters from the border over which hair thins out
@@ -23,7 +22,8 @@ EDGE_STEPS = 6  # points of a border's edge that distances are measured to
 def blend_into_skin(layer: Layer, head: Head, model: HeadModel) -> Image:
     """The texture of one of the layers of ``head``; that of hair fades to the color of the skin where it ends on it.
 
-    A texture that fades needs no transparency, which no two viewers sort alike. Hats have an edge.
+    A texture that fades needs no transparency, which no two viewers sort alike. Hats have an edge. What lies between
+    the UV islands is left as it is.
     """
     if layer.name != "hair":
         return layer.texture
@@ -50,15 +50,14 @@ def blend_into_skin(layer: Layer, head: Head, model: HeadModel) -> Image:
     fading = smoothstep(above[on_skin], *ON_SKIN) * (1 - smoothstep(inside[near][on_skin], 0.0, FADE))
     texture = to_numpy(layer.texture).reshape(3, -1).copy()
     texture[:, ids] = mix(texture[:, ids], under, fading)
-    blended = from_numpy(texture.reshape(3, size, size).astype(np.float32), layer.texture)
-    return round_to_bytes(extend_islands(layer.mesh, blended))
+    return from_numpy(texture.reshape(3, size, size).astype(np.float32), layer.texture)
 
 
 def find_outer_side(mesh: Mesh) -> tuple[Mesh, Int[np.ndarray, "e 2"]]:
     """The outer side of a layer, and the edges that it ends at. The inner side has its UVs the other way around, and
     between them UVs have no area."""
     corners = to_numpy(mesh.uvs[mesh.uv_faces], np.float64)
-    outwards = _double_areas(corners) < 0
+    outwards = cross_2d(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) < 0
     faces = to_numpy(mesh.faces)[outwards]
     edges = np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)])
     code = edges @ [len(mesh.vertices), 1]
@@ -66,8 +65,3 @@ def find_outer_side(mesh: Mesh) -> tuple[Mesh, Int[np.ndarray, "e 2"]]:
     chosen = from_numpy(np.flatnonzero(outwards), mesh.faces)
     part = Mesh(mesh.vertices, mesh.faces[chosen], mesh.uvs, mesh.uv_faces[chosen], mesh.regions[chosen])
     return part, open_edges
-
-
-def _double_areas(corners: Float[np.ndarray, "f 3 2"]) -> Float[np.ndarray, "f"]:
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

@@ -10,7 +10,6 @@ from portraitist.devices import to_numpy
 from portraitist.hair.appearance import paint_layer
 from portraitist.hair.shell import fit_shell
 from portraitist.hair.surface import cut_layer
-from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.types import LAYER_NAMES, HeadFit, Image, Layer
 
@@ -38,5 +37,5 @@ def build_layers(
         mesh = cut_layer(shell.chart, shell.radii, shell.shares[name], others, name, fit)
         if mesh is not None:
             texture = paint_layer(photo, fit.camera, shell, shares[name], texture_size, strands=name == "hair")
-            layers.append(Layer(name, mesh, round_to_bytes(texture), mesh.vertices))
+            layers.append(Layer(name, mesh, texture, mesh.vertices))
     return tuple(layers)

@@ -84,9 +84,9 @@ def fit_shell(
         # A border shows its thickness: where the side below it would be seen, that must be covered, too.
         inner = chart.place_inner_side(radii, STEP)
         open_inside = ~_find_hidden(inner, view, vertices[to_numpy(model.faces)])
-        for name, image in covers.items():
-            below = _look_up(image, inner, fit.camera)
-            shown[name] = np.where(open_inside, np.minimum(shown[name], below), shown[name])
+        below = _look_up(cover, inner, fit.camera)  # of both together: where one ends at the other, there is no gap
+        thinned = np.where(open_inside, (below / np.sum(list(shown.values()), axis=0).clip(1e-6)).clip(max=1), 1)
+        shown = {name: thinned * share for name, share in shown.items()}
         facing = _measure_facing(chart, radii, view) * of_head * seen
         depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
@@ -246,7 +246,8 @@ def _keep_one_piece(
         largest = labels == np.bincount(labels[labels > 0], minlength=1).argmax()
         known = np.isin(labels, labels[seen[name]]) & (labels > 0)
         if (find_level(shares[other], share) > 0).any():
-            kept[other] = np.where(known & ~largest, np.maximum(kept[other], share), kept[other])
+            # Only both together are surely one half.
+            kept[other] = np.where(known & ~largest, share + shares[other], kept[other])
         kept[name][(labels > 0) & ~(known & largest)] = 0
     return kept
 

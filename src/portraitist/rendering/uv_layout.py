@@ -48,12 +48,13 @@ def locate_texels(
         corner_uvs[:, 2] - corner_uvs[:, 0],
         centers - corner_uvs[:, 0],
     )
-    doubled = _cross(first, second)
-    weight1, weight2 = _cross(offset, second) / doubled, _cross(first, offset) / doubled
+    doubled = cross_2d(first, second)
+    weight1, weight2 = cross_2d(offset, second) / doubled, cross_2d(first, offset) / doubled
     return texel_ids, face_ids, np.stack([1 - weight1 - weight2, weight1, weight2], axis=1).clip(0, 1)
 
 
-def _cross(a: Float[np.ndarray, "k 2"], b: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k"]:
+def cross_2d(a: Float[np.ndarray, "k 2"], b: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k"]:
+    """Twice the signed area of the triangles between vectors."""
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 

@@ -94,8 +94,8 @@ def stylize_layer(
         texture = _finish_texture(texture, subject, shares, sources, generator)
         texture = continue_layer(texture, subject, cameras.resized(config.stroke_px).near)
     strength = config.strength * config.regions.hair
-    texture = round_to_bytes(extend_islands(layer.mesh, torch.lerp(layer.texture, texture, strength)))
-    return blend_into_skin(replace(layer, texture=texture), head, model)
+    mixed = torch.lerp(layer.texture, texture, strength)
+    return round_to_bytes(extend_islands(layer.mesh, blend_into_skin(replace(layer, texture=mixed), head, model)))
 
 
 def _finish_texture(
