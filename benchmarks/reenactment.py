@@ -1,6 +1,7 @@
 """How well a video's motion is found: clips of a head whose motion is known, and sheets of real ones to look at.
 
-    python benchmarks/reenactment.py [--head FILE] [--frames N]         tracking against the truth, and the speed
+    python benchmarks/reenactment.py [--head FILE] [--frames N]         tracking against the truth
+    python benchmarks/reenactment.py [--head FILE] --speed N            speed and memory on a clip of N frames
     python benchmarks/reenactment.py --sheet VIDEO... --head FILE -o FOLDER   every 20th frame: source above, head below
 
 The clip is rendered from a head (that of the demo without --head): it turns to +-35 degrees, lifts and tilts, talks,
@@ -19,12 +20,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import torch
 
 from portraitist import Config, Models, load_image, reconstruct
 from portraitist.apps.animated_head import AnimatedHead
+from portraitist.apps.eyes import close_lids
 from portraitist.apps.following import follow_face
 from portraitist.apps.reenactment import ReenactmentConfig, reenact_video
 from portraitist.apps.smoothing import smooth_motion
@@ -38,9 +42,13 @@ from portraitist.landmarks.camera_pose import solve_camera
 from portraitist.reconstruction.fitting import SKIN_POINTS, FitConfig, embed_landmarks
 from portraitist.reconstruction.gauss_newton import angles_to_rotation
 from portraitist.types import EXPRESSION_NAMES, Head, Progress
+from speed import describe_processor
 
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "reenactment.json"
 FRAMES_PER_SECOND = 25
 CLIP_PX = 512
+SOUND_RATE = 48000
 NOISE = 2.0  # standard deviation in bytes, of a camera in a room
 LARGEST_YAW, LARGEST_PITCH, LARGEST_ROLL = (math.radians(deg) for deg in (35, 15, 12))
 STILL_SHARE = 0.25  # of the clip
@@ -141,9 +149,9 @@ def compare(motion: Motion, truth: Truth, at_landmarks: tuple[np.ndarray, np.nda
     }  # fmt: skip
 
 
-def judge(head: Head, models: Models, count: int, fit: FitConfig) -> dict[str, dict[str, float]]:
+def judge(head: Head, models: Models, count: int) -> dict[str, dict[str, float]]:
     """The detector's scores with a rigid pose, each frame's fit, and the smoothed motion, against the truth."""
-    truth = write_script(count)
+    truth, fit = write_script(count), FitConfig()
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         render_clip(head, truth, clip)
@@ -163,7 +171,8 @@ def judge(head: Head, models: Models, count: int, fit: FitConfig) -> dict[str, d
         for points in track.points[:, :SKIN_POINTS]
     ]
     detector = dataclasses.replace(raw, weights=track.scores.astype(float), rotations=np.stack(rigid))
-    close = [dataclasses.replace(m, weights=shut_eyes(m, head)) for m in (raw, smoothed)]
+    at_rest = np.zeros(len(EXPRESSION_NAMES))
+    close = [dataclasses.replace(m, weights=close_lids(m.weights, m.openness, at_rest, head)) for m in (raw, smoothed)]
     named = zip(("detector", "fitted", "smoothed"), (detector, *close), strict=True)
     results = {name: compare(m, truth, at_landmarks) for name, m in named}
     left = results["smoothed"]["still_jitter_mm"] / results["fitted"]["still_jitter_mm"]
@@ -176,13 +185,7 @@ def judge(head: Head, models: Models, count: int, fit: FitConfig) -> dict[str, d
     return results
 
 
-def shut_eyes(motion: Motion, head: Head) -> np.ndarray:
-    from portraitist.apps.eyes import close_lids
-
-    return close_lids(motion.weights, motion.openness, np.zeros(len(EXPRESSION_NAMES)), head)
-
-
-def measure_speed(head: Head, models: Models, count: int) -> dict[str, float]:
+def measure_speed(head: Head, models: Models, count: int) -> dict[str, Any]:
     """Decode to encode, and how far memory grows between the first tenth of each stage and its end."""
     peaks: dict[tuple[str, bool], int] = {}
 
@@ -199,7 +202,33 @@ def measure_speed(head: Head, models: Models, count: int) -> dict[str, float]:
         reenact_video(head, clip, Path(folder) / "out.mp4", models, progress=watch)
         seconds = time.perf_counter() - started
     growth = {stage: (peaks[stage, True] - peaks[stage, False]) / 1024 for stage, is_end in peaks if is_end}
-    return {"frames_per_second": count / seconds} | {f"{stage}_growth_mb": grown for stage, grown in growth.items()}
+    return {
+        **describe_processor(),
+        "frames_per_second": count / seconds,
+        **{f"{stage}_growth_mb": grown for stage, grown in growth.items()},
+    }
+
+
+def measure_sound_offset(source: Path, result: Path) -> float:
+    """By how many milliseconds the last two seconds of sound come later than in the source."""
+    ends = [read_sound(path) for path in (source, result)]
+    length = min(map(len, ends))
+    a, b = (end[:length][-2 * SOUND_RATE :] for end in ends)
+    products = np.fft.rfft(b - b.mean(), 2 * len(b)) * np.fft.rfft(a - a.mean(), 2 * len(a)).conj()
+    shift = int(np.argmax(np.fft.irfft(products)))
+    return 1000 * (shift - 2 * len(a) * (shift > len(a))) / SOUND_RATE
+
+
+def read_sound(path: Path) -> np.ndarray:
+    """Mono samples, the first at the time of the first picture."""
+    with av.open(str(path)) as container:
+        begin = float(next(container.decode(video=0)).time or 0)
+    with av.open(str(path)) as container:
+        resampler, frames = av.AudioResampler("fltp", "mono", SOUND_RATE), list(container.decode(audio=0))
+        parts = [part.to_ndarray()[0] for frame in frames for part in resampler.resample(frame)]
+    lead = round((begin - float(frames[0].time or 0)) * SOUND_RATE)
+    sound = np.concatenate(parts)
+    return sound[lead:] if lead >= 0 else np.pad(sound, (-lead, 0))
 
 
 def draw_sheet(result: Path, path: Path) -> None:
@@ -225,10 +254,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="of the clip with known motion")
     parser.add_argument("--speed", type=int, metavar="FRAMES", help="measure the speed on a clip of so many frames")
     parser.add_argument("--sheet", type=Path, nargs="+", metavar="VIDEO")
-    parser.add_argument(
-        "--spread", type=float, default=FitConfig().expression_spread, help="FitConfig.expression_spread"
-    )
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="folder for the sheets")
+    parser.add_argument("--write", action="store_true", help=f"add the figures to {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args()
     models = Models.load("cpu")
     if options.head:
@@ -241,17 +268,17 @@ def main() -> None:
             made = options.output / f"{video.stem}_{options.head.parent.name if options.head else 'demo'}.mp4"
             result = reenact_video(head, video, made, models, ReenactmentConfig(), overwrite=True)
             draw_sheet(made, made.with_suffix(".png"))
-            sys.stderr.write(f"{made}: neutral {result.neutral}, lost {result.lost}, cuts {result.cuts}\n")
+            sound = f", sound {measure_sound_offset(video, made):.1f} ms late" if Video(video).has_sound else ""
+            sys.stderr.write(f"{made}: neutral {result.neutral}, lost {result.lost}, cuts {result.cuts}{sound}\n")
         return
     if options.speed:
-        results = measure_speed(head, models, options.speed)
+        name, results = f"speed, {options.speed:,} frames", measure_speed(head, models, options.speed)
     else:
-        fit = FitConfig(expression_spread=options.spread)
-        results = judge(dataclasses.replace(head, layers=()), models, options.frames, fit)
-    text = json.dumps(results, indent=1)
-    if options.output:
-        options.output.write_text(text + "\n", encoding="utf-8")
-    sys.stdout.write(text + "\n")
+        name, results = "tracking", judge(dataclasses.replace(head, layers=()), models, options.frames)
+    sys.stdout.write(json.dumps(results, indent=1) + "\n")
+    if options.write:
+        known = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        RESULTS.write_text(json.dumps({**known, name: results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
