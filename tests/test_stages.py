@@ -213,9 +213,9 @@ def test_a_shape_that_shows_is_not_called_normal(sitter, exemplars, models, conf
 def test_an_artwork_is_rasterized_once(arts, models, config, monkeypatch):
     sizes = []
 
-    def count(corners_px, size):
+    def count(points_px, faces, size):
         sizes.append(size)
-        return cast_parallel_rays(corners_px, size)
+        return cast_parallel_rays(points_px, faces, size)
 
     monkeypatch.setattr("portraitist.rendering.rasterizer.cast_parallel_rays", count)
     evened = replace(config, texture=replace(config.texture, delighting=1.0))

@@ -34,10 +34,11 @@ class FrameRenderer:
             faces.append(to_numpy(mesh.faces) + first)
             first += len(mesh.vertices)
         self._faces = np.concatenate(faces)
-        self._corner_uvs = np.concatenate([to_numpy(mesh.uvs)[to_numpy(mesh.uv_faces)] for mesh, _ in parts])
+        corner_uvs = np.concatenate([to_numpy(mesh.uvs)[to_numpy(mesh.uv_faces)] for mesh, _ in parts])
+        self._first_uvs, self._edge_uvs = corner_uvs[:, 0], corner_uvs[:, 1:] - corner_uvs[:, :1]
         self._part_of_face = np.repeat(np.arange(len(parts)), [len(mesh.faces) for mesh, _ in parts])
         self._order = np.repeat(np.arange(len(parts)), [len(mesh.vertices) for mesh, _ in parts])
-        self._uv_areas = np.abs(_signed_areas(self._corner_uvs))
+        self._uv_areas = np.abs(_signed_areas(corner_uvs))
         # Of closed parts, which layers are, nobody sees the inside. 0: keep both sides.
         volumes = [0.0, *(_signed_volume(to_numpy(mesh.vertices)[to_numpy(mesh.faces)]) for mesh, _ in parts[1:])]
         self._outside = np.sign(volumes)[self._part_of_face]
@@ -46,11 +47,12 @@ class FrameRenderer:
         self, vertices: Float[np.ndarray, "n 3"], camera: Camera, background: tuple[int, int, int] = (255, 255, 255)
     ) -> np.ndarray:
         """Picture ``[h, w, 3]`` uint8 of the parts with ``vertices`` (meters, head space), one part after another."""
-        corners_px = self._project(vertices, camera)[self._faces].astype(np.float32)
+        points_px = self._project(vertices, camera).astype(np.float32)
+        corners_px = points_px[self._faces]
         areas = _signed_areas(corners_px[..., :2])
         footprints = np.sqrt(self._uv_areas / np.maximum(np.abs(areas), 1e-12)).clip(max=1)
         seen = np.flatnonzero(areas * self._outside <= 0)  # y is down, so that what faces the viewer is clockwise
-        rays = ParallelRays(corners_px[seen])
+        rays = ParallelRays(points_px, self._faces[seen])
         (rows, columns), (y, x) = rays.grid(camera.size)
         picture = np.empty((*camera.size, 3), np.uint8)
         picture[:] = background
@@ -86,9 +88,8 @@ class FrameRenderer:
         colors[:] = background
         hit = np.flatnonzero(ids >= 0)
         faces = ids[hit]
-        corners = self._corner_uvs[faces]
-        uvs = corners[:, 0] + u[hit, None] * (corners[:, 1] - corners[:, 0])
-        uvs += v[hit, None] * (corners[:, 2] - corners[:, 0])
+        edges = self._edge_uvs.take(faces, 0)
+        uvs = self._first_uvs.take(faces, 0) + u[hit, None] * edges[:, 0] + v[hit, None] * edges[:, 1]
         parts = self._part_of_face[faces]
         for part, pyramid in enumerate(self._pyramids):
             own = np.flatnonzero(parts == part)

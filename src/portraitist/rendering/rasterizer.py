@@ -19,8 +19,8 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
     """What the ray through each pixel center meets first. Both sides of a triangle are visible. No gradient."""
     vertices = mesh.vertices.detach()
     depth_px = camera.depth(vertices) * camera.scale_px
-    corners_px = torch.cat([camera.project(vertices), depth_px[:, None]], dim=1)[mesh.faces]
-    hit_ids, hit_u, hit_v = cast_parallel_rays(to_numpy(corners_px), camera.size)
+    points_px = torch.cat([camera.project(vertices), depth_px[:, None]], dim=1)
+    hit_ids, hit_u, hit_v = cast_parallel_rays(to_numpy(points_px), to_numpy(mesh.faces), camera.size)
 
     face_ids = from_numpy(hit_ids, mesh.faces)
     mask = face_ids >= 0
@@ -40,7 +40,7 @@ def rasterize(mesh: Mesh, camera: Camera) -> Fragments:
         face_ids=face_ids,
         barycentrics=spread(weights),
         uv=spread(uv),
-        uv_footprint=spread(_uv_per_pixel(corners_px[..., :2], corner_uvs)[hit]),
+        uv_footprint=spread(_uv_per_pixel(points_px[mesh.faces][..., :2], corner_uvs)[hit]),
         mask=mask,
     )
 

@@ -28,8 +28,8 @@ def mark_texels(mesh: Mesh, texture_size: int) -> Int[Tensor, "t t"]:
 def _mark_layout(corner_uvs: bytes, texture_size: int) -> Int[np.ndarray, "t t"]:
     """All heads have one layout, and a stage asks many times."""
     corners_px = np.frombuffer(corner_uvs, np.float32).reshape(-1, 3, 2) * texture_size
-    flat = np.concatenate([corners_px, np.zeros_like(corners_px[..., :1])], axis=-1)
-    return cast_parallel_rays(flat, (texture_size, texture_size))[0]
+    flat = np.concatenate([corners_px, np.zeros_like(corners_px[..., :1])], axis=-1).reshape(-1, 3)
+    return cast_parallel_rays(flat, np.arange(len(flat)).reshape(-1, 3), (texture_size, texture_size))[0]
 
 
 def locate_texels(
