@@ -136,7 +136,6 @@ def compare(motion: Motion, truth: Truth, at_landmarks: tuple[np.ndarray, np.nda
     places = (neutral + np.einsum("te,ekd->tkd", motion.weights, deltas)) @ motion.rotations.transpose(0, 2, 1)
     rows = [EXPRESSION_NAMES.index(name) for name in JUDGED]
     moving = slice(0, truth.still)
-    yaw = motion.rotations[moving, 0, 2], truth.rotations[moving, 0, 2]
     blinks = [EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]
     shut = truth.weights[:, blinks[0]] == 1
     return {
@@ -144,7 +143,6 @@ def compare(motion: Motion, truth: Truth, at_landmarks: tuple[np.ndarray, np.nda
         "expression_error": float(np.abs(motion.weights - truth.weights)[found].mean()),
         "judged_error": float(np.abs(motion.weights - truth.weights)[found][:, rows].mean()),
         "still_jitter_mm": 1000 * measure_jitter(places[still]),
-        "delay_frames": measure_delay(*yaw),
         "jaw_delay_frames": measure_delay(motion.weights[moving, JAW], truth.weights[moving, JAW]),
         "blink_reached": float(motion.weights[shut][:, blinks].mean()),
         "lost": float((~found).sum()),
@@ -177,9 +175,11 @@ def judge(head: Head, models: Models, count: int) -> dict[str, dict[str, float]]
     close = [dataclasses.replace(m, weights=close_lids(m.weights, m.openness, at_rest, head)) for m in (raw, smoothed)]
     named = zip(("detector", "fitted", "smoothed"), (detector, *close), strict=True)
     results = {name: compare(m, truth, at_landmarks) for name, m in named}
+    yaws = (motion.rotations[: truth.still, 0, 2] for motion in (smoothed, raw))  # what a single frame tells is not late
     left = results["smoothed"]["still_jitter_mm"] / results["fitted"]["still_jitter_mm"]
     results["smoothed"] |= {
         "jitter_reduction_percent": 100 * (1 - left),
+        "yaw_delay_frames": measure_delay(*yaws),
         "follow_ms": 1000 * follow_seconds / count,
         "fit_ms": 1000 * fit_seconds / count,
         "smooth_ms": 1000 * smooth_seconds / count,

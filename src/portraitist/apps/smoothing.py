@@ -3,8 +3,9 @@
 The smoother is that of a body of nearly constant velocity seen with Gaussian noise: a penalized least-squares problem
 whose banded system is solved exactly, which is what a Kalman filter forward and a Rauch-Tung-Striebel pass backward
 would give. Accelerations are taken to have Student's t-distribution rather than the Gaussian one: most of the time next
-to none, now and then a large one. So a face at rest stands still, and a blink is not cut off. How strong they usually
-are is chosen for each signal by cross-validation: which strength best tells frames that it was not shown.
+to none, now and then a large one, and neighbors alike. So a face at rest stands still, and a blink is not cut off. How
+strong they usually are is chosen for each signal by cross-validation: which strength best tells frames that it was not
+shown.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solveh_banded
+from scipy.ndimage import uniform_filter1d
 from scipy.spatial.transform import Rotation
 
 from portraitist.apps.tracking import Motion
 
 TAIL = 1.0  # degrees of freedom of the t-distribution: the heaviest usual tail (Cauchy)
+TOGETHER = 5  # frames whose accelerations share one scale: movements start and stop within them, and stillness lasts
 REWEIGHTINGS = 6
-STRENGTHS = 10.0 ** np.arange(-3.0, 0.6, 0.5)  # of accelerations per squared frame, in standard deviations of the noise
+STRENGTHS = 10.0 ** np.arange(-4.0, 0.6, 0.5)  # of accelerations per squared frame, in standard deviations of the noise
 WINDOW = 12  # frames over which noise is measured
 QUIET = 0.2  # quantile of these windows: elsewhere, motion is measured too
 FOLDS = 2  # every other frame is left out
@@ -143,7 +146,8 @@ def _solve(values: np.ndarray, time: np.ndarray, precision: np.ndarray, deviatio
         bands[0, 2:] += penalty * first * last
         smoothed = solveh_banded(bands, precision * values, check_finite=False)
         bend = first * smoothed[:-2] + middle * smoothed[1:-1] + last * smoothed[2:]
-        weights = (TAIL + 1) / (TAIL + (bend / deviation) ** 2 * span)
+        size = uniform_filter1d((bend / deviation) ** 2 * span, TOGETHER, mode="nearest")
+        weights = (TAIL + TOGETHER) / (TAIL + TOGETHER * size)
     return smoothed
 
 
