@@ -175,7 +175,7 @@ def judge(head: Head, models: Models, count: int) -> dict[str, dict[str, float]]
     close = [dataclasses.replace(m, weights=close_lids(m.weights, m.openness, at_rest, head)) for m in (raw, smoothed)]
     named = zip(("detector", "fitted", "smoothed"), (detector, *close), strict=True)
     results = {name: compare(m, truth, at_landmarks) for name, m in named}
-    yaws = (motion.rotations[: truth.still, 0, 2] for motion in (smoothed, raw))  # what a single frame tells is not late
+    yaws = (motion.rotations[: truth.still, 0, 2] for motion in (smoothed, raw))  # no frame is late alone
     left = results["smoothed"]["still_jitter_mm"] / results["fitted"]["still_jitter_mm"]
     results["smoothed"] |= {
         "jitter_reduction_percent": 100 * (1 - left),
