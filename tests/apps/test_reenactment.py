@@ -29,7 +29,7 @@ from portraitist.apps.animated_head import AnimatedHead
 from portraitist.apps.eyes import close_lids
 from portraitist.apps.following import follow_face
 from portraitist.apps.reenactment import choose_neutral, cut_out_sitter
-from portraitist.apps.tracking import find_rest
+from portraitist.apps.tracking import find_rest, leave_out_rest
 from portraitist.cli.arguments import ArgumentError
 from portraitist.cli.commands import build_parser
 from portraitist.cli.reenact import run_reenact
@@ -272,3 +272,12 @@ def test_lids_close_whatever_else_moves_them(head: Head):
     assert left[1] == 1
     assert left[0] == 0 == right.max()
     assert 0 < left[2] < 0.5  # the squint does a part of it
+
+
+def test_who_talks_all_the_time_still_opens_the_mouth():
+    weights = np.zeros((5, 52))
+    weights[:, 17] = (0.1, 0.3, 0.3, 0.3, 0.5)
+    weights[:, 20] = 0.9  # an expression that the whole clip has
+    left = leave_out_rest(weights, [0, 1, 2, 3], FitConfig(expression_spread=0.15))
+    np.testing.assert_allclose(left[:, 17], [0, 2 / 9, 2 / 9, 2 / 9, 4 / 9])
+    np.testing.assert_allclose(left[:, 20], 6 / 7)

@@ -145,10 +145,11 @@ def leave_out_rest(
 ) -> Float[np.ndarray, "t 52"]:
     """Weights counted from those at rest, so that these become 0 and 1 stays 1.
 
-    What at rest is more than two standard deviations of the detector's scores is no error, but an expression that the
-    whole clip has, and that much of it stays.
+    At rest is what each frame of the rest has: of people who talk all the time, most have the mouth open. What is more
+    than two standard deviations of the detector's scores is no error, but an expression that the whole clip has, and
+    that much of it stays.
     """
-    at_rest = np.median(weights[list(rest)], axis=0).clip(max=2 * config.expression_spread)
+    at_rest = weights[list(rest)].min(0).clip(max=2 * config.expression_spread)
     return ((weights - at_rest) / (1 - at_rest)).clip(0, 1)
 
 
