@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,5 @@ def test_it_plays(tmp_path: Path):
             place = np.reshape(part["place"], (4, 4))
             np.testing.assert_allclose(place[:3, :3], rotation, atol=TOLERANCE + 1e-4)
     assert all(np.ptp(moment["picture"]) > 100 for moment in played), "nothing is seen"
-    changes = [
-        np.abs(a["picture"].astype(int) - b["picture"]).max() for a, b in zip(played[:-1], played[1:], strict=True)
-    ]
+    changes = [np.abs(a["picture"].astype(int) - b["picture"]).max() for a, b in pairwise(played)]
     assert min(changes) > 20, "a frame is like the one before"
