@@ -37,6 +37,9 @@ TITLES = {
     "geometry": "Shape style alone",
     "geometry_pairs": "Shape style of the 32 pairs",
     "segmentation": "Parts of pictures",
+    "image_style": "Painted photos",
+    "image_expressions": "Expressions in painted photos",
+    "reenactment": "Moved by a video",
 }
 
 MEANINGS = {
@@ -141,6 +144,25 @@ the drawn head's scalp. Where a picture ends within the person, nothing beyond i
 - *Identity distance* as in the quality table. *Round trip*: the head rendered back into the photo, within the hull of
   the face, before its light is evened, with what lies over the face.
 - *Seconds* on one thread, with another head being made beside it.""",
+    "image_style": """The whole photo painted (`portraitist image`), beside the front view of the head that guides it.
+
+- *identity*, *style* as in the quality table, of the picture; *front*: of the head's front view.
+- *border*: mean gradient of lightness across the border of what the head guides, to that in the bands beside it; 1 is
+  no border. *photo*: the same in the moved photo.
+- *points*: mean distance of the points detected from the translated ones, % of the outer eye distance; *photo*: in the
+  moved photo.
+- *least area*: smallest determinant of the warp; below 0 it folds.
+- *seconds*: painting alone, without the head, on one thread beside other work.""",
+    "image_expressions": """The detector's score of the action asked for, before and after (`--expressions`).""",
+    "reenactment": """Clips of 300 frames at 512 px, rendered from a head without its hair, with noise and compression:
+it turns to 35 degrees, talks, smiles, blinks, looks around, and stands still for its last quarter.
+
+- *detector*: its scores, and a rigid pose. *fitted*: each frame by itself. *smoothed*: what moves a head.
+- *pose error*: mean angle to the truth. *expression error*: mean over the 52 weights; *judged*: over jaw, smiles,
+  pucker, inner brows and gaze. *blink reached*: mean weight where lids are shut.
+- *still jitter*: root mean square motion of the landmarks from frame to frame where the head stands still.
+- *speed*: from decoding to encoding, of the demo's head with its hat. *growth*: of the process' memory from a tenth of
+  a stage on. The long clip was measured beside other work: its speed says nothing.""",
     "likeness": """Of the unstylized head.
 
 - *Rendered*: 72 heads of known shape that the head model cannot say exactly (other statistics than the fit's prior,

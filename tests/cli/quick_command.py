@@ -61,6 +61,7 @@ class Settings:
     random_style: bool = False
     preserve_color: bool = False
     subdivide: bool = False
+    head: Settings | None = None
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,55 @@ def write_expression_sheet(out: Path, *_: Any, overwrite: bool, **__: Any) -> No
     reach("written")
 
 
+class ImageConfig:
+    @staticmethod
+    def standard() -> Settings:
+        return Settings(head=Config.standard())
+
+
+def stylize_image(photo: Path, art: Path, *_: Any, progress: Any, **__: Any) -> types.SimpleNamespace:
+    progress(types.SimpleNamespace(stage="picture", step=0, steps=1))
+    reach("computing")
+    return types.SimpleNamespace(image=None, alpha=None, warnings=())
+
+
+def save_image(path: Path, *_: Any) -> None:
+    with new_file(path) as temporary:
+        temporary.write_bytes(b"painting")
+        reach("writing")
+    reach("written")
+
+
+def reenact_video(
+    head: Path, video: Path, out: Path, *_: Any, progress: Any, overwrite: bool, **__: Any
+) -> types.SimpleNamespace:
+    progress(types.SimpleNamespace(stage="tracking", step=0, steps=1))
+    reach("computing")
+    with new_folder(out, overwrite) as folder:
+        (folder / "run.json").write_text('{"files": ["run.json"]}')
+        reach("writing")
+    reach("written")
+    return types.SimpleNamespace(files=("run.json",), warnings=())
+
+
 def replace_modules() -> None:
     replaced = {
+        "apps.image_style": {"ImageConfig": ImageConfig, "stylize_image": stylize_image},
+        "apps.reenactment": {
+            "ReenactmentConfig": types.SimpleNamespace,
+            "check_target": lambda *_: None,
+            "reenact_sitter": reenact_video,
+            "reenact_video": reenact_video,
+        },
+        "config": {"Config": Config},
         "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},
         "export.result_folder": {"write_result": write_result},
         "export.turntable": {"check_suffix": lambda _: None, "write_turntable": write_turntable},
         "io.head_file": {"load_head": load_image},
-        "io.images": {"load_image": load_image},
+        "io.images": {"check_png_suffix": lambda _: None, "load_image": load_image, "save_image": save_image},
+        "io.video": {"Video": load_image},
+        "models": {"Models": Models},
     }
     for name, values in replaced.items():
         module = types.ModuleType(f"portraitist.{name}")

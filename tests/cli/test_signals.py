@@ -96,14 +96,22 @@ def test_signal_while_a_turntable_is_made(moment: str, tmp_path: Path) -> None:
     assert not list_hidden(tmp_path)
 
 
-@pytest.mark.parametrize("moment", ["loading", "writing", "written"])
-def test_signal_while_stickers_are_made(moment: str, tmp_path: Path) -> None:
-    ran = run_quickly(
-        ["sheet", "head.safetensors", "-o", "out"], tmp_path, STOP_AT=moment, STOP_WITH=int(signal.SIGTERM)
-    )
-    assert ran.returncode == 143
+@pytest.mark.parametrize("moment", ["loading", "computing", "writing", "written"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sheet", "head.safetensors", "-o", "out"],
+        ["image", "me.jpg", "art.jpg", "-o", "out.png"],
+        ["reenact", "head.safetensors", "me.jpg", "-o", "out"],
+    ],
+)
+def test_signal_while_another_command_runs(arguments: list[str], moment: str, tmp_path: Path) -> None:
+    if arguments[0] == "sheet" and moment == "computing":
+        moment = "writing"  # it draws while it writes
+    ran = run_quickly(arguments, tmp_path, STOP_AT=moment, STOP_WITH=int(signal.SIGINT))
+    assert ran.returncode == 130
     assert ENDS[moment] in ran.stderr
-    assert (tmp_path / "out").exists() == (ENDS[moment] != NOTHING)
+    assert (tmp_path / arguments[-1]).exists() == (ENDS[moment] != NOTHING)
     assert not list_hidden(tmp_path)
 
 
