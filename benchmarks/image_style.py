@@ -56,7 +56,7 @@ from portraitist.apps.image_painting import resize_picture
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import image_to_uint8
 
-RESULTS = ROOT / "benchmarks" / "results" / "image_style.json"
+RESULTS = ROOT / "benchmarks" / "results"
 EXPRESSIONS = {
     "jawOpen": {"jawOpen": 0.8},
     "smile": {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8},
@@ -101,8 +101,11 @@ def main() -> None:
     for name, value in means.items():
         print(f"{FIGURES.get(name, name):<64}{value:8.3f}")
     if options.write:
-        settings = {"preset": options.preset, "size": options.size, "pairs": options.pairs}
-        RESULTS.write_text(json.dumps({**settings, "source": hash_source(), "means": means, "pairs": rows}, indent=1))
+        command = f"python benchmarks/image_style.py --pairs {options.pairs} --size {options.size}"
+        command += f" --preset {options.preset}" + " --expressions" * options.expressions
+        result = {"command": command, "source": hash_source(), "means": means, "pairs": rows}
+        name = "image_expressions" if options.expressions else "image_style"
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def parse_options() -> argparse.Namespace:
@@ -114,7 +117,7 @@ def parse_options() -> argparse.Namespace:
     add("--expressions", action="store_true", help="also paint and detect five expressions")
     add("--sheet", type=Path, help="PNG with photo, artwork, moved photo, picture and front view of every pair")
     add("--data", type=Path, default=DEFAULT_DATA, help="folder of the development pictures")
-    add("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    add("--write", action="store_true", help="write benchmarks/results/image_style.json or image_expressions.json")
     return parser.parse_args()
 
 
@@ -148,6 +151,7 @@ def measure_pair(pair: Pair, config: ImageConfig, options: argparse.Namespace) -
     ]
     panels.append(Panel("front view", front))
     if options.expressions:
+        row = {}
         before = read_scores(result, models)
         for name, asked in EXPRESSIONS.items():
             changed = paint_image(sitter, exemplar, head, models, config, expression=asked)

@@ -195,7 +195,7 @@ def describe_result(name: str, folder: Path) -> str:
     result = json.loads(path.read_text())
     if name == "segmentation":  # picture by picture only in the file
         result = {"summary": result["summary"]}
-    if name in ("turned", "whole_head"):  # which source it was is only in the file
+    if name in ("image_expressions", "image_style", "turned", "whole_head"):  # which source it was is only in the file
         result.pop("source")
     if name == "likeness":  # photo by photo only in the file
         result = {key: result[key] for key in ("command", "summary", "video")}
