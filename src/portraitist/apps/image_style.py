@@ -69,7 +69,7 @@ class ImageConfig:
     @classmethod
     def draft(cls) -> ImageConfig:
         """A quick look."""
-        return cls(head=Config.draft(), scales=((128, 40), (256, 20)), stroke_steps=20, samples=384)
+        return cls(head=Config.draft(), scales=((128, 30), (256, 15)), stroke_steps=20, samples=384)
 
     @classmethod
     def standard(cls) -> ImageConfig:
