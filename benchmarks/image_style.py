@@ -97,15 +97,19 @@ def main() -> None:
         print(pair, json.dumps(row), flush=True)
         if options.sheet and sheets:
             save_image(options.sheet, draw_sheet(sheets))
-    means = find_means(rows)
-    for name, value in means.items():
+        if options.write:
+            write_result(rows, options)
+    for name, value in find_means(rows).items():
         print(f"{FIGURES.get(name, name):<64}{value:8.3f}")
-    if options.write:
-        command = f"python benchmarks/image_style.py --pairs {options.pairs} --size {options.size}"
-        command += f" --preset {options.preset}" + " --expressions" * options.expressions
-        result = {"command": command, "source": hash_source(), "means": means, "pairs": rows}
-        name = "image_expressions" if options.expressions else "image_style"
-        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def write_result(rows: dict[str, dict], options: argparse.Namespace) -> None:
+    """After every pair, so that a run that is stopped keeps what it has."""
+    command = f"python benchmarks/image_style.py --pairs {options.pairs} --size {options.size}"
+    command += f" --preset {options.preset}" + " --expressions" * options.expressions
+    result = {"command": command, "source": hash_source(), "means": find_means(rows), "pairs": rows}
+    name = "image_expressions" if options.expressions else "image_style"
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def parse_options() -> argparse.Namespace:
