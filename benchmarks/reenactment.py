@@ -126,7 +126,7 @@ def measure_delay(found: np.ndarray, true: np.ndarray) -> float:
     """Frames by which ``found`` follows ``true``, to a tenth, where they correlate best."""
     found, true = found - found.mean(), true - true.mean()
     times, shifts = np.arange(len(true)), np.arange(-4, 4.05, 0.1)
-    return float(shifts[np.argmax([np.interp(times + shift, times, found) @ true for shift in shifts])])
+    return round(float(shifts[np.argmax([np.interp(times + shift, times, found) @ true for shift in shifts])]), 1)
 
 
 def compare(motion: Motion, truth: Truth, at_landmarks: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:

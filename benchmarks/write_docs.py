@@ -152,7 +152,9 @@ the drawn head's scalp. Where a picture ends within the person, nothing beyond i
 - *points*: mean distance of the points detected from the translated ones, % of the outer eye distance; *photo*: in the
   moved photo.
 - *least area*: smallest determinant of the warp; below 0 it folds.
-- *seconds*: painting alone, without the head, on one thread beside other work.""",
+- *seconds*: painting alone, without the head, on one thread beside other work.
+
+A run that was stopped has fewer pairs than its command asks for.""",
     "image_expressions": """The detector's score of the action asked for, before and after (`--expressions`).""",
     "reenactment": """Clips of 300 frames at 512 px, rendered from a head without its hair, with noise and compression:
 it turns to 35 degrees, talks, smiles, blinks, looks around, and stands still for its last quarter.
