@@ -23,6 +23,7 @@ from portraitist import (
 )
 from portraitist.apps.image_guide import choose_expression
 from portraitist.apps.image_painting import resize_picture
+from portraitist.apps.image_style import read_style
 
 QUICK = make_quick_config(steps=2, stroke_steps=1)
 TINY = ImageConfig(head=QUICK, size_px=160, scales=((64, 2), (128, 2)), stroke_steps=1, samples=64)
@@ -180,3 +181,18 @@ def test_sizes_and_heads_that_cannot_be_are_refused(stages, models):
     sitter, exemplar, _ = stages
     with pytest.raises(InputError, match="without --subdivide"):
         paint_image(sitter, exemplar, subdivide_head(make_marked_head(64)), models, TINY)
+
+
+def test_an_open_mouth_does_not_crop_the_artwork(stages, models, monkeypatch):
+    given = []
+
+    def note(exemplar, points_px, size):
+        given.append(read_style(exemplar, points_px, size))
+        return given[-1]
+
+    monkeypatch.setattr("portraitist.apps.image_style.read_style", note)
+    unpainted = scale(TINY, texture=0.0)
+    for expression in (None, {"jawOpen": 1.0}):
+        paint_image(*stages, models, unpainted, expression=expression)
+    assert torch.equal(given[0].source.image, given[1].source.image)
+    assert given[0].enlargement == given[1].enlargement

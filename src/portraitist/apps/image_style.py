@@ -41,7 +41,7 @@ from portraitist.texture.label_colors import limit_label_chroma, spread_strength
 from portraitist.texture.labels import LabelStrengths
 from portraitist.texture.objective import LossWeights
 from portraitist.texture.optimization import guided_weights
-from portraitist.types import Head, Image, Progress, ProgressCallback
+from portraitist.types import Camera, Head, Image, Progress, ProgressCallback
 
 LARGEST_PX = 2048
 SMALLEST_PX = 128
@@ -180,11 +180,13 @@ def paint_image(
     if weights is not None:
         plain = view_face(replace(posed, texture=sitter.content.texture), camera)
         warped = torch.lerp(warped, plain.lay_over(warped), mask)
-    targets_px = camera.project(posed.landmarks68.positions(posed.mesh.vertices, posed.mesh.faces))
+    targets_px = find_landmarks(posed, camera)
+    # An open mouth makes a face longer, and the artwork no larger.
+    own_px = find_landmarks(lay_head_over_photo(head, sitter.fit, config.head.geometry.strength, None), camera)
     labels = label_picture(parts, posed.mesh, rasterize(posed.mesh, camera), targets_px)
 
     # 3. The painting.
-    artwork = read_style(exemplar, targets_px, size)
+    artwork = read_style(exemplar, own_px, size)
     content = PictureContent(warped, replace_missing(labels, artwork.source), mask, warped)
     painted = _paint(content, painted_face, artwork, models, config, generator, _count_steps(config, progress))
     of_head = torch.where(labels == PICTURE_LABELS.index("headwear"), HAIR, labels)
@@ -201,6 +203,11 @@ def paint_image(
         sitter=sitter,
         warnings=(*sitter.warnings, *exemplar.warnings),
     )
+
+
+def find_landmarks(head: Head, camera: Camera) -> Float[Tensor, "68 2"]:
+    """Pixels (x, y) of the picture."""
+    return camera.project(head.landmarks68.positions(head.mesh.vertices, head.mesh.faces))
 
 
 def read_style(exemplar: Exemplar, points_px: Float[Tensor, "68 2"], size: tuple[int, int]) -> PictureStyle:
