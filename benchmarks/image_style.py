@@ -156,9 +156,10 @@ def measure_pair(pair: Pair, config: ImageConfig, options: argparse.Namespace) -
     panels.append(Panel("front view", front))
     if options.expressions:
         row = {}
-        before = read_scores(result, models)
+        calm = dict.fromkeys(EXPRESSION_NAMES, 0.0)  # a smile of the photo's own would hide what is asked for
+        before = read_scores(paint_image(sitter, exemplar, head, models, config, expression=calm), models)
         for name, asked in EXPRESSIONS.items():
-            changed = paint_image(sitter, exemplar, head, models, config, expression=asked)
+            changed = paint_image(sitter, exemplar, head, models, config, expression=calm | asked)
             after = read_scores(changed, models)
             for kind, scores in (("", before), ("_asked", after)):
                 row[f"{name}{kind}"] = statistics.mean(scores[EXPRESSION_NAMES.index(action)] for action in asked)

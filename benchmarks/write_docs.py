@@ -155,7 +155,8 @@ the drawn head's scalp. Where a picture ends within the person, nothing beyond i
 - *seconds*: painting alone, without the head, on one thread beside other work.
 
 A run that was stopped has fewer pairs than its command asks for.""",
-    "image_expressions": """The detector's score of the action asked for, before and after (`--expressions`).""",
+    "image_expressions": """The detector's score of an action in the painted neutral face, and in the face with that
+action alone (*asked*).""",
     "reenactment": """Clips of 300 frames at 512 px, rendered from a head without its hair, with noise and compression:
 it turns to 35 degrees, talks, smiles, blinks, looks around, and stands still for its last quarter.
 
