@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from portraitist import __version__
 from portraitist.cli.arguments import Parser
+from portraitist.cli.export import add_export_options, find_export_mistake, run_export
 from portraitist.cli.image import add_image_options, find_image_mistake, run_image
 from portraitist.cli.landmarks import add_landmarks_options, run_landmarks
 from portraitist.cli.reenact import add_reenact_options, find_reenact_mistake, run_reenact
@@ -70,6 +71,13 @@ COMMANDS = {
         "Make a video of a saved head turning once around, on white.",
         add_turntable_options,
         run_turntable,
+    ),
+    "export": Command(
+        "write a head for Blender, Unity, Unreal, web pages...",
+        "Write a saved head as the file that a program opens best.",
+        add_export_options,
+        run_export,
+        find_export_mistake,
     ),
     "landmarks": Command(
         "write the 68 points of a face, and a mask of its parts, to be corrected",
