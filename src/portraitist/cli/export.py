@@ -80,7 +80,7 @@ def run_export(
         loaded = load_head(head)
         if styles:
             options |= {"name": name_style(head), "styles": {name_style(path): load_head(path) for path in styles}}
-        beside = chosen.list_files(output, loaded)
+        beside = chosen.list_files(output, loaded, **options)
         for path in beside:
             check_output_file(path, overwrite)
         STOP.expect(output)

@@ -12,7 +12,13 @@ import pygltflib as gl
 from portraitist import __version__
 from portraitist.devices import to_numpy
 from portraitist.export.gltf_buffer import Encoding, add_indices, add_morph_target, add_vectors, split_at_uv_seams
-from portraitist.export.gltf_materials import add_material, add_texture, list_extensions
+from portraitist.export.gltf_materials import (
+    TextureStore,
+    add_material,
+    add_texture,
+    list_extensions,
+    name_texture_file,
+)
 from portraitist.export.gltf_parts import Part, list_parts, list_weights
 from portraitist.export.provenance import UNSIGNED, Provenance
 from portraitist.export.skin import HEAD_JOINT, add_skin
@@ -30,15 +36,17 @@ class GlbForm:
 
     ``dense``: morph targets are stored whole, for programs without sparse accessors. ``quantized``: shape in 16 bits
     (KHR_mesh_quantization; steps of about 0.006 mm), which pages load faster. ``small_textures``: as JPEG where that is
-    smaller. ``morph_normals``: targets move normals, too, for lit programs that do not compute them. ``visemes``: also
-    the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all hangs on one joint below a root "Armature", for
-    programs that show morph targets on skinned meshes only. ``looks``: of `LOOKS`; the first is shown, others are
-    variants. Quantized ones cannot be skinned, since the scale of their nodes would be lost.
+    smaller. ``textures_beside``: as PNG files beside the GLB, called after it; Blender gives embedded ones no names of
+    files, and loses all but one of them when it writes FBX. ``morph_normals``: targets move normals, too, for lit
+    programs that do not compute them. ``visemes``: also the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all
+    hangs on one joint below a root "Armature", for programs that show morph targets on skinned meshes only; not for
+    quantized ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown, others are variants.
     """
 
     dense: bool = False
     quantized: bool = False
     small_textures: bool = False
+    textures_beside: bool = False
     morph_normals: bool = False
     visemes: bool = False
     skinned: bool = False
@@ -47,6 +55,8 @@ class GlbForm:
     def __post_init__(self) -> None:
         if self.quantized and self.skinned:
             raise ValueError("a quantized GLB cannot be skinned")
+        if self.small_textures and self.textures_beside:
+            raise ValueError("textures beside a GLB are PNG")
 
 
 PLAIN = GlbForm()
@@ -74,20 +84,35 @@ def write_glb(
     ``provenance``: stands in ``asset.extras`` and ``asset.copyright``. The file appears whole or not at all. Raises
     InputError for styles with another topology, OutputError when the file cannot be written.
     """
-    file, blob = build_gltf(head, form, name=name, styles=styles, provenance=provenance)
+    path = Path(path)
+    store = TextureStore(form.small_textures, path.stem if form.textures_beside else None)
+    file, blob = build_gltf(head, form, store, name=name, styles=styles, provenance=provenance)
+    for texture, data in store.files.items():
+        with new_file(path.with_name(texture)) as temporary:
+            temporary.write_bytes(data)
     save_gltf(path, file, blob)
+
+
+def list_texture_files(path: str | Path, head: Head, styles: Mapping[str, Head] | None = None) -> list[Path]:
+    """What `write_glb` writes beside ``path`` where the form has ``textures_beside``."""
+    path = Path(path)
+    names = ["Painting", *(layer.name.capitalize() for layer in head.layers)]
+    names += [f"{name}_{style}" for style in styles or {} for name in names]
+    return [path.with_name(name_texture_file(path.stem, name)) for name in names]
 
 
 def build_gltf(
     head: Head,
     form: GlbForm = PLAIN,
+    store: TextureStore | None = None,
     *,
     name: str = "painting",
     styles: Mapping[str, Head] | None = None,
     provenance: Provenance = UNSIGNED,
 ) -> tuple[gl.GLTF2, bytearray]:
-    """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head, its layers come next."""
-    styles = styles or {}
+    """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head, its layers come next.
+    ``store``: takes the textures that are not to be embedded."""
+    styles, store = styles or {}, store or TextureStore(form.small_textures)
     check_styles(head, name, styles)
     asset = gl.Asset(version="2.0", generator=f"Portraitist {__version__}", copyright=provenance.copyright())
     asset.extras = provenance.facts()
@@ -95,10 +120,10 @@ def build_gltf(
     parts = list_parts(head, visemes=form.visemes, styles=styles)
     encoding = Encoding(form.dense, _find_reach(parts) if form.quantized else None)
     for part in parts:
-        _add_part(file, blob, part, list_weights(head, part), form, encoding)
+        _add_part(file, blob, part, list_weights(head, part), form, encoding, store)
     if "toon" in form.looks:
         add_outlines(file, blob, parts, encoding, form.looks)
-    add_variants(file, blob, {name: head, **styles}, form.looks, small=form.small_textures)
+    add_variants(file, blob, {name: head, **styles}, form.looks, store)
     # Who moves the head takes its layers along.
     file.nodes[0].children = list(range(1, len(file.nodes)))
     if encoding.reach is not None:
@@ -135,7 +160,13 @@ def _find_reach(parts: list[Part]) -> float:
 
 
 def _add_part(
-    file: gl.GLTF2, blob: bytearray, part: Part, weights: list[float], form: GlbForm, encoding: Encoding
+    file: gl.GLTF2,
+    blob: bytearray,
+    part: Part,
+    weights: list[float],
+    form: GlbForm,
+    encoding: Encoding,
+    store: TextureStore,
 ) -> None:
     """A node with a mesh of one primitive, and its material."""
     vertex_ids, uv_ids, corners = split_at_uv_seams(part.mesh)
@@ -153,7 +184,7 @@ def _add_part(
             change = vertex_normals(vertices + offset, faces) - normals
             target.NORMAL = add_morph_target(file, blob, change[vertex_ids], Encoding(form.dense))
         targets.append(target)
-    texture = add_texture(file, blob, part.texture, part.material, small=form.small_textures)
+    texture = add_texture(file, blob, part.texture, part.material, store)
     primitive = gl.Primitive(
         attributes=attributes,
         indices=add_indices(file, blob, corners, len(vertex_ids)),

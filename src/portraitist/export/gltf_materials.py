@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import numpy as np
 import pygltflib as gl
@@ -25,12 +27,32 @@ SMALL_JPEG_QUALITY = 90  # of those that are to be small: a fifth of the PNG, an
 DARKEST = 0.02  # share of a texture's texels whose mean is the color of its outlines
 
 
-def add_texture(file: gl.GLTF2, blob: bytearray, texture: Image, name: str, *, small: bool = False) -> int:
-    """Embed it, with the file's one sampler; returns its number."""
-    data, mime_type = encode_texture(texture, small=small)
+@dataclass(frozen=True)
+class TextureStore:
+    """Where textures go. ``small``: as JPEG wherever it is smaller. ``stem``: None to embed them; else the beginning of
+    the names of files beside the glTF file, whose contents are gathered in ``files``."""
+
+    small: bool = False
+    stem: str | None = None
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def add_texture(file: gl.GLTF2, blob: bytearray, texture: Image, name: str, store: TextureStore) -> int:
+    """Embed it or put it into the ``store``, with the file's one sampler; returns its number."""
     file.textures.append(gl.Texture(source=len(file.images), sampler=0))
-    file.images.append(gl.Image(name=name, bufferView=add_view(file, blob, data), mimeType=mime_type))
+    if store.stem is None:
+        data, mime_type = encode_texture(texture, small=store.small)
+        file.images.append(gl.Image(name=name, bufferView=add_view(file, blob, data), mimeType=mime_type))
+    else:
+        place = name_texture_file(store.stem, name)
+        store.files[place] = encode_png(texture)
+        file.images.append(gl.Image(name=name, uri=quote(place)))
     return len(file.textures) - 1
+
+
+def name_texture_file(stem: str, name: str) -> str:
+    """Of a texture that is not embedded. Textures beside a file are PNG, which every painting program keeps whole."""
+    return f"{stem}_{name}.png"
 
 
 def add_material(file: gl.GLTF2, texture: int, name: str, *, unlit: bool = True) -> int:

@@ -18,14 +18,14 @@ LOOKS = ("unlit", "lit", "toon")
 @dataclass(frozen=True)
 class Profile:
     """``suffix``: of the file. ``about``: what it is, in a few words. ``takes``: the options that it knows beyond
-    ``provenance``. ``write(path, head, provenance=..., **options)`` writes it, whole or not at all. ``list_files``: all
-    that is written beside the file itself."""
+    ``provenance``. ``write(path, head, provenance=..., **options)`` writes it, whole or not at all. ``list_files``,
+    with the same arguments: all that is written beside the file itself."""
 
     suffix: str
     about: str
     takes: tuple[str, ...]
     write: Callable[..., None]
-    list_files: Callable[[Path, Head], list[Path]] = lambda path, head: []
+    list_files: Callable[..., list[Path]] = lambda path, head, **options: []
 
 
 def _as_glb(**own: Any) -> Callable[..., None]:
@@ -47,13 +47,19 @@ def _as_glb(**own: Any) -> Callable[..., None]:
     return write
 
 
+def _list_textures(path: Path, head: Head, *, styles: Mapping[str, Head] | None = None, **_: Any) -> list[Path]:
+    from portraitist.export.glb import list_texture_files
+
+    return list_texture_files(path, head, styles)
+
+
 def _write_obj(path: Path, head: Head, *, provenance: Provenance, vertex_colors: bool = False) -> None:
     from portraitist.export.obj import write_obj
 
     write_obj(path, head, vertex_colors=vertex_colors, provenance=provenance)
 
 
-def _list_obj_files(path: Path, head: Head) -> list[Path]:
+def _list_obj_files(path: Path, head: Head, **_: Any) -> list[Path]:
     from portraitist.export.obj import list_obj_files
 
     return list_obj_files(path, head)[1:]
@@ -68,7 +74,13 @@ PROFILES = {
         GLB_OPTIONS,
         _as_glb(quantized=True, small_textures=True),
     ),
-    "blender": Profile(".glb", "lit, so that the texture survives FBX", GLB_OPTIONS, _as_glb(looks=("lit",))),
+    "blender": Profile(
+        ".glb",
+        "with textures beside it; lit, so that they survive FBX",
+        GLB_OPTIONS,
+        _as_glb(looks=("lit",), textures_beside=True),
+        _list_textures,
+    ),
     "unity": Profile(".glb", "on one bone, whole morph targets; unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)),
     "unreal": Profile(
         ".glb", "on one bone, whole morph targets; unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)

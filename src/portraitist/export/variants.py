@@ -15,6 +15,7 @@ from portraitist.export.gltf_buffer import Encoding, add_indices, add_vectors, s
 from portraitist.export.gltf_materials import (
     NO_OUTLINE,
     OUTLINE,
+    TextureStore,
     add_material,
     add_outline_material,
     add_texture,
@@ -73,7 +74,7 @@ def add_outlines(
 
 
 def add_variants(
-    file: gl.GLTF2, blob: bytearray, heads: Mapping[str, Head], looks: Sequence[str], *, small: bool
+    file: gl.GLTF2, blob: bytearray, heads: Mapping[str, Head], looks: Sequence[str], store: TextureStore
 ) -> None:
     """Give each part a material for every style and every look. ``heads``: by their styles, the first being what the
     file shows, in the first look. Variants are called STYLE, LOOK or STYLE_LOOK, as far as there are several; a file
@@ -87,7 +88,7 @@ def add_variants(
         title, materials = file.materials[shown].name, []
         for style, head in heads.items():
             if materials:
-                texture = add_texture(file, blob, list_textures(head)[number], f"{title}_{style}", small=small)
+                texture = add_texture(file, blob, list_textures(head)[number], f"{title}_{style}", store)
             for look in looks:
                 name = f"{title}_{_name_variant(style, look, heads, looks)}"
                 materials.append(add_material(file, texture, name, unlit=look != "lit") if materials else shown)
