@@ -16,6 +16,7 @@ from portraitist.public_names import HOME_OF
 
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
+    from portraitist.apps.edited_head import import_glb
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
         PortraitistError,
     )
     from portraitist.export.animation import save_animation
-    from portraitist.export.glb import write_glb
+    from portraitist.export.glb import GlbForm, write_glb
     from portraitist.export.obj import write_obj
+    from portraitist.export.provenance import Provenance
     from portraitist.export.result_folder import write_result
     from portraitist.export.turntable import write_turntable
     from portraitist.geometry.transfer import StylizedGeometry
@@ -103,6 +105,7 @@ __all__ = [
     "FitError",
     "Fragments",
     "GeometryConfig",
+    "GlbForm",
     "Head",
     "HeadFit",
     "ImageConfig",
@@ -121,6 +124,7 @@ __all__ = [
     "PictureParts",
     "PortraitistError",
     "Progress",
+    "Provenance",
     "Reenactment",
     "ReenactmentConfig",
     "RegionStrengths",
@@ -141,6 +145,7 @@ __all__ = [
     "draw_expression",
     "find_seams",
     "head_camera",
+    "import_glb",
     "load_head",
     "load_image",
     "load_vgg",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HOMES = {
+    "apps.edited_head": ("import_glb",),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (
         "draw_expression",
@@ -26,8 +27,9 @@ HOMES = {
         "PortraitistError",
     ),
     "export.animation": ("save_animation",),
-    "export.glb": ("write_glb",),
+    "export.glb": ("GlbForm", "write_glb"),
     "export.obj": ("write_obj",),
+    "export.provenance": ("Provenance",),
     "export.result_folder": ("write_result",),
     "export.turntable": ("write_turntable",),
     "geometry.transfer": ("StylizedGeometry",),
