@@ -34,10 +34,10 @@ def import_glb(path: str | Path, head: Head) -> Head:
 
     The file's triangles are found again by their UVs, so that vertices may come in any order, doubled or not; of
     doubled ones the mean is taken. What was not moved, and a texture that was not repainted, stay as they are bit for
-    bit. The base shape is taken for the neutral one; in a file without morph targets, for the one with the head's expression
-    where it is nearer to that. Blendshapes are carried over to the new shape as they are to an exaggerated one (Sec.
-    7.1), but for those whose shape keys were sculpted themselves: these are taken from the file. Heads that were
-    subdivided keep theirs. ``original`` is not touched. A layer that was deleted in the file is left out.
+    bit. The base shape is taken for the neutral one; in a file without morph targets, for the one with the head's
+    expression where it is nearer to that. Blendshapes are carried over to the new shape as they are to an exaggerated
+    one (Sec. 7.1), but for those whose shape keys were sculpted themselves: these are taken from the file. Heads that
+    were subdivided keep theirs. ``original`` is not touched. A layer that was deleted in the file is left out.
 
     Raises InputError for a file that cannot be read or has no part "Head", and for changed topology or UVs, telling
     what differs.
