@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
+from portraitist.devices import move as move_to
 from portraitist.errors import InputError
 from portraitist.geometry.blendshape_transfer import transfer_blendshapes
 from portraitist.io.glb_file import GlbPart, read_glb
@@ -172,8 +173,8 @@ def _pick(part: GlbPart, own: Image) -> Image:
         return own
     ours, theirs = image_to_uint8(own), image_to_uint8(part.texture)
     is_same = ours.shape == theirs.shape and bool((ours == theirs).all())
-    return own if is_same else part.texture.to(own)
+    return own if is_same else move_to(part.texture, own.device)
 
 
 def _has_topology(mesh: Mesh, model: HeadModel) -> bool:
-    return mesh.faces.shape == model.faces.shape and torch.equal(mesh.faces, model.faces.to(mesh.faces))
+    return np.array_equal(to_numpy(mesh.faces), to_numpy(model.faces))
