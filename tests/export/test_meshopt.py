@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pygltflib as gl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import add_layers, make_head
@@ -55,6 +55,7 @@ def decode(data: bytes, count: int, stride: int) -> np.ndarray:
     return elements
 
 
+@settings(deadline=None)  # the decoder is slow
 @given(
     count=st.integers(1, 600),
     stride=st.sampled_from([4, 8, 12, 16, 64, 256]),
