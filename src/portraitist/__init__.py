@@ -16,6 +16,7 @@ from portraitist.public_names import HOME_OF
 
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
+    from portraitist.apps.edited_head import import_glb
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         PortraitistError,
     )
     from portraitist.export.animation import save_animation
-    from portraitist.export.glb import write_glb
+    from portraitist.export.glb import GlbForm, write_glb
     from portraitist.export.obj import write_obj
     from portraitist.export.print_files import write_3mf, write_ply, write_stl
     from portraitist.export.provenance import Provenance
@@ -106,6 +107,7 @@ __all__ = [
     "FitError",
     "Fragments",
     "GeometryConfig",
+    "GlbForm",
     "Head",
     "HeadFit",
     "ImageConfig",
@@ -148,6 +150,7 @@ __all__ = [
     "draw_expression",
     "find_seams",
     "head_camera",
+    "import_glb",
     "load_head",
     "load_image",
     "load_vgg",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HOMES = {
+    "apps.edited_head": ("import_glb",),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (
         "draw_expression",
@@ -26,7 +27,7 @@ HOMES = {
         "PortraitistError",
     ),
     "export.animation": ("save_animation",),
-    "export.glb": ("write_glb",),
+    "export.glb": ("GlbForm", "write_glb"),
     "export.obj": ("write_obj",),
     "export.print_files": ("write_3mf", "write_ply", "write_stl"),
     "export.provenance": ("Provenance",),

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from conftest import add_layers, assert_same_picture, make_marked_head
 from portraitist import head_camera, render, write_glb
-from portraitist.export.glb import ORIGINAL_SHAPE
+from portraitist.export.gltf_parts import ORIGINAL_SHAPE
 from portraitist.io.images import image_from_pil
 from portraitist.mesh.carrying import pose_head
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Image

@@ -15,7 +15,8 @@ from conftest import add_layers
 from export.read_glb import read_accessor, read_image
 from portraitist.errors import OutputError
 from portraitist.export import gltf_materials
-from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
+from portraitist.export.glb import write_glb
+from portraitist.export.gltf_parts import ORIGINAL_SHAPE
 from portraitist.mesh.carrying import pose_head
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head

@@ -53,13 +53,14 @@ def show_in_three(
     size: int = 256,
     target: tuple[float, float, float] | None = None,
     radius: float | None = None,
+    lamps: bool = False,
 ) -> list[dict[str, Any]]:
     """For each of ``moments`` (see the page) the parts' ``keys`` and ``place``, and the ``picture`` [h, w, 3] uint8.
 
-    ``target``, ``radius``: what the camera looks at, meters; all of the scene without them. ``scratch``: an empty
-    folder for the browser's profile.
+    ``target``, ``radius``: what the camera looks at, meters; all of the scene without them. ``lamps``: there are
+    some. ``scratch``: an empty folder for the browser's profile.
     """
-    job = {"moments": moments, "size": size, "target": target, "radius": radius}
+    job = {"moments": moments, "size": size, "target": target, "radius": radius, "lamps": lamps}
     reports: queue.Queue[dict[str, Any]] = queue.Queue()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _make_handler(glb, job, reports))
     threading.Thread(target=server.serve_forever, daemon=True).start()

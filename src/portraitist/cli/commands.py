@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from portraitist import __version__
 from portraitist.cli.arguments import Parser
+from portraitist.cli.export import add_export_options, find_export_mistake, run_export
 from portraitist.cli.image import add_image_options, find_image_mistake, run_image
+from portraitist.cli.import_head import add_import_options, find_import_mistake, run_import
 from portraitist.cli.landmarks import add_landmarks_options, run_landmarks
 from portraitist.cli.reenact import add_reenact_options, find_reenact_mistake, run_reenact
 from portraitist.cli.sheet import add_sheet_options, run_sheet
@@ -70,6 +72,20 @@ COMMANDS = {
         "Make a video of a saved head turning once around, on white.",
         add_turntable_options,
         run_turntable,
+    ),
+    "export": Command(
+        "write a head for Blender, Unity, Unreal, web pages...",
+        "Write a saved head as the file that a program opens best.",
+        add_export_options,
+        run_export,
+        find_export_mistake,
+    ),
+    "import": Command(
+        "read a head again that was sculpted or repainted in another program",
+        "Read the GLB of a head that was sculpted or repainted in another program, as a head again.",
+        add_import_options,
+        run_import,
+        find_import_mistake,
     ),
     "landmarks": Command(
         "write the 68 points of a face, and a mask of its parts, to be corrected",

@@ -51,6 +51,18 @@ def named_strengths(names: tuple[str, ...], most: int) -> Callable[[str], dict[s
     return parse
 
 
+def some_of(names: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+    """unlit,toon as a tuple."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        parts = tuple(text.split(","))
+        if not set(parts) <= set(names) or len(set(parts)) < len(parts):
+            raise argparse.ArgumentTypeError(f"some of {', '.join(names)}, each once, are needed, got {text!r}")
+        return parts
+
+    return parse
+
+
 def weighted_file(text: str) -> tuple[Path, float]:
     """A file, or a file with =WEIGHT behind it."""
     name, equals, weight = text.rpartition("=")

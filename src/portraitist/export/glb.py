@@ -2,67 +2,145 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pygltflib as gl
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from portraitist import __version__
 from portraitist.devices import to_numpy
-from portraitist.export.gltf_buffer import add_indices, add_morph_target, add_vectors, split_at_uv_seams, to_float32
-from portraitist.export.gltf_materials import add_unlit_material
+from portraitist.export.gltf_buffer import Encoding, add_indices, add_morph_target, add_vectors, split_at_uv_seams
+from portraitist.export.gltf_materials import (
+    TextureStore,
+    add_material,
+    add_texture,
+    list_extensions,
+    name_texture_file,
+)
+from portraitist.export.gltf_parts import Part, list_parts, list_weights
 from portraitist.export.provenance import UNSIGNED, Provenance
+from portraitist.export.skin import HEAD_JOINT, add_skin
+from portraitist.export.variants import OUTLINE_WIDTH_M, VARIANTS, add_outlines, add_variants, check_styles
 from portraitist.io.output_file import new_file
-from portraitist.mesh.carrying import find_layer_deltas
 from portraitist.mesh.laplacian import vertex_normals
-from portraitist.types import EXPRESSION_NAMES, Head, Image, Mesh
+from portraitist.types import Head
 
-ORIGINAL_SHAPE = "originalShape"
-"""Morph target that slides the exaggeration out again: at weight 1 the head has its unstylized shape."""
+QUANTIZATION = "KHR_mesh_quantization"
 
 
-def write_glb(path: str | Path, head: Head, *, provenance: Provenance = UNSIGNED) -> None:
+@dataclass(frozen=True)
+class GlbForm:
+    """How a head is put into a GLB; each program has its own wishes.
+
+    ``dense``: morph targets are stored whole, for programs without sparse accessors. ``quantized``: shape in 16 bits
+    (KHR_mesh_quantization; steps of about 0.006 mm), which pages load faster. ``small_textures``: as JPEG where that is
+    smaller. ``textures_beside``: as PNG files beside the GLB, called after it; Blender gives embedded ones no names of
+    files, and loses all but one of them when it writes FBX. ``morph_normals``: targets move normals, too, for lit
+    programs that do not compute them. ``visemes``: also the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all
+    hangs on one joint below a root "Armature", for programs that show morph targets on skinned meshes only; not for
+    quantized ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown, others are variants.
+    """
+
+    dense: bool = False
+    quantized: bool = False
+    small_textures: bool = False
+    textures_beside: bool = False
+    morph_normals: bool = False
+    visemes: bool = False
+    skinned: bool = False
+    looks: tuple[str, ...] = ("unlit",)
+
+    def __post_init__(self) -> None:
+        if self.quantized and self.skinned:
+            raise ValueError("a quantized GLB cannot be skinned")
+        if self.small_textures and self.textures_beside:
+            raise ValueError("textures beside a GLB are PNG")
+
+
+PLAIN = GlbForm()
+
+
+def write_glb(
+    path: str | Path,
+    head: Head,
+    form: GlbForm = PLAIN,
+    *,
+    name: str = "painting",
+    styles: Mapping[str, Head] | None = None,
+    provenance: Provenance = UNSIGNED,
+) -> None:
     """Write ``head`` as binary glTF 2.0: a node and mesh "Head" and, below it, one for each layer ("Hair", "Headwear"),
-    each with an unlit material of its own and its texture embedded.
+    each with a material of its own, unlit if ``form`` does not say otherwise, and its texture embedded.
 
     The head's base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit
     blendshapes plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
     ``head.mesh.vertices``. Layers have the same targets and weights, so that they follow every expression. Vertices are
     doubled at UV seams only; normals come from the undivided mesh, so a lit viewer shows no seam either.
+
+    ``styles``: other heads of the same sitter by the names of their styles, that of ``head`` being ``name``. Their
+    textures become variants (KHR_materials_variants), their shapes targets ``shape_NAME`` behind the others.
     ``provenance``: stands in ``asset.extras`` and ``asset.copyright``. The file appears whole or not at all. Raises
-    OutputError when it cannot be written.
+    InputError for styles with another topology, OutputError when the file cannot be written.
     """
-    file, blob = build_gltf(head, provenance=provenance)
+    path = Path(path)
+    store = TextureStore(form.small_textures, path.stem if form.textures_beside else None)
+    file, blob = build_gltf(head, form, store, name=name, styles=styles, provenance=provenance)
+    for texture, data in store.files.items():
+        with new_file(path.with_name(texture)) as temporary:
+            temporary.write_bytes(data)
     save_gltf(path, file, blob)
 
 
-def build_gltf(head: Head, *, provenance: Provenance = UNSIGNED) -> tuple[gl.GLTF2, bytearray]:
-    """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head; all others are below."""
-    file = gl.GLTF2(asset=_describe_asset(provenance))
-    blob = bytearray()
-    weights = [*to_float32(head.expression).tolist(), 0.0]
-    shift = head.original - head.mesh.vertices
-    _add_part(
-        file, blob, "Head", head.mesh.with_vertices(head.neutral), _name_morphs(head.expression_deltas, shift),
-        weights, head.texture, "Painting"
-    )  # fmt: skip
-    for layer, deltas in zip(head.layers, find_layer_deltas(head), strict=True):
-        neutral = layer.mesh.vertices - torch.einsum("e,ekd->kd", head.expression, deltas)
-        morphs, name = _name_morphs(deltas, layer.original - layer.mesh.vertices), layer.name.capitalize()
-        _add_part(file, blob, name, layer.mesh.with_vertices(neutral), morphs, weights, layer.texture, name)
+def list_texture_files(path: str | Path, head: Head, styles: Mapping[str, Head] | None = None) -> list[Path]:
+    """What `write_glb` writes beside ``path`` where the form has ``textures_beside``."""
+    path = Path(path)
+    names = ["Painting", *(layer.name.capitalize() for layer in head.layers)]
+    names += [f"{name}_{style}" for style in styles or {} for name in names]
+    return [path.with_name(name_texture_file(path.stem, name)) for name in names]
+
+
+def build_gltf(
+    head: Head,
+    form: GlbForm = PLAIN,
+    store: TextureStore | None = None,
+    *,
+    name: str = "painting",
+    styles: Mapping[str, Head] | None = None,
+    provenance: Provenance = UNSIGNED,
+) -> tuple[gl.GLTF2, bytearray]:
+    """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head, its layers come next.
+    ``store``: takes the textures that are not to be embedded."""
+    styles, store = styles or {}, store or TextureStore(form.small_textures)
+    check_styles(head, name, styles)
+    asset = gl.Asset(version="2.0", generator=f"Portraitist {__version__}", copyright=provenance.copyright())
+    asset.extras = provenance.facts()
+    file, blob = gl.GLTF2(asset=asset), bytearray()
+    parts = list_parts(head, visemes=form.visemes, styles=styles)
+    encoding = Encoding(form.dense, _find_reach(parts) if form.quantized else None)
+    for part in parts:
+        _add_part(file, blob, part, list_weights(head, part), form, encoding, store)
+    if "toon" in form.looks:
+        add_outlines(file, blob, parts, encoding, form.looks)
+    add_variants(file, blob, {name: head, **styles}, form.looks, store)
     # Who moves the head takes its layers along.
     file.nodes[0].children = list(range(1, len(file.nodes)))
+    if encoding.reach is not None:
+        file.nodes[0].scale = [encoding.reach] * 3
     file.samplers = [
         gl.Sampler(
             magFilter=gl.LINEAR, minFilter=gl.LINEAR_MIPMAP_LINEAR, wrapS=gl.CLAMP_TO_EDGE, wrapT=gl.CLAMP_TO_EDGE
         )
     ]
-    file.extensionsUsed = ["KHR_materials_unlit"]
-    file.scenes = [gl.Scene(name="Head", nodes=[0])]
+    file.scenes = [gl.Scene(name="Scene", nodes=[0])]
     file.scene = 0
+    needed = [QUANTIZATION] if form.quantized else []
+    variants = [VARIANTS] if VARIANTS in (file.extensions or {}) else []
+    file.extensionsRequired = needed
+    file.extensionsUsed = [*list_extensions(file), *variants, *needed]
+    if form.skinned:
+        add_skin(file, blob, head, [HEAD_JOINT])
     return file, blob
 
 
@@ -74,45 +152,45 @@ def save_gltf(path: str | Path, file: gl.GLTF2, blob: bytearray) -> None:
         temporary.write_bytes(b"".join(file.save_to_bytes()))
 
 
-def _describe_asset(provenance: Provenance) -> gl.Asset:
-    facts = provenance.facts()
-    return gl.Asset(
-        version="2.0", generator=f"Portraitist {__version__}", copyright=provenance.copyright(), extras=facts
-    )
-
-
-def _name_morphs(deltas: Float[Tensor, "52 n 3"], to_original: Float[Tensor, "n 3"]) -> dict[str, np.ndarray]:
-    """Offsets by the names of the targets."""
-    return dict(zip(EXPRESSION_NAMES, to_float32(deltas), strict=True)) | {ORIGINAL_SHAPE: to_float32(to_original)}
+def _find_reach(parts: list[Part]) -> float:
+    """No coordinate and no offset of any part, nor of the outline around it, is larger; meters."""
+    shapes = [to_numpy(part.mesh.vertices) for part in parts]
+    offsets = [offset for part in parts for offset in part.morphs.values()]
+    return float(max(np.abs(values).max() for values in (*shapes, *offsets))) + OUTLINE_WIDTH_M
 
 
 def _add_part(
     file: gl.GLTF2,
     blob: bytearray,
-    name: str,
-    mesh: Mesh,
-    morphs: dict[str, np.ndarray],
+    part: Part,
     weights: list[float],
-    texture: Image,
-    material: str,
+    form: GlbForm,
+    encoding: Encoding,
+    store: TextureStore,
 ) -> None:
-    """A node with a mesh of one primitive. ``morphs``: offsets of its vertices by the names of the targets."""
-    vertex_ids, uv_ids, corners = split_at_uv_seams(mesh)
-    vertices = to_float32(mesh.vertices)
+    """A node with a mesh of one primitive, and its material."""
+    vertex_ids, uv_ids, corners = split_at_uv_seams(part.mesh)
+    vertices, faces = to_numpy(part.mesh.vertices, np.float32), to_numpy(part.mesh.faces)
+    normals = vertex_normals(vertices, faces)
     attributes = gl.Attributes(
-        POSITION=add_vectors(file, blob, vertices[vertex_ids], bounds=True),
-        NORMAL=add_vectors(file, blob, vertex_normals(vertices, to_numpy(mesh.faces))[vertex_ids]),
-        TEXCOORD_0=add_vectors(file, blob, to_float32(mesh.uvs)[uv_ids]),
+        POSITION=add_vectors(file, blob, encoding.encode(vertices[vertex_ids]), bounds=True),
+        NORMAL=add_vectors(file, blob, encoding.encode_unit(normals[vertex_ids])),
+        TEXCOORD_0=add_vectors(file, blob, encoding.encode_uvs(to_numpy(part.mesh.uvs, np.float32)[uv_ids])),
     )
+    targets = []
+    for offset in part.morphs.values():
+        target = gl.Attributes(POSITION=add_morph_target(file, blob, offset[vertex_ids], encoding))
+        if form.morph_normals:
+            change = vertex_normals(vertices + offset, faces) - normals
+            target.NORMAL = add_morph_target(file, blob, change[vertex_ids], Encoding(form.dense))
+        targets.append(target)
+    texture = add_texture(file, blob, part.texture, part.material, store)
     primitive = gl.Primitive(
         attributes=attributes,
         indices=add_indices(file, blob, corners, len(vertex_ids)),
-        material=len(file.materials),
-        targets=[
-            gl.Attributes(POSITION=add_morph_target(file, blob, offset[vertex_ids])) for offset in morphs.values()
-        ],
+        material=add_material(file, texture, part.material, unlit=form.looks[0] != "lit"),
+        targets=targets,
     )
-    add_unlit_material(file, blob, texture, material)
-    extras = {"targetNames": [*morphs]}
-    file.nodes.append(gl.Node(name=name, mesh=len(file.meshes)))
-    file.meshes.append(gl.Mesh(name=name, primitives=[primitive], weights=weights, extras=extras))
+    extras = {"targetNames": [*part.morphs]}
+    file.nodes.append(gl.Node(name=part.name, mesh=len(file.meshes)))
+    file.meshes.append(gl.Mesh(name=part.name, primitives=[primitive], weights=weights, extras=extras))

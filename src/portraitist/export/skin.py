@@ -69,9 +69,9 @@ def add_skin(
         else:
             rows = to_numpy(weights[place]).astype(np.float32)
         ids, shares = _strongest(rows[vertex_ids])
-        (primitive,) = file.meshes[place].primitives
-        primitive.attributes.JOINTS_0 = _add_bytes(file, blob, ids)
-        primitive.attributes.WEIGHTS_0 = _add_weights(file, blob, shares)
+        own_ids, own_shares = _add_bytes(file, blob, ids), _add_weights(file, blob, shares)
+        for primitive in file.meshes[place].primitives:
+            primitive.attributes.JOINTS_0, primitive.attributes.WEIGHTS_0 = own_ids, own_shares
         file.nodes[place].skin = len(file.skins) - 1
         file.nodes[place].children = []
     file.scenes[0].nodes = [*range(len(head.layers) + 1), first]
@@ -108,15 +108,12 @@ def _strongest(weights: Float[np.ndarray, "n j"]) -> tuple[Int[np.ndarray, "n 4"
     return ids, shares
 
 
-def _add_bytes(file: gl.GLTF2, blob: bytearray, values: np.ndarray, normalized: bool = False) -> int:
-    view = add_view(file, blob, values.astype(np.uint8).tobytes(), gl.ARRAY_BUFFER)
-    kind = gl.Accessor(
-        bufferView=view, componentType=gl.UNSIGNED_BYTE, count=len(values), type=gl.VEC4, normalized=normalized
-    )
-    return add_accessor(file, kind)
+def _add_bytes(file: gl.GLTF2, blob: bytearray, ids: Int[np.ndarray, "n 4"]) -> int:
+    view = add_view(file, blob, ids.astype(np.uint8).tobytes(), gl.ARRAY_BUFFER)
+    accessor = gl.Accessor(bufferView=view, componentType=gl.UNSIGNED_BYTE, count=len(ids), type=gl.VEC4)
+    return add_accessor(file, accessor)
 
 
 def _add_weights(file: gl.GLTF2, blob: bytearray, shares: Float[np.ndarray, "n 4"]) -> int:
-    if np.isin(shares, (0, 1)).all():
-        return _add_bytes(file, blob, 255 * shares, normalized=True)
-    return add_vectors(file, blob, shares)
+    whole = np.isin(shares, (0, 1)).all()
+    return add_vectors(file, blob, (255 * shares).astype(np.uint8) if whole else shares)

@@ -1,0 +1,96 @@
+"""``portraitist export``: a saved head for other programs."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from portraitist.cli.running import tell_result
+from portraitist.cli.stopping import STOP
+from portraitist.cli.values import existing_file, some_of
+from portraitist.export.profiles import LOOKS, PROFILES
+
+SPELLINGS = {
+    "looks": "--looks",
+    "styles": "--style",
+    "visemes": "--visemes",
+    "morph_normals": "--morph-normals",
+    "vertex_colors": "--vertex-colors",
+}
+"""Options that not every profile takes."""
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("head", type=existing_file, metavar="HEAD", help="head.safetensors of a result")
+    text = "; ".join(f"{name}: {profile.about}" for name, profile in PROFILES.items())
+    add("--for", dest="profile", choices=PROFILES, metavar="PROGRAM", required=True, help=text)
+    add("-o", "--output", type=Path, metavar="FILE", help="the file (default: head_PROGRAM in the current folder)")
+    add("--overwrite", action="store_true", help="replace the file FILE")
+    text = "another HEAD of the same sitter, whose texture becomes a variant and whose shape a morph; may be repeated"
+    add("--style", dest="styles", action="append", type=existing_file, metavar="HEAD2", help=text)
+    text = f"of {', '.join(LOOKS)}: the first is shown, others become variants (default: as the program has it)"
+    add("--looks", type=some_of(LOOKS), metavar="LOOK,...", help=text)
+    add("--visemes", action="store_true", help="also the 15 visemes of Oculus, mouthOpen and eyesClosed as morphs")
+    add("--morph-normals", action="store_true", help="morphs move normals, too")
+    add("--vertex-colors", action="store_true", help="colors at the vertices, too, for programs without textures")
+    add("--author", metavar="NAME", help="stands in the file")
+    add("--license", dest="source_license", metavar="TEXT", help="of the photo and the artwork; stands in the file")
+    text = "stands in the file (default: the day of SOURCE_DATE_EPOCH, or none: the same bytes every day)"
+    add("--date", metavar="YYYY-MM-DD", help=text)
+
+
+def find_export_mistake(values: argparse.Namespace) -> str | None:
+    """What does not go together, or None."""
+    profile = PROFILES[values.profile]
+    for name, spelling in SPELLINGS.items():
+        if hasattr(values, name) and name not in profile.takes:
+            return f"{spelling} means nothing for {values.profile}"
+    if hasattr(values, "output") and values.output.suffix.lower() != profile.suffix:
+        return f"-o: the name of a file for {values.profile} must end in {profile.suffix}, got {str(values.output)!r}"
+    return None
+
+
+def run_export(
+    head: Path,
+    profile: str,
+    output: Path | None = None,
+    overwrite: bool = False,
+    styles: list[Path] | None = None,
+    author: str | None = None,
+    source_license: str | None = None,
+    date: str | None = None,
+    **options: Any,
+) -> None:
+    """Read, check, write. ``options``: of the profile."""
+    from portraitist.cli.terminal import show_progress
+
+    chosen = PROFILES[profile]
+    output = output or Path(f"{head.stem}_{profile}{chosen.suffix}")
+    with show_progress() as show:
+        show("loading", 0, 1)
+        from portraitist.export.provenance import Provenance
+        from portraitist.io.head_file import load_head
+        from portraitist.io.output_file import check_output_file
+
+        provenance = Provenance(author, source_license, date)
+        check_output_file(output, overwrite)
+        loaded = load_head(head)
+        if styles:
+            options |= {"name": name_style(head), "styles": {name_style(path): load_head(path) for path in styles}}
+        beside = chosen.list_files(output, loaded, **options)
+        for path in beside:
+            check_output_file(path, overwrite)
+        STOP.expect(output)
+        show("writing", 0, 1)
+        chosen.write(output, loaded, provenance=provenance, **options)
+    tell_result(output, "".join(f"  {path.name}\n" for path in beside))
+
+
+def name_style(path: Path) -> str:
+    """After the file, or after its folder where it has the name that all results have."""
+    path = path.absolute()
+    own = path.parent.name if path.stem == "head" else path.stem
+    return re.sub(r"\W+", "_", own).strip("_") or "style"
