@@ -235,6 +235,8 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "write_glb": lambda s: p.write_glb(s.folder / "head.glb", s.head),
     "write_obj": lambda s: p.write_obj(s.folder / "head.obj", s.head),
     "write_glb (layers)": lambda s: p.write_glb(s.folder / "head.glb", s.layered),
+    "write_usdz": lambda s: p.write_usdz(s.folder / "head.usdz", s.layered),
+    "write_vrm": lambda s: p.write_vrm(s.folder / "head.vrm", s.layered),
     "write_stl": None,  # these take what `build_solid` makes, arrays alone
     "write_3mf": None,
     "write_ply": None,

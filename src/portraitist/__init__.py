@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from portraitist.export.result_folder import write_result
     from portraitist.export.solid import Solid, build_solid, describe_doubts
     from portraitist.export.turntable import write_turntable
+    from portraitist.export.usd import write_usdz
+    from portraitist.export.vrm import write_vrm
     from portraitist.geometry.transfer import StylizedGeometry
     from portraitist.geometry.translation import GeometryConfig, RegionStrengths
     from portraitist.io.head_file import load_head, save_head
@@ -190,6 +192,8 @@ __all__ = [
     "write_result",
     "write_stl",
     "write_turntable",
+    "write_usdz",
+    "write_vrm",
 ]
 
 

@@ -34,6 +34,8 @@ HOMES = {
     "export.result_folder": ("write_result",),
     "export.solid": ("Solid", "build_solid", "describe_doubts"),
     "export.turntable": ("write_turntable",),
+    "export.usd": ("write_usdz",),
+    "export.vrm": ("write_vrm",),
     "geometry.transfer": ("StylizedGeometry",),
     "geometry.translation": (
         "GeometryConfig",

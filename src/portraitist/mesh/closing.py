@@ -14,7 +14,7 @@ def close_openings(
 
     ``floor``: a height (z). The lowest opening is first drawn straight down to it, and ends in a plane.
     """
-    rim = _find_rim(faces)
+    rim = find_rim(faces)
     if not len(rim):
         return vertices, faces
     links = sp.coo_matrix((np.ones(len(rim)), (rim[:, 0], rim[:, 1])), (len(vertices), len(vertices)))
@@ -36,7 +36,7 @@ def close_openings(
     return vertices, faces
 
 
-def _find_rim(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "r 2"]:
+def find_rim(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "r 2"]:
     """Edges (from, to) of triangles that no neighbor has the other way round, each as often as that is so."""
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     pairs, edge_of = np.unique(np.sort(edges, 1), axis=0, return_inverse=True)
