@@ -139,6 +139,13 @@ def save_and_load(s: Studio) -> p.Head:
     return p.load_head(s.folder / "head.safetensors")
 
 
+def import_glb(s: Studio) -> p.Head:
+    """A head that was sculpted and painted elsewhere."""
+    neutral = s.layered.neutral * 1.02
+    p.write_glb(s.folder / "edited.glb", dataclasses.replace(s.layered, neutral=neutral, texture=1 - s.layered.texture))
+    return p.import_glb(s.folder / "edited.glb", s.layered)
+
+
 def save_and_load_image(s: Studio) -> p.types.Image:
     p.save_image(s.folder / "photo.png", s.sitter.photo)
     return p.load_image(s.folder / "photo.png")
@@ -190,6 +197,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "detect_landmarks": lambda s: p.detect_landmarks(s.sitter.photo, s.models.detector)[0],
     "find_seams": lambda s: p.find_seams(s.head.mesh, SIDE, largest_island_only=True),
     "head_camera": lambda s: p.head_camera(s.layered, 20.0, 5.0, 64),
+    "import_glb": import_glb,
     "load_head": save_and_load,
     "load_image": save_and_load_image,
     "load_vgg": lambda s: p.load_vgg(DEVICE)(s.sitter.photo[:, :64, :64]),
@@ -234,6 +242,13 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "view_camera": lambda s: s.camera,
     "write_glb": lambda s: p.write_glb(s.folder / "head.glb", s.head),
     "write_obj": lambda s: p.write_obj(s.folder / "head.obj", s.head),
+    "write_glb (looks)": lambda s: p.write_glb(
+        s.folder / "looks.glb",
+        s.layered,
+        p.GlbForm(quantized=True, visemes=True, looks=("toon", "lit")),
+        styles={"ink": s.layered},
+    ),
+    "write_obj (colors)": lambda s: p.write_obj(s.folder / "colors.obj", s.layered, vertex_colors=True),
     "write_glb (layers)": lambda s: p.write_glb(s.folder / "head.glb", s.layered),
     "write_usdz": lambda s: p.write_usdz(s.folder / "head.usdz", s.layered),
     "write_vrm": lambda s: p.write_vrm(s.folder / "head.vrm", s.layered),

@@ -50,6 +50,11 @@ def load_image(path: Path) -> Path:
     return path
 
 
+def load_head(path: Path) -> types.SimpleNamespace:
+    load_image(path)
+    return types.SimpleNamespace(layers=())
+
+
 @dataclass(frozen=True)
 class Settings:
     """Of a stage, and of a run."""
@@ -115,6 +120,13 @@ def write_expression_sheet(out: Path, *_: Any, overwrite: bool, **__: Any) -> No
     reach("written")
 
 
+def write_glb(path: Path, *_: Any, **__: Any) -> None:
+    with new_file(path) as temporary:
+        temporary.write_bytes(b"head")
+        reach("writing")
+    reach("written")
+
+
 class ImageConfig:
     @staticmethod
     def standard() -> Settings:
@@ -158,9 +170,11 @@ def replace_modules() -> None:
         "config": {"Config": Config},
         "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},
+        "apps.edited_head": {"import_glb": lambda path, head: head},
+        "export.glb": {"GlbForm": types.SimpleNamespace, "write_glb": write_glb},
         "export.result_folder": {"write_result": write_result},
         "export.turntable": {"check_suffix": lambda _: None, "write_turntable": write_turntable},
-        "io.head_file": {"load_head": load_image},
+        "io.head_file": {"load_head": load_head, "save_head": write_glb},
         "io.images": {"check_png_suffix": lambda _: None, "load_image": load_image, "save_image": save_image},
         "io.video": {"Video": load_image},
         "models": {"Models": Models},

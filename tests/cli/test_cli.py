@@ -108,6 +108,8 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["landmarks", "--help"],
         ["sheet", "--help"],
         ["reenact", "--help"],
+        ["export", "--help"],
+        ["import", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path):
@@ -212,6 +214,17 @@ def test_help_names_every_option(tmp_path: Path):
         (("turntable", "absent.safetensors", "-o", "out.mp4"), ("HEAD", "absent.safetensors")),
         (("sheet", "absent.safetensors", "-o", "out"), ("HEAD", "absent.safetensors")),
         (("sheet", PHOTO), ("-o",)),
+        (("export", PHOTO), ("--for",)),
+        (("export", PHOTO, "--for", "maya"), ("--for", "maya", "blender", "unreal")),
+        (("export", PHOTO, "--for", "obj", "--visemes"), ("--visemes", "obj")),
+        (("export", PHOTO, "--for", "web", "--vertex-colors"), ("--vertex-colors", "web")),
+        (("export", PHOTO, "--for", "web", "-o", "head.obj"), ("-o", ".glb", "head.obj")),
+        (("export", PHOTO, "--for", "web", "--looks", "lit,lit"), ("--looks", "lit,lit", "toon")),
+        (("export", PHOTO, "--for", "web", "--looks", ""), ("--looks", "unlit")),
+        (("export", PHOTO, "--for", "web", "--style", "absent"), ("--style", "absent")),
+        (("import", "absent.glb", PHOTO, "-o", "new.safetensors"), ("FILE.glb", "absent.glb")),
+        (("import", PHOTO, PHOTO), ("-o",)),
+        (("import", PHOTO, PHOTO, "-o", "new.glb"), ("-o", ".safetensors", "new.glb")),
     ],
 )
 def test_impossible_arguments_are_named(

@@ -103,11 +103,13 @@ def test_signal_while_a_turntable_is_made(moment: str, tmp_path: Path) -> None:
         ["sheet", "head.safetensors", "-o", "out"],
         ["image", "me.jpg", "art.jpg", "-o", "out.png"],
         ["reenact", "head.safetensors", "me.jpg", "-o", "out"],
+        ["export", "head.safetensors", "--for", "web", "-o", "out.glb"],
+        ["import", "me.jpg", "head.safetensors", "-o", "out.safetensors"],
     ],
 )
 def test_signal_while_another_command_runs(arguments: list[str], moment: str, tmp_path: Path) -> None:
-    if arguments[0] == "sheet" and moment == "computing":
-        moment = "writing"  # it draws while it writes
+    if arguments[0] in ("sheet", "export", "import") and moment == "computing":
+        moment = "writing"  # they compute while they write
     ran = run_quickly(arguments, tmp_path, STOP_AT=moment, STOP_WITH=int(signal.SIGINT))
     assert ran.returncode == 130
     assert ENDS[moment] in ran.stderr

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image as PillowImage
 
 from conftest import add_layers
 from portraitist.errors import OutputError
-from portraitist.export.obj import write_obj
+from portraitist.export.obj import list_obj_files, write_obj
+from portraitist.export.provenance import Provenance
 from portraitist.types import Head
 
 
@@ -93,3 +96,31 @@ def test_path_may_be_text_and_errors_are_ours(head: Head, tmp_path: Path):
     with pytest.raises(OutputError, match="cannot be written"):
         write_obj(tmp_path / "absent" / "head.obj", head)
     assert {path.name for path in tmp_path.iterdir()} == before == {"head.obj", "head.mtl", "head.png"}
+
+
+def test_vertex_colors_are_those_of_the_texture(head: Head, tmp_path: Path):
+    """Red is u, green v: each vertex has the mean of the UVs that it has."""
+    centers = (torch.arange(64) + 0.5) / 64
+    v, u = torch.meshgrid(centers, centers, indexing="ij")
+    ramp = dataclasses.replace(head, texture=torch.stack([u, v, 0 * u]))
+    write_obj(tmp_path / "head.obj", ramp, vertex_colors=True)
+    rows = np.array(read_rows(tmp_path, "v"), float)
+    np.testing.assert_allclose(rows[:, :3], head.mesh.vertices, atol=1e-6)
+    pairs = {*zip(head.mesh.faces.flatten().tolist(), head.mesh.uv_faces.flatten().tolist(), strict=True)}
+    for vertex, color in enumerate(rows[:, 3:]):
+        own = [head.mesh.uvs[uv].tolist() for number, uv in pairs if number == vertex]
+        np.testing.assert_allclose(color, [*np.mean(own, axis=0), 0], atol=1e-3)
+    assert len({*map(tuple, rows[:, 3:])}) > 50
+
+
+def test_provenance_stands_in_comments_and_names_have_no_spaces(head: Head, tmp_path: Path):
+    layered = add_layers(head)
+    write_obj(tmp_path / "head.obj", layered, provenance=Provenance("Ada", "CC0"))
+    named_things = [["o"], ["usemtl"], ["newmtl"], ["mtllib"], ["map_Kd"]]
+    for name in ("head.obj", "head.mtl"):
+        lines = (tmp_path / name).read_text().splitlines()
+        assert {"# author: Ada", "# source_license: CC0", "# synthetic: true"} <= {*lines}
+        named = [line for line in lines if line.split()[:1] in named_things]
+        assert named
+        assert all(len(line.split()) == 2 for line in named)
+    assert sorted(tmp_path.iterdir()) == sorted(list_obj_files(tmp_path / "head.obj", layered))

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
+from portraitist.devices import move as move_to
 from portraitist.errors import InputError
 from portraitist.geometry.blendshape_transfer import transfer_blendshapes
 from portraitist.io.glb_file import GlbPart, read_glb
@@ -34,10 +35,10 @@ def import_glb(path: str | Path, head: Head) -> Head:
 
     The file's triangles are found again by their UVs, so that vertices may come in any order, doubled or not; of
     doubled ones the mean is taken. What was not moved, and a texture that was not repainted, stay as they are bit for
-    bit. The base shape is taken for the neutral one; in a file without morph targets, for the one with the head's expression
-    where it is nearer to that. Blendshapes are carried over to the new shape as they are to an exaggerated one (Sec.
-    7.1), but for those whose shape keys were sculpted themselves: these are taken from the file. Heads that were
-    subdivided keep theirs. ``original`` is not touched. A layer that was deleted in the file is left out.
+    bit. The base shape is taken for the neutral one; in a file without morph targets, for the one with the head's
+    expression where it is nearer to that. Blendshapes are carried over to the new shape as they are to an exaggerated
+    one (Sec. 7.1), but for those whose shape keys were sculpted themselves: these are taken from the file. Heads that
+    were subdivided keep theirs. ``original`` is not touched. A layer that was deleted in the file is left out.
 
     Raises InputError for a file that cannot be read or has no part "Head", and for changed topology or UVs, telling
     what differs.
@@ -172,8 +173,8 @@ def _pick(part: GlbPart, own: Image) -> Image:
         return own
     ours, theirs = image_to_uint8(own), image_to_uint8(part.texture)
     is_same = ours.shape == theirs.shape and bool((ours == theirs).all())
-    return own if is_same else part.texture.to(own)
+    return own if is_same else move_to(part.texture, own.device)
 
 
 def _has_topology(mesh: Mesh, model: HeadModel) -> bool:
-    return mesh.faces.shape == model.faces.shape and torch.equal(mesh.faces, model.faces.to(mesh.faces))
+    return np.array_equal(to_numpy(mesh.faces), to_numpy(model.faces))

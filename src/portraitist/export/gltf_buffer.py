@@ -45,7 +45,7 @@ class Encoding:
     @property
     def nothing(self) -> float:
         """Up to here encoded offsets are stored as nothing."""
-        return NEGLIGIBLE_M if self.reach is None else 0
+        return NEGLIGIBLE_M if self.reach is None else 0.0
 
 
 PLAIN = Encoding()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pygltflib as gl
-import torch
 
 from portraitist.devices import to_numpy
 from portraitist.errors import InputError
@@ -53,10 +52,9 @@ SAME_SITTER = "All styles of one file must be made from the same photo, with the
 
 
 def _is_same_topology(one: Mesh, other: Mesh) -> bool:
-    fields = ("faces", "uv_faces", "uvs")
-    return len(one.vertices) == len(other.vertices) and all(
-        torch.equal(getattr(one, field), getattr(other, field).to(one.vertices.device)) for field in fields
-    )
+    pairs = ((one.faces, other.faces), (one.uv_faces, other.uv_faces), (one.uvs, other.uvs))
+    same_count = len(one.vertices) == len(other.vertices)
+    return same_count and all(np.array_equal(to_numpy(own), to_numpy(new)) for own, new in pairs)
 
 
 def add_outlines(

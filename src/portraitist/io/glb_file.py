@@ -18,7 +18,8 @@ from jaxtyping import Float, Int
 
 from portraitist.errors import InputError
 from portraitist.io.gltf_accessors import Buffers
-from portraitist.io.images import check_file, check_size, convert_to_8bit, image_from_pil
+from portraitist.io.head_tensors import MAX_TEXTURE_PX
+from portraitist.io.images import check_file, convert_to_8bit, image_from_pil
 from portraitist.types import Image
 
 READABLE = {
@@ -158,11 +159,10 @@ class _Reader:
         webp = texture.get("extensions", {}).get("EXT_texture_webp", {})
         image = self._tree["images"][webp.get("source", texture.get("source"))]
         with PIL.Image.open(io.BytesIO(self._read_image(image)), formats=("PNG", "JPEG", "WEBP")) as picture:
-            check_size(self._path, picture.size)
-            if picture.width != picture.height:
+            if picture.width != picture.height or picture.width > MAX_TEXTURE_PX:
                 raise InputError(
                     f"A texture in {self._path} is {picture.width} x {picture.height} pixels, but textures of heads "
-                    "are square. Scale it back."
+                    f"are square, of at most {MAX_TEXTURE_PX}. Scale it back."
                 )
             return image_from_pil(convert_to_8bit(picture).convert("RGB"))  # alpha is not shown on an opaque material
 

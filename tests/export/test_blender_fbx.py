@@ -1,0 +1,66 @@
+"""GLB -> Blender -> FBX -> Blender, the way to older programs: names, shapes and every texture arrive."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import add_layers, make_marked_head
+from portraitist.export.gltf_parts import ORIGINAL_SHAPE
+from portraitist.export.profiles import PROFILES
+from portraitist.export.provenance import UNSIGNED
+from portraitist.types import EXPRESSION_NAMES, Head
+
+BLENDER = shutil.which("blender")
+SCRIPT = Path(__file__).with_name("blender_fbx.py")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BLENDER is None, reason="Blender is not installed: the way through FBX is NOT tested"),
+]
+
+
+@pytest.fixture(scope="module")
+def layered() -> Head:
+    return add_layers(make_marked_head(64))
+
+
+def pass_through_fbx(profile: str, head: Head, folder: Path, **options: Any) -> dict[str, Any]:
+    PROFILES[profile].write(folder / "head.glb", head, provenance=UNSIGNED, **options)
+    files = [folder / "head.glb", folder / "head.fbx", folder / "report.json"]
+    command = [str(BLENDER), "-b", "--factory-startup", "--python-exit-code", "1", "--python", str(SCRIPT), "--"]
+    run = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=180, check=False)
+    if "No module named 'numpy'" in run.stdout + run.stderr:
+        pytest.skip("Blender's own Python has no numpy (Debian: python3-numpy): the way through FBX is NOT tested")
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads((folder / "report.json").read_text())
+
+
+def test_all_arrives(layered: Head, tmp_path: Path):
+    report = pass_through_fbx("blender", layered, tmp_path)
+    textures = {"Head": layered.texture, **{layer.name.capitalize(): layer.texture for layer in layered.layers}}
+    assert report["after"].keys() == report["before"].keys() == textures.keys()
+    for name, texture in textures.items():
+        before, after = report["before"][name], report["after"][name]
+        assert [*after["moves"]] == [*EXPRESSION_NAMES, ORIGINAL_SHAPE]
+        np.testing.assert_allclose([*after["moves"].values()], [*before["moves"].values()], atol=1e-5)
+        np.testing.assert_allclose([*after["values"].values()], [*layered.expression.tolist(), 0], atol=1e-5)
+        (picture,) = after["pictures"]
+        assert picture["size"] == [texture.shape[2], texture.shape[1]]
+        assert picture["into"] == "Base Color"
+        np.testing.assert_allclose(picture["mean"], texture.mean(dim=(1, 2)), atol=1 / 255)
+
+
+def test_names_arrive_from_other_profiles_but_textures_of_unlit_materials_do_not(layered: Head, tmp_path: Path):
+    """Why Blender has a profile of its own. If this fails, Blender has learned it, and the documents should say so."""
+    report = pass_through_fbx("unity", layered, tmp_path, visemes=True)
+    assert [*report["after"]["Head"]["moves"]][:53] == [*EXPRESSION_NAMES, ORIGINAL_SHAPE]
+    assert "viseme_aa" in report["after"]["Hair"]["moves"]
+    assert report["before"]["Head"]["pictures"]
+    assert not report["after"]["Head"]["pictures"]
