@@ -197,8 +197,18 @@ def test_strokes_are_as_wide_as_they_are_drawn():
 def test_bad_input_is_refused_and_nothing_is_left(head: Head, tmp_path: Path):
     with pytest.raises(InputError, match="author or everyone, got 'all'"):
         write_vrm(tmp_path / "a.vrm", head, terms="all")
+    ball = make_head()
+    closed = dataclasses.replace(head.layers[0].mesh, regions=0 * head.layers[0].mesh.regions)
+    count = len(closed.vertices)
+    body = dataclasses.replace(
+        ball,
+        mesh=closed,
+        neutral=closed.vertices,
+        original=closed.vertices,
+        expression_deltas=torch.zeros(52, count, 3),
+    )
     with pytest.raises(InputError, match="open neck"):
-        write_vrm(tmp_path / "a.vrm", make_head())
+        write_vrm(tmp_path / "a.vrm", body)
     with pytest.raises(OutputError, match="cannot be written"):
         write_vrm(tmp_path / "absent" / "a.vrm", head)
     assert not [*tmp_path.iterdir()]

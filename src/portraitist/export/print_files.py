@@ -95,6 +95,10 @@ def write_3mf(path: str | Path, solid: Solid, provenance: Provenance = UNSIGNED)
             package.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)  # with the date 1980: same bytes
 
 
+WRITERS = {".stl": write_stl, ".ply": write_ply, ".3mf": write_3mf}
+"""By the suffixes of their files."""
+
+
 def _say(provenance: Provenance) -> str:
     facts = provenance.facts()
     return f"{facts['program']} {facts['version']}"

@@ -24,7 +24,7 @@ from portraitist.export.mtoon import MTOON, add_mtoon, find_stroke_width
 from portraitist.export.provenance import UNSIGNED, Provenance
 from portraitist.export.skin import Joint, add_skin
 from portraitist.io.images import encode_png
-from portraitist.mesh.closing import find_rim
+from portraitist.mesh.closing import list_openings
 from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.sampling import render
 from portraitist.rendering.shader_math import smoothstep
@@ -35,6 +35,7 @@ LICENSE = "https://vrm.dev/licenses/1.0/"  # the one that VRM 1.0 knows; the ter
 THUMBNAIL_PX = 256
 BENDING = 0.6  # of the width of a neck: height above its lower end over which it bends
 SHOULDERS_M = 1.38  # height of the lower end of the neck above the ground: of a grown-up
+EYE_POINTS = slice(36, 48)  # of the 68
 UNKNOWN = "unknown"  # author, where none is given: VRM demands one
 
 BODY = {
@@ -170,10 +171,10 @@ def write_vrm(
 def _raise_on_body(head: Head) -> tuple[list[Joint], Head, list[Float[Tensor, "_n j"]]]:
     """All joints, the head at its height, and how much each joint moves its vertices and those of its layers."""
     places, faces = to_numpy(head.neutral, np.float64), to_numpy(head.mesh.faces)
-    of_neck = np.unique(faces[to_numpy(head.mesh.regions) == REGIONS.index("neck")])
-    rim = np.intersect1d(find_rim(faces), of_neck)
-    if len(rim) < 3:
-        raise InputError("An avatar needs a head with an open neck, but this one has none.")
+    rims = [np.unique(opening) for opening in list_openings(faces)]
+    if not rims:
+        raise InputError("An avatar needs a head with an open neck, but this one has no opening.")
+    rim = min(rims, key=lambda ids: places[ids, 1].mean())
     middle = places[rim].mean(0)
     upwards = np.linalg.svd(places[rim] - middle)[2][2]  # of the plane that lies closest to the neck's lower end
     upwards *= np.sign(upwards[1])
@@ -221,7 +222,8 @@ def _describe(name: str, terms: str, license_url: str | None, provenance: Proven
 def _describe_gaze(head: Head, joints: list[Joint]) -> dict[str, Any]:
     """Eyes look by expressions, which are whole at the angle by which they turn the eyeballs."""
     eyes = torch.unique(head.mesh.faces[head.mesh.regions == REGIONS.index("eyeballs")])
-    between = to_numpy(head.neutral[eyes], np.float64).mean(0) - joints[-1].position
+    points = head.landmarks68.positions(head.neutral, head.mesh.faces)
+    between = to_numpy(points[EYE_POINTS], np.float64).mean(0) - joints[-1].position
     ranges = {
         "rangeMapHorizontalInner": "eyeLookInLeft",
         "rangeMapHorizontalOuter": "eyeLookOutLeft",

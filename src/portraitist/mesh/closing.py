@@ -14,12 +14,9 @@ def close_openings(
 
     ``floor``: a height (z). The lowest opening is first drawn straight down to it, and ends in a plane.
     """
-    rim = find_rim(faces)
-    if not len(rim):
+    openings = list_openings(faces)
+    if not openings:
         return vertices, faces
-    links = sp.coo_matrix((np.ones(len(rim)), (rim[:, 0], rim[:, 1])), (len(vertices), len(vertices)))
-    _, group = sp.csgraph.connected_components(links, directed=False)
-    openings = [rim[group[rim[:, 0]] == one] for one in np.unique(group[rim[:, 0]])]
     if floor is not None:
         lowest = min(range(len(openings)), key=lambda i: vertices[openings[i]].mean(axis=(0, 1))[2])
         upper = openings[lowest]
@@ -36,9 +33,15 @@ def close_openings(
     return vertices, faces
 
 
-def find_rim(faces: Int[np.ndarray, "f 3"]) -> Int[np.ndarray, "r 2"]:
-    """Edges (from, to) of triangles that no neighbor has the other way round, each as often as that is so."""
+def list_openings(faces: Int[np.ndarray, "f 3"]) -> list[Int[np.ndarray, "_r 2"]]:
+    """The rim of each opening, as edges (from, to) of triangles that no neighbor has the other way round, each as often
+    as that is so."""
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     pairs, edge_of = np.unique(np.sort(edges, 1), axis=0, return_inverse=True)
     excess = np.bincount(edge_of.reshape(-1), np.where(edges[:, 0] < edges[:, 1], 1, -1), len(pairs)).astype(int)
-    return np.repeat(np.where(excess[:, None] > 0, pairs, pairs[:, ::-1]), np.abs(excess), axis=0)
+    rim = np.repeat(np.where(excess[:, None] > 0, pairs, pairs[:, ::-1]), np.abs(excess), axis=0)
+    if not len(rim):
+        return []
+    links = sp.coo_matrix((np.ones(len(rim)), (rim[:, 0], rim[:, 1])), (faces.max() + 1, faces.max() + 1))
+    _, group = sp.csgraph.connected_components(links, directed=False)
+    return [rim[group[rim[:, 0]] == one] for one in np.unique(group[rim[:, 0]])]
