@@ -37,11 +37,13 @@ def list_openings(faces: Int[np.ndarray, "f 3"]) -> list[Int[np.ndarray, "_r 2"]
     """The rim of each opening, as edges (from, to) of triangles that no neighbor has the other way round, each as often
     as that is so."""
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    pairs, edge_of = np.unique(np.sort(edges, 1), axis=0, return_inverse=True)
-    excess = np.bincount(edge_of.reshape(-1), np.where(edges[:, 0] < edges[:, 1], 1, -1), len(pairs)).astype(int)
+    count = int(faces.max()) + 1
+    keys, edge_of = np.unique(edges.min(1) * count + edges.max(1), return_inverse=True)
+    pairs = np.stack(np.divmod(keys, count), 1)
+    excess = np.bincount(edge_of, np.where(edges[:, 0] < edges[:, 1], 1, -1), len(pairs)).astype(int)
     rim = np.repeat(np.where(excess[:, None] > 0, pairs, pairs[:, ::-1]), np.abs(excess), axis=0)
     if not len(rim):
         return []
-    links = sp.coo_matrix((np.ones(len(rim)), (rim[:, 0], rim[:, 1])), (faces.max() + 1, faces.max() + 1))
+    links = sp.coo_matrix((np.ones(len(rim)), (rim[:, 0], rim[:, 1])), (count, count))
     _, group = sp.csgraph.connected_components(links, directed=False)
     return [rim[group[rim[:, 0]] == one] for one in np.unique(group[rim[:, 0]])]

@@ -68,8 +68,10 @@ def subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
 def _number_edges(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, "e 2"], Int[np.ndarray, "f 3"]]:
     """Each edge once, and the edges (01, 12, 20) of every face."""
     sides = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
-    edges, numbers = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True)
-    return edges, numbers.reshape(-1, 3)
+    low, high = np.sort(sides, axis=1).T
+    count = int(high.max()) + 1
+    keys, numbers = np.unique(low * count + high, return_inverse=True)  # many times as fast as rows
+    return np.stack(np.divmod(keys, count), axis=1), numbers.reshape(-1, 3)
 
 
 def _loop_matrix(
