@@ -102,6 +102,16 @@ def test_a_sculpted_shape_key_comes_back(layered: Head, tmp_path: Path):
     assert (got.mesh.vertices - got.posed(got.expression)).abs().max() < 1e-6
 
 
+def test_a_sculpted_shape_key_on_a_sculpted_shape_that_the_keys_did_not_follow(layered: Head, tmp_path: Path):
+    """The move of the base shape is told from that of the key."""
+    sculpted = sculpt(layered, deltas_follow=False)
+    deltas = sculpted.expression_deltas.clone()
+    deltas[JAW] += 0.3 * layered.expression_deltas[JAW]
+    write_glb(tmp_path / "head.glb", dataclasses.replace(sculpted, expression_deltas=deltas))
+    got = import_glb(tmp_path / "head.glb", layered)
+    assert (got.expression_deltas[JAW] - 1.3 * layered.expression_deltas[JAW]).norm(dim=1).max() < 3e-5
+
+
 def test_vertices_may_come_in_any_order(layered: Head, tmp_path: Path):
     """Numbers of vertices and triangles at random: they are known by their UVs."""
     sculpted, generator = sculpt(layered), torch.Generator().manual_seed(1)

@@ -30,7 +30,7 @@ SPELLINGS = {
 def add_export_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("head", type=existing_file, metavar="HEAD", help="head.safetensors of a result")
-    text = "; ".join(f"{name}: {profile.about}" for name, profile in PROFILES.items())
+    text = "; ".join(f"{name} ({profile.about})" for name, profile in PROFILES.items())
     add("--for", dest="profile", choices=PROFILES, metavar="PROGRAM", required=True, help=text)
     add("-o", "--output", type=Path, metavar="FILE", help="the file (default: head_PROGRAM in the current folder)")
     add("--overwrite", action="store_true", help="replace the file FILE")

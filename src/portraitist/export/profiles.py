@@ -95,20 +95,20 @@ GLB_OPTIONS = ("looks", "styles", "visemes", "morph_normals")
 PROFILES = {
     "web": Profile(
         ".glb",
-        "small: shape in 16 bits, textures as JPEG; unlit",
+        "small, shape in 16 bits, textures as JPEG, unlit",
         GLB_OPTIONS,
         _as_glb(quantized=True, small_textures=True),
     ),
     "blender": Profile(
         ".glb",
-        "with textures beside it; lit, so that they survive FBX",
+        "textures beside it, lit, so that they survive FBX",
         GLB_OPTIONS,
         _as_glb(looks=("lit",), textures_beside=True),
         _list_textures,
     ),
-    "unity": Profile(".glb", "on one bone, whole morph targets; unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)),
+    "unity": Profile(".glb", "on one bone, whole morph targets, unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)),
     "unreal": Profile(
-        ".glb", "on one bone, whole morph targets; unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)
+        ".glb", "on one bone, whole morph targets, unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)
     ),
     "obj": Profile(".obj", "still, with .mtl and textures", ("vertex_colors",), _write_obj, _list_obj_files),
     "vrm": Profile(
