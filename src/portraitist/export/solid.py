@@ -26,10 +26,12 @@ from portraitist.types import REGIONS, Head, Image, Mesh
 
 CELL_MM = 0.25  # side of a grid cell: half the line of a common printer, and as fine as its layers
 MOST_CELLS = 400  # along the longest side: larger prints get larger cells, or the grid would not fit into memory
-MARGIN = 2  # cells around the body and what its slits take, so that all of the outside is one piece
+MARGIN = 2  # cells beyond the radius of the largest ball, so that all of the outside is one piece
 FACET = 2  # cells: triangles with longer edges are subdivided, or the print would show them
-SLIT = 0.015  # of the height: half of the width below which a slit is filled, such as those under tongue and hair
-CREASE = 0.01  # of the height: how deep creases are kept nevertheless; lips and lids are
+BALLS = ((0.015, 0.01), (0.04, 0.05))
+"""Radius of a ball, and how deep what lies behind where it gets is kept, as shares of the height. The first closes
+slits and keeps the creases of lips and lids; the second fills hollows under hair and keeps ears and open mouths."""
+
 WALL = 0.87  # cosine: sides that are parallel within 30 degrees are those of a wall, others meet in an edge
 SHORTEST = 0.05  # share of a cell's edge that a vertex stays away from its ends, so that no triangle is a needle
 
@@ -64,11 +66,11 @@ class Solid:
 def build_solid(head: Head, height_mm: float = 100.0, flat_base: bool = False) -> Solid:
     """``head`` with its expression and its layers as one watertight body ``height_mm`` high, hair included.
 
-    All pieces are united; what they enclose (behind the eyes, the mouth where it is shut) is filled, and so are slits
-    narrower than 3 % of the height behind their openings, which no print could hold. The neck is closed plainly, or
-    with ``flat_base`` drawn down to the lowest point, so that the body stands by itself. Details are resolved to a
-    quarter of a millimeter, in prints higher than 10 cm to 1/400 of the longest side. Raises InputError for a height
-    that is not positive and finite, or a head with such vertices.
+    All pieces are united; what they enclose (behind the eyes, the mouth where it is shut) is filled, and so is what
+    lies deep behind narrow openings, such as a hollow under hair. The neck is closed plainly, or with ``flat_base``
+    drawn down to the lowest point, so that the body stands by itself. Details are resolved to a quarter of a
+    millimeter, in prints higher than 10 cm to 1/400 of the longest side. Raises InputError for a height that is not
+    positive and finite, or a head with such vertices.
     """
     parts = list_parts(head)
     corners = np.concatenate([turn_upright(mesh) for mesh, _ in parts])
@@ -78,11 +80,12 @@ def build_solid(head: Head, height_mm: float = 100.0, flat_base: bool = False) -
     cell = max(CELL_MM / height_mm * extent[2], extent.max() / MOST_CELLS)
     parts = [(_subdivide_to(mesh, FACET * cell), texture) for mesh, texture in parts]
     vertices, faces, sources = _join_closed(parts, flat_base)
-    slit, crease = (max(round(share * extent[2] / cell), 1) for share in (SLIT, CREASE))
-    placed = (vertices - vertices.min(0)) / cell + slit + MARGIN + 0.5
-    nx, ny, nz = (int(n) for n in np.ceil(placed.max(0)) + slit + MARGIN)
+    balls = [[max(round(share * extent[2] / cell), 1) for share in ball] for ball in BALLS]
+    margin = MARGIN + max(radius for radius, _ in balls)
+    placed = (vertices - vertices.min(0)) / cell + margin + 0.5
+    nx, ny, nz = (int(n) for n in np.ceil(placed.max(0)) + margin)
     inside, crossings = cut_grid(placed, faces, (nx, ny, nz))
-    body, lost = _keep_largest(_fill(inside, slit, crease))
+    body, lost = _keep_largest(_fill(inside, balls))
     points, met, triangles = _find_surface(body, crossings)
     colors, regions = _look_up(parts, sources, met, cell)
     points = _relax(points, triangles, met.face >= 0)
@@ -126,13 +129,15 @@ def _join_closed(
     return np.concatenate(vertices), np.concatenate(faces), np.concatenate(sources)
 
 
-def _fill(inside: Bool[np.ndarray, "nx ny nz"], slit: int, crease: int) -> Bool[np.ndarray, "nx ny nz"]:
-    """With all that a ball of radius ``slit`` cannot reach from outside, but for what is within ``crease`` of that."""
+def _fill(inside: Bool[np.ndarray, "nx ny nz"], balls: list[list[int]]) -> Bool[np.ndarray, "nx ny nz"]:
+    """With all that the balls of `BALLS` leave, one after the other. All in cells."""
     outside = ~inside
-    wide = ndi.binary_erosion(outside, iterations=slit, border_value=1)
-    pieces = _number_pieces(wide)
-    reached = pieces == pieces[0, 0, 0]
-    return np.logical_not(ndi.binary_dilation(reached, iterations=slit + crease, mask=outside))
+    for radius, depth in balls:
+        wide = ndi.binary_erosion(outside, iterations=radius, border_value=1)
+        pieces = _number_pieces(wide)
+        reached = pieces == pieces[0, 0, 0]
+        outside = np.asarray(ndi.binary_dilation(reached, iterations=radius + depth, mask=outside))
+    return ~outside
 
 
 def _keep_largest(body: Bool[np.ndarray, "nx ny nz"]) -> tuple[Bool[np.ndarray, "nx ny nz"], int]:
