@@ -50,7 +50,7 @@ def measure(profile: str, head: Head, folder: Path, suffix: str | None = None, *
 
 def split_glb(path: Path, beside: list[Path]) -> dict[str, Any]:
     """Bytes of textures, of morph targets and of the rest."""
-    file = gl.GLTF2().load(str(path))
+    file = gl.GLTF2().load_binary(str(path))  # a VRM, too
     lengths = [view.byteLength for view in file.bufferViews]
     textures = sum(lengths[image.bufferView] for image in file.images if image.bufferView is not None)
     views = set()

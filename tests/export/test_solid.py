@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from manifold3d import Manifold
 from scipy.spatial import cKDTree
 
 from conftest import add_layers, make_head, make_layer, make_marked_head
 from portraitist import InputError
 from portraitist.export.solid import CELL_MM, Solid, build_solid, describe_doubts, turn_upright
 from portraitist.mesh.carrying import pose_head
-from portraitist.types import EXPRESSION_NAMES, REGIONS, Head
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, Layer, Mesh
 
 HEIGHT_MM = 40.0
 
@@ -185,3 +186,23 @@ def test_heads_without_size_are_refused(head: Head):
     for vertices in (torch.zeros_like(head.mesh.vertices), head.mesh.vertices / 0):
         with pytest.raises(InputError, match="finite size"):
             build_solid(dataclasses.replace(head, mesh=head.mesh.with_vertices(vertices)))
+
+
+def test_a_hollow_behind_a_narrow_opening_is_filled(marked: Head):
+    """A ball around the head with a hole at its top, as hair that stands off the scalp; a wide hole stays one."""
+    low, high = (getattr(marked.mesh.vertices, name)(0).numpy() for name in ("amin", "amax"))
+    middle, height = (low + high) / 2, high[1] - low[1]
+    volumes = []
+    for share in (0.06, 0.5):
+        shell = Manifold.sphere(0.8 * height, 64) - Manifold.sphere(0.75 * height, 64)
+        drill = Manifold.cylinder(height, share * height / 2).rotate([-90, 0, 0])
+        found = (shell - drill).to_mesh()
+        vertices = torch.from_numpy(found.vert_properties[:, :3] + middle).float()
+        faces = torch.from_numpy(found.tri_verts.astype(np.int64))
+        regions = torch.full((len(faces),), REGIONS.index("hair"))
+        mesh = Mesh(vertices, faces, vertices[:, :2] * 0 + 0.5, faces, regions)
+        solid = build_solid(dataclasses.replace(marked, layers=(Layer("hair", mesh, marked.texture, vertices),)), 20.0)
+        volumes.append(as_mesh(solid).volume / 20.0**3)
+    full = np.pi / 6
+    assert volumes[0] == pytest.approx(full, rel=0.05)
+    assert volumes[1] < 0.7 * full
