@@ -22,6 +22,7 @@ import pygltflib as gl
 import trimesh
 
 from portraitist import Head, load_head
+from portraitist.export.meshopt import MESHOPT
 from portraitist.export.profiles import PROFILES
 from portraitist.export.provenance import UNSIGNED
 
@@ -51,7 +52,7 @@ def measure(profile: str, head: Head, folder: Path, suffix: str | None = None, *
 def split_glb(path: Path, beside: list[Path]) -> dict[str, Any]:
     """Bytes of textures, of morph targets and of the rest."""
     file = gl.GLTF2().load_binary(str(path))  # a VRM, too
-    lengths = [view.byteLength for view in file.bufferViews]
+    lengths = [(view.extensions or {}).get(MESHOPT, {}).get("byteLength", view.byteLength) for view in file.bufferViews]
     textures = sum(lengths[image.bufferView] for image in file.images if image.bufferView is not None)
     views = set()
     for mesh in file.meshes:
@@ -75,7 +76,10 @@ def list_views(accessor: gl.Accessor) -> set[int]:
 
 def ask_trimesh(path: Path, head: Head, *, is_neutral: bool) -> str:
     """Whether it finds the head where it is, with its textures."""
-    scene = trimesh.load_scene(path)
+    try:
+        scene = trimesh.load_scene(path)
+    except IndexError:  # it looks for the buffer of what is compressed
+        return "not read"
     vertices = head.neutral if is_neutral else head.mesh.vertices
     box = np.stack([vertices.amin(0).numpy(), vertices.amax(0).numpy()])
     name = "Head" if "Head" in scene.geometry else "painting"
@@ -101,6 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     head = load_head(arguments.head)
     cases: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in PROFILES}
+    cases["web, --compressed"] = ("web", {"compressed": True})
     cases["web, --visemes"] = ("web", {"visemes": True})
     cases["unity, --morph-normals"] = ("unity", {"morph_normals": True})
     cases |= {f"print, {suffix}": ("print", {"suffix": suffix}) for suffix in PROFILES["print"].others}

@@ -218,6 +218,7 @@ def test_help_names_every_option(tmp_path: Path):
         (("export", PHOTO, "--for", "maya"), ("--for", "maya", "blender", "unreal")),
         (("export", PHOTO, "--for", "obj", "--visemes"), ("--visemes", "obj")),
         (("export", PHOTO, "--for", "web", "--vertex-colors"), ("--vertex-colors", "web")),
+        (("export", PHOTO, "--for", "unity", "--compressed"), ("--compressed", "unity")),
         (("export", PHOTO, "--for", "web", "-o", "head.obj"), ("-o", ".glb", "head.obj")),
         (("export", PHOTO, "--for", "web", "--looks", "lit,lit"), ("--looks", "lit,lit", "toon")),
         (("export", PHOTO, "--for", "web", "--looks", ""), ("--looks", "unlit")),

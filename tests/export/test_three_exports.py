@@ -46,10 +46,12 @@ def show(profile: str, head: Head, folder: Path, moments: list[dict[str, Any]], 
     )
 
 
-@pytest.mark.parametrize("profile", ["web", "unity"])
-def test_six_expressions_look_like_our_own_pictures(profile: str, layered: Head, tmp_path: Path):
+@pytest.mark.parametrize(("profile", "options"), [("web", {}), ("web", {"compressed": True}), ("unity", {})])
+def test_six_expressions_look_like_our_own_pictures(
+    profile: str, options: dict[str, Any], layered: Head, tmp_path: Path
+):
     moments = [{"weights": weights, "yaw": 25} for weights in EXPRESSIONS.values()]
-    shown = show(profile, layered, tmp_path, moments)
+    shown = show(profile, layered, tmp_path, moments, **options)
     middle = (layered.neutral.amin(0) + layered.neutral.amax(0)) / 2
     camera = view_camera(layered.neutral, -25.0, 0.0, SIZE)
     scale = SIZE / 0.5

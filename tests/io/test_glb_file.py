@@ -11,7 +11,7 @@ import numpy as np
 import pygltflib as gl
 import pytest
 import trimesh
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -132,6 +132,7 @@ def test_other_files_are_refused(data: bytes, tmp_path: Path):
         read_glb(tmp_path / "absent")
 
 
+@settings(deadline=None)
 @given(changes=st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(0, 255)), min_size=1, max_size=20))
 def test_damaged_files_are_read_or_refused(changes: list, data: bytes, tmp_path_factory: pytest.TempPathFactory):
     damaged = bytearray(data)

@@ -17,6 +17,7 @@ SPELLINGS = {
     "styles": "--style",
     "visemes": "--visemes",
     "morph_normals": "--morph-normals",
+    "compressed": "--compressed",
     "vertex_colors": "--vertex-colors",
     "terms": "--terms",
     "license_url": "--license-url",
@@ -40,6 +41,7 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     add("--looks", type=some_of(LOOKS), metavar="LOOK,...", help=text)
     add("--visemes", action="store_true", help="also the 15 visemes of Oculus, mouthOpen and eyesClosed as morphs")
     add("--morph-normals", action="store_true", help="morphs move normals, too")
+    add("--compressed", action="store_true", help="by meshopt, for pages that have its decoder")
     add("--vertex-colors", action="store_true", help="colors at the vertices, too, for programs without textures")
     add("--terms", choices=("author", "everyone"), help="who may use the avatar (default: author)")
     add("--license-url", metavar="URL", help="of a license of the avatar beside that of VRM")

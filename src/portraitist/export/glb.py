@@ -11,7 +11,14 @@ import pygltflib as gl
 
 from portraitist import __version__
 from portraitist.devices import to_numpy
-from portraitist.export.gltf_buffer import Encoding, add_indices, add_morph_target, add_vectors, split_at_uv_seams
+from portraitist.export.gltf_buffer import (
+    Encoding,
+    add_indices,
+    add_morph_target,
+    add_vectors,
+    pack_glb,
+    split_at_uv_seams,
+)
 from portraitist.export.gltf_materials import (
     TextureStore,
     add_material,
@@ -20,6 +27,7 @@ from portraitist.export.gltf_materials import (
     name_texture_file,
 )
 from portraitist.export.gltf_parts import Part, list_parts, list_weights
+from portraitist.export.meshopt import MESHOPT, compress_vertices
 from portraitist.export.provenance import UNSIGNED, Provenance
 from portraitist.export.skin import HEAD_JOINT, add_skin
 from portraitist.export.variants import OUTLINE_WIDTH_M, VARIANTS, add_outlines, add_variants, check_styles
@@ -35,16 +43,18 @@ class GlbForm:
     """How a head is put into a GLB; each program has its own wishes.
 
     ``dense``: morph targets are stored whole, for programs without sparse accessors. ``quantized``: shape in 16 bits
-    (KHR_mesh_quantization; steps of about 0.006 mm), which pages load faster. ``small_textures``: as JPEG where that is
-    smaller. ``textures_beside``: as PNG files beside the GLB, called after it; Blender gives embedded ones no names of
-    files, and loses all but one of them when it writes FBX. ``morph_normals``: targets move normals, too, for lit
-    programs that do not compute them. ``visemes``: also the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all
-    hangs on one joint below a root "Armature", for programs that show morph targets on skinned meshes only; not for
-    quantized ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown, others are variants.
+    (KHR_mesh_quantization; steps of about 0.006 mm), which pages load faster. ``compressed``: vertices by meshopt
+    (EXT_meshopt_compression), for pages that have its decoder. ``small_textures``: as JPEG where that is smaller.
+    ``textures_beside``: as PNG files beside the GLB, called after it; Blender gives embedded ones no names of files,
+    and loses all but one of them when it writes FBX. ``morph_normals``: targets move normals, too, for lit programs
+    that do not compute them. ``visemes``: also the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all hangs on
+    one joint below a root "Armature", for programs that show morph targets on skinned meshes only; not for quantized
+    ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown, others are variants.
     """
 
     dense: bool = False
     quantized: bool = False
+    compressed: bool = False
     small_textures: bool = False
     textures_beside: bool = False
     morph_normals: bool = False
@@ -118,7 +128,7 @@ def build_gltf(
     asset.extras = provenance.facts()
     file, blob = gl.GLTF2(asset=asset), bytearray()
     parts = list_parts(head, visemes=form.visemes, styles=styles)
-    encoding = Encoding(form.dense, _find_reach(parts) if form.quantized else None)
+    encoding = Encoding(form.dense or form.compressed, _find_reach(parts) if form.quantized else None)
     for part in parts:
         _add_part(file, blob, part, list_weights(head, part), form, encoding, store)
     if "toon" in form.looks:
@@ -135,21 +145,20 @@ def build_gltf(
     ]
     file.scenes = [gl.Scene(name="Scene", nodes=[0])]
     file.scene = 0
-    needed = [QUANTIZATION] if form.quantized else []
+    needed = [*[QUANTIZATION] * form.quantized, *[MESHOPT] * form.compressed]
     variants = [VARIANTS] if VARIANTS in (file.extensions or {}) else []
     file.extensionsRequired = needed
     file.extensionsUsed = [*list_extensions(file), *variants, *needed]
     if form.skinned:
         add_skin(file, blob, head, [HEAD_JOINT])
-    return file, blob
+    return file, compress_vertices(file, blob) if form.compressed else blob
 
 
 def save_gltf(path: str | Path, file: gl.GLTF2, blob: bytearray) -> None:
     """Write ``file`` with its binary buffer, whole or not at all. Raises OutputError when it cannot be written."""
-    file.buffers = [gl.Buffer(byteLength=len(blob))]
-    file.set_binary_blob(bytes(blob))
+    file.buffers = [gl.Buffer(byteLength=len(blob)), *file.buffers[1:]]
     with new_file(Path(path)) as temporary:
-        temporary.write_bytes(b"".join(file.save_to_bytes()))
+        temporary.write_bytes(pack_glb(file, blob))
 
 
 def _find_reach(parts: list[Part]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from portraitist.types import Mesh
 
 NEGLIGIBLE_M = 1e-7
 """Morph offsets below a tenth of a micrometer are stored as nothing, which makes most targets small."""
+
+JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942  # their names as numbers
 
 LARGEST = 32767  # of the 16-bit numbers that quantized positions are; it stands for 1
 LARGEST_UNSIGNED = 65535  # of those that UVs are
@@ -75,6 +78,15 @@ def add_accessor(file: gl.GLTF2, accessor: gl.Accessor) -> int:
     """Append it; return its number."""
     file.accessors.append(accessor)
     return len(file.accessors) - 1
+
+
+def pack_glb(file: gl.GLTF2, blob: bytearray) -> bytes:
+    """The bytes of a GLB: the file's JSON and its first buffer, which ``blob`` is. (pygltflib's own writer has no other
+    buffers, and compressed files name one.)"""
+    text = file.gltf_to_json((",", ":"), None).encode("utf-8")  # pyright: ignore[reportArgumentType]
+    text += b" " * (-len(text) % 4)
+    header = struct.pack("<4sIIII", b"glTF", 2, 28 + len(text) + len(blob), len(text), JSON_CHUNK)
+    return header + text + struct.pack("<II", len(blob), BINARY_CHUNK) + bytes(blob)
 
 
 def add_vectors(file: gl.GLTF2, blob: bytearray, values: np.ndarray, bounds: bool = False) -> int:

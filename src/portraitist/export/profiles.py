@@ -96,7 +96,7 @@ PROFILES = {
     "web": Profile(
         ".glb",
         "small, shape in 16 bits, textures as JPEG, unlit",
-        GLB_OPTIONS,
+        (*GLB_OPTIONS, "compressed"),
         _as_glb(quantized=True, small_textures=True),
     ),
     "blender": Profile(
