@@ -137,7 +137,7 @@ def _fill(inside: Bool[np.ndarray, "nx ny nz"], balls: list[list[int]]) -> Bool[
         pieces = _number_pieces(wide)
         reached = pieces == pieces[0, 0, 0]
         outside = np.asarray(ndi.binary_dilation(reached, iterations=radius + depth, mask=outside))
-    return ~outside
+    return np.logical_not(outside)
 
 
 def _keep_largest(body: Bool[np.ndarray, "nx ny nz"]) -> tuple[Bool[np.ndarray, "nx ny nz"], int]:
