@@ -31,23 +31,27 @@ RESULTS = Path(__file__).parent / "results" / "exports.json"
 TOLERANCE_M = 1e-4  # by how much a reader's box may differ from the head's
 
 
-def measure(profile: str, head: Head, folder: Path, **options: Any) -> dict[str, Any]:
+def measure(profile: str, head: Head, folder: Path, suffix: str | None = None, **options: Any) -> dict[str, Any]:
     """Bytes of all files of a profile, and what is in them."""
-    path = folder / f"head{PROFILES[profile].suffix}"
+    path = folder / f"head{suffix or PROFILES[profile].suffix}"
     PROFILES[profile].write(path, head, provenance=UNSIGNED, **options)
     files = [path, *PROFILES[profile].list_files(path, head, **options)]
     sizes = {"bytes": sum(each.stat().st_size for each in files), "files": len(files)}
     sizes["gzip_bytes"] = sum(len(gzip.compress(each.read_bytes(), 6)) for each in files)
-    if path.suffix == ".glb":
+    if path.suffix in (".glb", ".vrm"):
         sizes |= split_glb(path, files[1:])
         sizes["validator"] = ask_validator(path)
-    sizes["trimesh"] = ask_trimesh(path, head, is_neutral=path.suffix == ".glb")
+    if path.suffix in (".glb", ".obj"):
+        sizes["trimesh"] = ask_trimesh(path, head, is_neutral=path.suffix == ".glb")
+    if path.suffix in (".stl", ".ply"):
+        body = trimesh.load_mesh(path)
+        sizes |= {"triangles": len(body.faces), "watertight": bool(body.is_volume), "bodies": int(body.body_count)}
     return sizes
 
 
 def split_glb(path: Path, beside: list[Path]) -> dict[str, Any]:
     """Bytes of textures, of morph targets and of the rest."""
-    file = gl.GLTF2().load(str(path))
+    file = gl.GLTF2().load_binary(str(path))  # a VRM, too
     lengths = [(view.extensions or {}).get(MESHOPT, {}).get("byteLength", view.byteLength) for view in file.bufferViews]
     textures = sum(lengths[image.bufferView] for image in file.images if image.bufferView is not None)
     views = set()
@@ -104,6 +108,7 @@ def main() -> None:
     cases["web, --compressed"] = ("web", {"compressed": True})
     cases["web, --visemes"] = ("web", {"visemes": True})
     cases["unity, --morph-normals"] = ("unity", {"morph_normals": True})
+    cases |= {f"print, {suffix}": ("print", {"suffix": suffix}) for suffix in PROFILES["print"].others}
     if arguments.style:
         styles = {"name": "first", "styles": {"second": load_head(arguments.style)}}
         cases["web, --style, --looks unlit,lit,toon"] = ("web", styles | {"looks": ("unlit", "lit", "toon")})

@@ -34,9 +34,13 @@ if TYPE_CHECKING:
     from portraitist.export.animation import save_animation
     from portraitist.export.glb import GlbForm, write_glb
     from portraitist.export.obj import write_obj
+    from portraitist.export.print_files import write_3mf, write_ply, write_stl
     from portraitist.export.provenance import Provenance
     from portraitist.export.result_folder import write_result
+    from portraitist.export.solid import Solid, build_solid, describe_doubts
     from portraitist.export.turntable import write_turntable
+    from portraitist.export.usd import write_usdz
+    from portraitist.export.vrm import write_vrm
     from portraitist.geometry.transfer import StylizedGeometry
     from portraitist.geometry.translation import GeometryConfig, RegionStrengths
     from portraitist.io.head_file import load_head, save_head
@@ -131,6 +135,7 @@ __all__ = [
     "Result",
     "Seams",
     "Sitter",
+    "Solid",
     "StyleExemplar",
     "StyleSource",
     "StylizedGeometry",
@@ -138,9 +143,11 @@ __all__ = [
     "TextureConfig",
     "Tracked",
     "UnwrapConfig",
+    "build_solid",
     "check_output",
     "close_seams",
     "crop_exemplar",
+    "describe_doubts",
     "detect_landmarks",
     "draw_expression",
     "find_seams",
@@ -177,11 +184,16 @@ __all__ = [
     "transfer_geometry",
     "transfer_texture",
     "view_camera",
+    "write_3mf",
     "write_expression_sheet",
     "write_glb",
     "write_obj",
+    "write_ply",
     "write_result",
+    "write_stl",
     "write_turntable",
+    "write_usdz",
+    "write_vrm",
 ]
 
 

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pygltflib as gl
 import pytest
 import torch
+import trimesh
 
 from cli import test_cli
 from cli.test_cli import assert_refused
-from conftest import add_layers, make_head
+from conftest import add_layers, make_head, make_marked_head
 from portraitist import load_head, save_head, write_glb
 from portraitist.export.profiles import PROFILES
 from portraitist.types import Head
@@ -43,9 +45,10 @@ def list_files(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("program", PROFILES)
 def test_each_program_gets_its_file(program: str, run_here: Run, folder: Path, layered: Head):
-    ran = run_here("export", "oil/head.safetensors", "--for", program, folder=folder)
-    assert ran.returncode == 0, ran.stderr
     profile = PROFILES[program]
+    small = ("--height", "15") if "height_mm" in profile.takes else ()
+    ran = run_here("export", "oil/head.safetensors", "--for", program, *small, folder=folder)
+    assert ran.returncode == 0, ran.stderr
     path = Path(f"head_{program}{profile.suffix}")
     beside = {each.name for each in profile.list_files(path, layered)}
     assert list_files(folder) == {path.name, *beside}
@@ -68,6 +71,33 @@ def test_options_reach_the_file(run_here: Run, folder: Path):
     assert variants == ["oil_toon", "oil_lit", "pen_and_ink_toon", "pen_and_ink_lit"]
 
 
+def test_a_print_is_as_high_as_asked(run_here: Run, folder: Path):
+    head = "oil/head.safetensors"
+    ran = run_here("export", head, "--for", "print", "--height", "20", "--flat-base", "-o", "out.ply", folder=folder)
+    assert ran.returncode == 0, ran.stderr
+    body = trimesh.load_mesh(folder / "out.ply")
+    assert body.is_volume
+    assert np.ptp(body.vertices[:, 2]) == pytest.approx(20, abs=1e-3)
+
+
+def test_what_may_break_in_print_is_told(run_here: Run, folder: Path):
+    save_head(folder / "thin.safetensors", make_marked_head(32))
+    options = ("--height", "30", "--thinnest", "0.9", "-o", "out.stl")
+    ran = run_here("export", "thin.safetensors", "--for", "print", *options, folder=folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "Note: Thinner than 0.9 mm in print: " in ran.stderr
+    assert "ears (0." in ran.stderr
+
+
+def test_an_avatar_has_the_terms_asked_for(run_here: Run, folder: Path):
+    options = ("--terms", "everyone", "--license-url", "https://example.org", "--author", "Ada", "-o", "ada.vrm")
+    ran = run_here("export", "oil/head.safetensors", "--for", "vrm", *options, folder=folder)
+    assert ran.returncode == 0, ran.stderr
+    meta = gl.GLTF2().load_binary(str(folder / "ada.vrm")).extensions["VRMC_vrm"]["meta"]
+    assert (meta["name"], meta["authors"], meta["avatarPermission"]) == ("ada", ["Ada"], "everyone")
+    assert meta["otherLicenseUrl"] == "https://example.org"
+
+
 def test_what_cannot_be_exported_is_refused(run_here: Run, folder: Path, layered: Head):
     head = "oil/head.safetensors"
     (folder / "text.safetensors").write_text("no head")
@@ -84,6 +114,10 @@ def test_what_cannot_be_exported_is_refused(run_here: Run, folder: Path, layered
         ((head, "--for", "web", "--date", "today"), 2, "YYYY-MM-DD"),
         ((head, "--for", "web", "--style", "bare.safetensors"), 2, "other layers"),
         ((head, "--for", "web", "--style", head), 2, "Two styles"),
+        ((head, "--for", "web", "--height", "50"), 2, "--height means nothing for web"),
+        ((head, "--for", "print", "--height", "0"), 2, "10 to 2000"),
+        ((head, "--for", "print", "-o", "head.glb"), 2, ".3mf or .stl or .ply"),
+        ((head, "--for", "vrm", "--terms", "nobody"), 2, "author"),
     ):
         assert_refused(run_here("export", *arguments, folder=folder), exit_code, word)
     assert list_files(folder) == before

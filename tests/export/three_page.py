@@ -61,8 +61,13 @@ def show_in_three(
     some. ``scratch``: an empty folder for the browser's profile.
     """
     job = {"moments": moments, "size": size, "target": target, "radius": radius, "lamps": lamps}
+    return open_page(PAGE, glb, job, scratch)["moments"]
+
+
+def open_page(page: Path, glb: Path, job: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    """What ``page`` sends back of ``glb`` and ``job``, its pictures [h, w, 3] uint8. Fails where the page did."""
     reports: queue.Queue[dict[str, Any]] = queue.Queue()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _make_handler(glb, job, reports))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _make_handler(page, glb, job, reports))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     command = [str(CHROMIUM), *OPTIONS, f"--user-data-dir={scratch}", f"http://127.0.0.1:{server.server_port}/"]
     browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -76,19 +81,21 @@ def show_in_three(
     for moment in report["moments"]:
         bytes_ = np.frombuffer(base64.b64decode(moment["picture"].split(",")[1]), np.uint8)
         moment["picture"] = cv2.cvtColor(cv2.imdecode(bytes_, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    return report["moments"]
+    return report
 
 
-def _make_handler(glb: Path, job: dict[str, Any], reports: queue.Queue) -> type[http.server.BaseHTTPRequestHandler]:
+def _make_handler(
+    page: Path, glb: Path, job: dict[str, Any], reports: queue.Queue
+) -> type[http.server.BaseHTTPRequestHandler]:
     three = find_three()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            content = {"/": PAGE.read_bytes, "/job.json": json.dumps(job).encode, "/scene.glb": glb.read_bytes}
+            content = {"/": page.read_bytes, "/job.json": json.dumps(job).encode, "/scene.glb": glb.read_bytes}
             if self.path in content:
                 self._answer(content[self.path]())
-            elif self.path.startswith("/three/") and (three / self.path.removeprefix("/three/")).is_file():
-                self._answer((three / self.path.removeprefix("/three/")).read_bytes())
+            elif self.path.startswith(("/three/", "/@pixiv/")) and (three.parent / self.path[1:]).is_file():
+                self._answer((three.parent / self.path[1:]).read_bytes())
             else:
                 self.send_error(404)
 

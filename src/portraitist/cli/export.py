@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from portraitist.cli.running import tell_result
+from portraitist.cli.running import tell_notes, tell_result
 from portraitist.cli.stopping import STOP
-from portraitist.cli.values import existing_file, some_of
+from portraitist.cli.values import existing_file, number, some_of
 from portraitist.export.profiles import LOOKS, PROFILES
 
 SPELLINGS = {
@@ -19,6 +19,11 @@ SPELLINGS = {
     "morph_normals": "--morph-normals",
     "compressed": "--compressed",
     "vertex_colors": "--vertex-colors",
+    "terms": "--terms",
+    "license_url": "--license-url",
+    "height_mm": "--height",
+    "flat_base": "--flat-base",
+    "thinnest_mm": "--thinnest",
 }
 """Options that not every profile takes."""
 
@@ -38,6 +43,13 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     add("--morph-normals", action="store_true", help="morphs move normals, too")
     add("--compressed", action="store_true", help="by meshopt, for pages that have its decoder")
     add("--vertex-colors", action="store_true", help="colors at the vertices, too, for programs without textures")
+    add("--terms", choices=("author", "everyone"), help="who may use the avatar (default: author)")
+    add("--license-url", metavar="URL", help="of a license of the avatar beside that of VRM")
+    text = "of the print with hair and all (default: 100)"
+    add("--height", dest="height_mm", type=number(float, 10, 2000), metavar="MM", help=text)
+    add("--flat-base", action="store_true", help="the neck is drawn down to the lowest point, so that the print stands")
+    text = "parts thinner than this are told (default: 0.8)"
+    add("--thinnest", dest="thinnest_mm", type=number(float, 0.01, 100), metavar="MM", help=text)
     add("--author", metavar="NAME", help="stands in the file")
     add("--license", dest="source_license", metavar="TEXT", help="of the photo and the artwork; stands in the file")
     text = "stands in the file (default: the day of SOURCE_DATE_EPOCH, or none: the same bytes every day)"
@@ -50,8 +62,10 @@ def find_export_mistake(values: argparse.Namespace) -> str | None:
     for name, spelling in SPELLINGS.items():
         if hasattr(values, name) and name not in profile.takes:
             return f"{spelling} means nothing for {values.profile}"
-    if hasattr(values, "output") and values.output.suffix.lower() != profile.suffix:
-        return f"-o: the name of a file for {values.profile} must end in {profile.suffix}, got {str(values.output)!r}"
+    suffixes = (profile.suffix, *profile.others)
+    if hasattr(values, "output") and values.output.suffix.lower() not in suffixes:
+        needed = " or ".join(suffixes)
+        return f"-o: the name of a file for {values.profile} must end in {needed}, got {str(values.output)!r}"
     return None
 
 
@@ -87,7 +101,8 @@ def run_export(
             check_output_file(path, overwrite)
         STOP.expect(output)
         show("writing", 0, 1)
-        chosen.write(output, loaded, provenance=provenance, **options)
+        notes = chosen.write(output, loaded, provenance=provenance, **options)
+    tell_notes(notes or ())
     tell_result(output, "".join(f"  {path.name}\n" for path in beside))
 
 

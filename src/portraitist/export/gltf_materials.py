@@ -98,10 +98,13 @@ def find_darkest(texture: Image) -> tuple[float, float, float]:
     """The color of the darkest paint in it; linear, 0..1."""
     colors = to_numpy(texture, np.float64).reshape(3, -1).T
     light = luminance(colors)
-    color = colors[light <= np.quantile(light, DARKEST)].mean(0)
-    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
-    red, green, blue = linear.tolist()
+    red, green, blue = to_linear(colors[light <= np.quantile(light, DARKEST)].mean(0)).tolist()
     return red, green, blue
+
+
+def to_linear(colors: np.ndarray) -> np.ndarray:
+    """sRGB 0..1 as amounts of light 0..1 (IEC 61966-2-1)."""
+    return np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
 
 
 def encode_texture(texture: Image, *, small: bool = False) -> tuple[bytes, str]:

@@ -17,15 +17,17 @@ LOOKS = ("unlit", "lit", "toon")
 
 @dataclass(frozen=True)
 class Profile:
-    """``suffix``: of the file. ``about``: what it is, in a few words. ``takes``: the options that it knows beyond
-    ``provenance``. ``write(path, head, provenance=..., **options)`` writes it, whole or not at all. ``list_files``,
-    with the same arguments: all that is written beside the file itself."""
+    """``suffix``: of the file; ``others``: which it may have instead. ``about``: what it is, in a few words. ``takes``:
+    the options that it knows beyond ``provenance``. ``write(path, head, provenance=..., **options)`` writes it, whole
+    or not at all, and returns what the user should know, or None. ``list_files``, with the same arguments: all that is
+    written beside the file itself."""
 
     suffix: str
     about: str
     takes: tuple[str, ...]
-    write: Callable[..., None]
+    write: Callable[..., tuple[str, ...] | None]
     list_files: Callable[..., list[Path]] = lambda path, head, **options: []
+    others: tuple[str, ...] = ()
 
 
 def _as_glb(**own: Any) -> Callable[..., None]:
@@ -65,6 +67,29 @@ def _list_obj_files(path: Path, head: Head, **_: Any) -> list[Path]:
     return list_obj_files(path, head)[1:]
 
 
+def _write_vrm(path: Path, head: Head, **asked: Any) -> None:
+    from portraitist.export.vrm import write_vrm
+
+    write_vrm(path, head, name=path.stem, **asked)
+
+
+def _write_usdz(path: Path, head: Head, **asked: Any) -> None:
+    from portraitist.export.usd import write_usdz
+
+    write_usdz(path, head, **asked)
+
+
+def _write_print(
+    path: Path, head: Head, *, provenance: Provenance, thinnest_mm: float | None = None, **asked: Any
+) -> tuple[str, ...]:
+    from portraitist.export.print_files import WRITERS
+    from portraitist.export.solid import build_solid, describe_doubts
+
+    solid = build_solid(head, **asked)
+    WRITERS[path.suffix.lower()](path, solid, provenance)
+    return describe_doubts(solid) if thinnest_mm is None else describe_doubts(solid, thinnest_mm)
+
+
 GLB_OPTIONS = ("looks", "styles", "visemes", "morph_normals")
 
 PROFILES = {
@@ -86,4 +111,18 @@ PROFILES = {
         ".glb", "on one bone, whole morph targets, unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)
     ),
     "obj": Profile(".obj", "still, with .mtl and textures", ("vertex_colors",), _write_obj, _list_obj_files),
+    "vrm": Profile(
+        ".vrm",
+        "avatar (VRM 1.0) on the bones of a body, with MToon materials",
+        ("terms", "license_url"),
+        _write_vrm,
+    ),
+    "usd": Profile(".usdz", "for Apple and Pixar, with blendshapes; lit; needs usd-core", ("visemes",), _write_usdz),
+    "print": Profile(
+        ".3mf",
+        "one closed body in millimeters, in color; .ply in color and .stl without by -o",
+        ("height_mm", "flat_base", "thinnest_mm"),
+        _write_print,
+        others=(".stl", ".ply"),
+    ),
 }

@@ -28,7 +28,7 @@ def subdivide_head(head: Head) -> Head:
     stay on the triangles they were on. ``neutral + expression @ expression_deltas == mesh.vertices`` still holds.
     Layers are subdivided, too: most of a head's outline is its hair's.
     """
-    mesh, matrix = _subdivide_mesh(head.mesh)
+    mesh, matrix = subdivide_mesh(head.mesh)
     return replace(
         head,
         mesh=mesh,
@@ -41,12 +41,12 @@ def subdivide_head(head: Head) -> Head:
 
 
 def _subdivide_layer(layer: Layer) -> Layer:
-    mesh, matrix = _subdivide_mesh(layer.mesh)
+    mesh, matrix = subdivide_mesh(layer.mesh)
     return replace(layer, mesh=mesh, original=_apply(matrix, layer.original))
 
 
-def _subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
-    """The finer mesh, and the matrix that makes its vertices of the old ones."""
+def subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
+    """The finer mesh, with UV islands cut finer in place, and the matrix that makes its vertices of the old ones."""
     faces, count = to_numpy(mesh.faces), len(mesh.vertices)
     edges, edge_of = _number_edges(faces)
     hard = np.isin(to_numpy(mesh.regions), [REGIONS.index(name) for name in HARD_REGIONS])
@@ -68,8 +68,10 @@ def _subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
 def _number_edges(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, "e 2"], Int[np.ndarray, "f 3"]]:
     """Each edge once, and the edges (01, 12, 20) of every face."""
     sides = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2).reshape(-1, 2)
-    edges, numbers = np.unique(np.sort(sides, axis=1), axis=0, return_inverse=True)
-    return edges, numbers.reshape(-1, 3)
+    low, high = np.sort(sides, axis=1).T
+    count = int(high.max()) + 1
+    keys, numbers = np.unique(low * count + high, return_inverse=True)  # many times as fast as rows
+    return np.stack(np.divmod(keys, count), axis=1), numbers.reshape(-1, 3)
 
 
 def _loop_matrix(
