@@ -1,0 +1,83 @@
+"""What landmarks miss, told apart: how strongly this person moves, and what the face is like at rest.
+
+The residual of a fit goes to the neutral head as well, and with it whatever the 52 actions could not say of a wide grin
+or a scream: lips stayed open and eyes stared when all weights were 0. So a person's actions first get amplitudes of
+their own, and lips that touch on every head touch on the neutral one, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from portraitist.reconstruction.gauss_newton import solve_box_constrained
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.landmark_noise import LandmarkNoise
+from portraitist.types import LandmarkEmbedding
+
+AMPLITUDE_SPREAD = 0.3  # standard deviation of how much further than average one moves
+LARGEST_EXCESS = 0.5  # of that: beyond, the fit is wrong
+DENSE_LIP_PAIRS = (
+    (13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324),
+)  # fmt: skip
+"""Dense landmarks of the upper and the lower lip that lie on each other when the mouth is closed."""
+IBUG_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
+"""The same of the 68."""
+
+
+def estimate_amplitudes(
+    missing: Float[np.ndarray, "d"],
+    moves: Float[np.ndarray, "52 d"],
+    noise: LandmarkNoise,
+) -> Float[np.ndarray, "52"]:
+    """Factors on the 52 actions, most probable given what the landmarks miss: 1 for an action that is not shown.
+
+    ``missing``: coordinates of the landmarks in the picture's plane, meters, less those of the fitted head. ``moves``:
+    how the actions move them, times the fitted weights. ``noise``: of the landmarks.
+    """
+    # Jointly the detector's errors explain nearly all that a fit misses. Its residual believes the points one by one.
+    weighted = moves / (noise.variance + (noise.loadings**2).sum(1))
+    normal = weighted @ moves.T + np.eye(len(moves)) / AMPLITUDE_SPREAD**2
+    limit = np.full(len(moves), LARGEST_EXCESS)
+    return 1 + solve_box_constrained(normal, weighted @ missing, -limit, limit)
+
+
+def close_lips(targets: Float[Tensor, "k 3"], dense: bool) -> Float[Tensor, "k 3"]:
+    """Displacements of the landmarks without what parts the lips: both of a pair move alike."""
+    upper, lower = torch.tensor(pick_lip_pairs(dense), device=targets.device).T
+    closed = targets.clone()
+    closed[upper] = closed[lower] = (targets[upper] + targets[lower]) / 2
+    return closed
+
+
+def carry_opening(
+    opening: Float[Tensor, "n 3"],
+    expression: Float[Tensor, "52"],
+    deltas: Float[Tensor, "52 n 3"],
+    embedding: LandmarkEmbedding,
+    model: HeadModel,
+    dense: bool,
+) -> Float[Tensor, "52 n 3"]:
+    """The actions with ``opening``, a displacement of the shown head, put down to those that open its mouth.
+
+    Each gets as much of it as it has in the gap between the lips. A gap that is no wider than that of closed lips is
+    none, and the more the shown one is like it, the less is carried.
+    """
+    gap_at_rest = _measure_gap(embedding.positions(model.mean, model.faces), dense)
+    corners = model.faces[embedding.face_ids]
+    at_points = (deltas[:, corners] * embedding.barycentrics[..., None]).sum(2)
+    gaps = torch.stack([_measure_gap(points, dense) for points in at_points]).clamp(min=0)
+    total = (expression * gaps).sum()
+    return deltas + torch.einsum("e,nd->end", gaps * total / (total**2 + gap_at_rest**2), opening)
+
+
+def _measure_gap(points: Float[Tensor, "k 3"], dense: bool) -> Float[Tensor, ""]:
+    """Mean height of the upper lip over the lower one, meters."""
+    upper, lower = torch.tensor(pick_lip_pairs(dense), device=points.device).T
+    return (points[upper, 1] - points[lower, 1]).mean()
+
+
+def pick_lip_pairs(dense: bool) -> tuple[tuple[int, int], ...]:
+    return DENSE_LIP_PAIRS if dense else IBUG_LIP_PAIRS
