@@ -16,7 +16,7 @@ from portraitist.reconstruction.head_model import HeadModel, tensors_to_head_mod
 from portraitist.reconstruction.head_surface import build_surface
 from portraitist.types import LandmarkEmbedding
 
-LIP_OVERLAP = 0.0004  # meters by which closed lips press into each other, for heads whose lips differ from the mean's
+LIP_OVERLAP = 0.0002  # meters by which closed lips press into each other, for heads whose lips differ from the mean's
 STIFFNESS = 3e-5  # see handles.factor_handles: only the lips' inner edge is to move
 HOLDING_WEIGHT = 0.3  # of the detector's points, against the rims'
 INNER_LIP_POINTS = (
@@ -24,6 +24,7 @@ INNER_LIP_POINTS = (
 )  # fmt: skip
 SKIN_POINTS = 468
 OVERBITE = 0.0022  # meters by which the upper incisors are lowered; the last molars stay
+TONGUE_SIDE = 0.4  # of a length on the tongue's side, which is hardly ever seen, against one outside
 PROFILE_ROWS = 4  # of a row of teeth: gum, middle of the crowns, biting edge, tongue's side
 
 
@@ -133,6 +134,7 @@ def _measure_band(points: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray
     edge = np.linalg.norm(np.diff(grid[PROFILE_ROWS - 2], axis=0), axis=1)
     along = np.concatenate([[0], edge.cumsum()]) / edge.sum()
     profile = np.linalg.norm(np.diff(grid, axis=0), axis=2).mean(1)
+    profile[-1] *= TONGUE_SIDE
     across = np.concatenate([[0], profile.cumsum()]) / profile.sum()
     return along[columns], across[rows]
 

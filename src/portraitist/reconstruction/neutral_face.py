@@ -18,6 +18,7 @@ from portraitist.reconstruction.landmark_noise import LandmarkNoise
 from portraitist.types import LandmarkEmbedding
 
 AMPLITUDE_SPREAD = 0.3  # standard deviation of how much further than average one moves
+NO_OPENING = 0.003  # meters: lips that an expression parts by less may as well be closed ones, badly seen
 LARGEST_EXCESS = 0.5  # of that: beyond, the fit is wrong
 DENSE_LIP_PAIRS = (
     (13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324),
@@ -62,15 +63,13 @@ def carry_opening(
 ) -> Float[Tensor, "52 n 3"]:
     """The actions with ``opening``, a displacement of the shown head, put down to those that open its mouth.
 
-    Each gets as much of it as it has in the gap between the lips. A gap that is no wider than that of closed lips is
-    none, and the more the shown one is like it, the less is carried.
+    Each gets as much of it as it has in the gap between the lips; the smaller that gap, the less is carried.
     """
-    gap_at_rest = _measure_gap(embedding.positions(model.mean, model.faces), dense)
     corners = model.faces[embedding.face_ids]
     at_points = (deltas[:, corners] * embedding.barycentrics[..., None]).sum(2)
     gaps = torch.stack([_measure_gap(points, dense) for points in at_points]).clamp(min=0)
     total = (expression * gaps).sum()
-    return deltas + torch.einsum("e,nd->end", gaps * total / (total**2 + gap_at_rest**2), opening)
+    return deltas + torch.einsum("e,nd->end", gaps * total / (total**2 + NO_OPENING**2), opening)
 
 
 def _measure_gap(points: Float[Tensor, "k 3"], dense: bool) -> Float[Tensor, ""]:
