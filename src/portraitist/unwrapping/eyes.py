@@ -87,14 +87,19 @@ def observe_eyeball(eyeball: Eyeball, seen: TexelColors) -> TexelColors:
 def adapt_sclera(
     drawn: list[AuthoredEye], views: list[TexelColors], skin: SkinColors
 ) -> tuple[Material, Float[np.ndarray, "3"]]:
-    """The white of the eyes in this photo, and its log factor. Expected as bright as the skin's light makes it."""
-    expected = (WHITE_OF_SKIN * luminance(skin.median)).clip(*WHITE_RANGE)
-    material = Material(to_logs(expected * WHITE / luminance(WHITE)) - to_logs(WHITE), **SCLERA_SPREAD)
+    """The white of the eyes in this photo, and its log factor."""
+    material = expect_sclera(skin)
     seen = [view.weights * (1 - eye.iris) for eye, view in zip(drawn, views, strict=True)]
     authored = np.concatenate([eye.sclera * eye.shade[:, None] for eye in drawn])
     return material, estimate_factor(
         np.concatenate([view.colors for view in views]), authored, np.concatenate(seen), material, skin
     )
+
+
+def expect_sclera(skin: SkinColors) -> Material:
+    """The white of eyes next to a skin: as bright as the light on that makes it."""
+    expected = (WHITE_OF_SKIN * luminance(skin.median)).clip(*WHITE_RANGE)
+    return Material(to_logs(expected * WHITE / luminance(WHITE)) - to_logs(WHITE), **SCLERA_SPREAD)
 
 
 def adapt_iris(

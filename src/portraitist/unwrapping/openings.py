@@ -20,6 +20,7 @@ from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.types import EXPRESSION_NAMES
 from portraitist.unwrapping.adaptation import to_logs
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.texel_crop import TexelCrop
@@ -88,11 +89,26 @@ def clear_lids(
     margin = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     own, distance = colors[margin.crop.ids], margin.distance_mm
     shown = outside_probability(own, distance / LASH_LENGTH_MM, skin.median)
+    # Where a closing lid unrolls, few pixels would become long streaks.
+    shown = shown / measure_lid_stretch(model, texels)[margin.crop.ids]
     lids = continue_colors(margin.crop, own, shown, skin.median)
     for lid in (margin.upper, ~margin.upper):
         darkness = measure_lashes(own[lid], lids[lid], distance[lid], weights[margin.crop.ids[lid]])
         lids[lid] *= np.exp(-darkness)[:, None]
     replace_colors(colors, weights, margin.crop, lids, 1 - shown)
+
+
+@functools.lru_cache(maxsize=2)
+def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "k"]:
+    """By how much closing the eyes enlarges the skin at each texel; 1 where it does not."""
+    closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
+    faces, areas = to_numpy(model.faces), []
+    for vertices in (model.mean, model.mean + closing):
+        corners = to_numpy(vertices, np.float64)[faces]
+        across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        areas.append(np.bincount(faces.ravel(), np.repeat(np.linalg.norm(across, axis=1), 3), len(model.mean)))
+    stretch = np.maximum(areas[1] / areas[0], 1.0)
+    return (texels.interpolation @ stretch).astype(np.float32)
 
 
 def measure_lashes(
