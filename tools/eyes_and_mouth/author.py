@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from eye import paint_iris, paint_lid_shade, paint_sclera
-from mouth import paint_cavity, paint_teeth, paint_tongue
 from safetensors.torch import save_file
 
+from mouth import paint_cavity, paint_teeth, paint_tongue
 from portraitist.assets import FOLDER
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.uv_layout import locate_texels

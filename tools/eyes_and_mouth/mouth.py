@@ -29,7 +29,10 @@ HEIGHTS = {
     "upper_teeth": (10.4, 9.2, 10.2, 8.6, 8.0, 7.4, 7.0, 6.4),
     "lower_teeth": (8.6, 8.9, 9.8, 8.6, 8.0, 7.4, 7.0, 6.8),
 }
-SHORTER = {"upper_teeth": (0.0, 0.7, 0.0, 0.5, 0.6, 0.7, 0.8, 0.9), "lower_teeth": (0.1, 0.0, 0.0, 0.3, 0.4, 0.4, 0.4, 0.4)}
+SHORTER = {
+    "upper_teeth": (0.0, 0.7, 0.0, 0.5, 0.6, 0.7, 0.8, 0.9),
+    "lower_teeth": (0.1, 0.0, 0.0, 0.3, 0.4, 0.4, 0.4, 0.4),
+}
 """By how many mm each crown ends before the biting edge of the mesh."""
 BRIGHTNESS = {"upper_teeth": 1.0, "lower_teeth": 0.92}
 
@@ -86,16 +89,24 @@ def _place_in_band(model: HeadModel, name: str, uvs: np.ndarray) -> tuple[np.nda
     right = corners[:, 0] > 0.5
     corners, vertices = corners[right], vertices[right]
     rows, columns = np.unique(corners[:, 1].round(5)), np.unique(corners[:, 0].round(5))
+    if name == "lower_teeth":
+        rows = rows[::-1]  # from the gum to the tongue's side
     grid = np.array(
         [[vertices[(np.abs(corners - (u, v)) < 2e-5).all(1)].mean(0) for u in columns] for v in rows]
     )  # [4, 9, 3]
     along = np.concatenate([[0], np.linalg.norm(np.diff(grid[2], axis=0), axis=1).cumsum()])
     heights = np.concatenate([[0], np.linalg.norm(np.diff(grid, axis=0), axis=2).mean(1).cumsum()])
     u, v = np.where(uvs[:, 0] < 0.5, 1 - uvs[:, 0], uvs[:, 0]), uvs[:, 1]
-    along_mm, profile_mm = np.interp(u, columns, along), np.interp(v, rows, heights)
+    along_mm, profile_mm = np.interp(u, columns, along), np.interp(v, *sort_pairs(rows, heights))
     height_mm = np.abs(heights[2] - profile_mm)
     behind = ((profile_mm - heights[2]) / (heights[3] - heights[2])).clip(0, 1)
     return along_mm, height_mm, behind
+
+
+def sort_pairs(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in the order of x."""
+    order = x.argsort()
+    return x[order], y[order]
 
 
 def paint_tongue(model: HeadModel, places: np.ndarray) -> np.ndarray:
@@ -112,7 +123,9 @@ def paint_tongue(model: HeadModel, places: np.ndarray) -> np.ndarray:
     papillae = make_value_noise(places, 0.0009)
     patches = make_value_noise(places, 0.006)
     color = TONGUE * (1 + 0.030 * papillae + 0.02 * patches)[:, None]
-    color = mix(color, color * [1.02, 1.06, 1.06], (smoothstep(upward, 0.2, 0.8) * smoothstep(depth, 0.02, 0.2))[:, None])
+    color = mix(
+        color, color * [1.02, 1.06, 1.06], (smoothstep(upward, 0.2, 0.8) * smoothstep(depth, 0.02, 0.2))[:, None]
+    )
     furrow = 0.28 * np.exp(-((places[:, 0] / 0.0018) ** 2)) * smoothstep(depth, 0.06, 0.3)
     light = mix(1.0, 0.22, smoothstep(depth, 0.05, 0.62)) * (1 - furrow) * (1 - 0.3 * smoothstep(side, 0.45, 1.0))
     light = light * mix(0.62, 1.0, smoothstep(upward, -0.5, 0.3))

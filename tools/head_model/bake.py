@@ -135,7 +135,10 @@ def main() -> None:
     tensors = finish_mouth(tensors)
     save_file({k: v.contiguous() for k, v in tensors.items()}, FOLDER / "head_model.safetensors")
     draw_uv_template(
-        tensors["uvs"].numpy(), uv_faces, regions, Path(__file__).resolve().parents[2] / "docs" / "images" / "uv_template.png"
+        tensors["uvs"].numpy(),
+        uv_faces,
+        regions,
+        Path(__file__).resolve().parents[2] / "docs" / "images" / "uv_template.png",
     )
     record_assets()
 

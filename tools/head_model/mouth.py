@@ -32,6 +32,7 @@ def finish_mouth(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a head model with its mouth finished."""
     model = tensors_to_head_model(tensors)
     mean = lower_upper_teeth(close_lips(model), model)
+    mean = (mean + mean[model.mirror] * torch.tensor([-1, 1, 1])) / 2
     return tensors | {"mean": mean} | unroll_teeth(model)
 
 
@@ -41,8 +42,6 @@ def close_lips(model: HeadModel) -> Tensor:
     rim = np.intersect1d(model.vertex_ids("mouth_cavity"), model.vertex_ids("outer_skin"))
     corners = rim[[vertices[rim, 0].argmin(), vertices[rim, 0].argmax()]]
     inner = np.setdiff1d(rim, corners)
-    line = np.interp(vertices[inner, 0], vertices[corners, 0], vertices[corners, 1])
-    # Near the corners both arcs leave the line between them; upper is what is connected to the upper lip.
     upper = np.isin(inner, _follow_upper_rim(model, rim, corners))
     targets = np.zeros((len(inner), 3))
     for own, other, sign in ((upper, ~upper, -1), (~upper, upper, 1)):
@@ -107,6 +106,8 @@ def unroll_teeth(model: HeadModel) -> dict[str, Tensor]:
             points = model.mean[places[used]].double().numpy() * [side, 1, 1]
             along, across = _measure_band(points, name)
             uvs[used, 0] = torch.from_numpy(0.5 + side * (left + along * (right - left) - 0.5)).float()
+            # As in a face: gums above the upper teeth, and below the lower ones.
+            across = across if name == "upper_teeth" else 1 - across
             uvs[used, 1] = torch.from_numpy(top + across * (bottom - top)).float()
     return {"uvs": uvs}
 

@@ -28,7 +28,7 @@ from portraitist.reconstruction.landmark_noise import LandmarkNoise, independent
 from portraitist.reconstruction.neutral_face import (
     carry_opening,
     close_lips,
-    estimate_amplitudes,
+    personalize_actions,
     pick_lip_pairs,
 )
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, LandmarkEmbedding, Landmarks
@@ -87,12 +87,14 @@ def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = 
     coefficients, camera = estimate_head(observed, head, model, config)
     identity, expression = coefficients.split([len(model.identity_basis), len(EXPRESSION_NAMES)])
     neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
-    deltas = personalize_actions(observed, neutral, expression, camera, model)
+    shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
+    embedding = embed_skin_points(model) if observed.dense else model.landmarks68
+    missing_px = measure_missing_px(observed, embedding.positions(shown, model.faces), camera)
+    deltas = personalize_actions(missing_px, embedding, expression, camera, observed.noise, model)
     shown = neutral + torch.einsum("e,end->nd", expression, deltas)
     displacement, residual_px = fit_residual(observed, shown, camera, model, config)
     # What of it parts the lips is expression.
     at_rest, _ = fit_residual(observed, shown, camera, model, config, lips_closed=True)
-    embedding = embed_skin_points(model) if observed.dense else model.landmarks68
     deltas = carry_opening(displacement - at_rest, expression, deltas, embedding, model, observed.dense)
     neutral = neutral + at_rest
     return HeadFit(
@@ -196,25 +198,6 @@ def _select_contour(model: HeadModel, points: np.ndarray, rotation: np.ndarray) 
     selected, tangents[:JAW_POINTS] = find_contour_candidates(model).select(places, rotation)
     ids[:JAW_POINTS] = 68 + np.arange(JAW_POINTS) * places.shape[1] + selected
     return ids, tangents
-
-
-def personalize_actions(
-    observed: ObservedLandmarks,
-    neutral: Float[Tensor, "n 3"],
-    expression: Float[Tensor, "52"],
-    camera: Camera,
-    model: HeadModel,
-) -> Float[Tensor, "52 n 3"]:
-    """The model's 52 actions with this person's amplitudes, as far as the picture shows them."""
-    deltas = model.expression_deltas
-    shown = neutral + torch.einsum("e,end->nd", expression, deltas)
-    embedding = embed_skin_points(model) if observed.dense else find_contour_landmarks(shown, camera.rotation, model).embedding
-    missing_px = measure_missing_px(observed, embedding.positions(shown, model.faces), camera)
-    missing = to_numpy(missing_px, np.float64) / camera.scale_px * [1, -1]
-    moves = (deltas[:, model.faces[embedding.face_ids]] * embedding.barycentrics[..., None]).sum(2)
-    moves = to_numpy(expression[:, None, None] * moves @ camera.rotation[:2].T, np.float64).reshape(len(deltas), -1)
-    amplitudes = estimate_amplitudes(missing.ravel(), moves, observed.noise)
-    return deltas * from_numpy(amplitudes, deltas)[:, None, None]
 
 
 def fit_residual(

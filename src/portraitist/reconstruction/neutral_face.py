@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.reconstruction.gauss_newton import solve_box_constrained
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.landmark_noise import LandmarkNoise
-from portraitist.types import LandmarkEmbedding
+from portraitist.types import Camera, LandmarkEmbedding
 
 AMPLITUDE_SPREAD = 0.3  # standard deviation of how much further than average one moves
 NO_OPENING = 0.003  # meters: lips that an expression parts by less may as well be closed ones, badly seen
@@ -28,21 +29,31 @@ IBUG_LIP_PAIRS = ((61, 67), (62, 66), (63, 65))
 """The same of the 68."""
 
 
-def estimate_amplitudes(
-    missing: Float[np.ndarray, "d"],
-    moves: Float[np.ndarray, "52 d"],
+def personalize_actions(
+    missing_px: Float[Tensor, "k 2"],
+    embedding: LandmarkEmbedding,
+    expression: Float[Tensor, "52"],
+    camera: Camera,
     noise: LandmarkNoise,
-) -> Float[np.ndarray, "52"]:
-    """Factors on the 52 actions, most probable given what the landmarks miss: 1 for an action that is not shown.
+    model: HeadModel,
+) -> Float[Tensor, "52 n 3"]:
+    """The model's 52 actions with the most probable amplitudes of this person; an action that is not shown keeps its
+    own.
 
-    ``missing``: coordinates of the landmarks in the picture's plane, meters, less those of the fitted head. ``moves``:
-    how the actions move them, times the fitted weights. ``noise``: of the landmarks.
+    ``missing_px``: from the landmarks of the fitted head, which lie at ``embedding``, to where they are seen.
+    ``expression``: fitted weights 0..1. ``noise``: of the landmarks.
     """
+    deltas = model.expression_deltas
+    missing = to_numpy(missing_px, np.float64) / camera.scale_px * [1, -1]
+    moves = (deltas[:, model.faces[embedding.face_ids]] * embedding.barycentrics[..., None]).sum(2)
+    seen = expression[:, None, None] * moves @ camera.rotation[:2].T
+    moves = to_numpy(seen, np.float64).reshape(len(deltas), -1)
     # Jointly the detector's errors explain nearly all that a fit misses. Its residual believes the points one by one.
     weighted = moves / (noise.variance + (noise.loadings**2).sum(1))
     normal = weighted @ moves.T + np.eye(len(moves)) / AMPLITUDE_SPREAD**2
     limit = np.full(len(moves), LARGEST_EXCESS)
-    return 1 + solve_box_constrained(normal, weighted @ missing, -limit, limit)
+    excess = solve_box_constrained(normal, weighted @ missing.ravel(), -limit, limit)
+    return deltas * from_numpy(1 + excess, deltas)[:, None, None]
 
 
 def close_lips(targets: Float[Tensor, "k 3"], dense: bool) -> Float[Tensor, "k 3"]:

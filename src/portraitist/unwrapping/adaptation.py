@@ -37,8 +37,9 @@ class Material:
         return gray / (3 * self.brightness**2) + (np.eye(3) - gray) / self.hue**2
 
 
-def to_logs(colors: Float[np.ndarray, "*k 3"]) -> Float[np.ndarray, "*k 3"]:
-    return np.log(colors.clip(0) + DARKEST)
+def to_logs(values: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+    """Logarithms of sRGB colors or luminances, in which a change of the light is an offset."""
+    return np.log(values.clip(0) + DARKEST)
 
 
 def estimate_factor(
@@ -76,11 +77,11 @@ def likelihood_of(
 def _share(
     residuals: Float[np.ndarray, "e 3"], photo: Float[np.ndarray, "e 3"], material: Material, skin: SkinColors
 ) -> Float[np.ndarray, "e"]:
-    own = _density(residuals, material.noise)
-    other = _density(to_logs(photo) - to_logs(skin.median), SKIN_NOISE)
+    own = density(residuals, material.noise)
+    other = density(to_logs(photo) - to_logs(skin.median), SKIN_NOISE)
     return own / (own + other + ANYTHING_ELSE)
 
 
-def _density(residuals: Float[np.ndarray, "e 3"], deviation: float) -> Float[np.ndarray, "e"]:
-    """Of an isotropic Gaussian."""
+def density(residuals: Float[np.ndarray, "e 3"], deviation: float) -> Float[np.ndarray, "e"]:
+    """Of an isotropic Gaussian over the three channels."""
     return np.exp(-0.5 * (residuals**2).sum(1) / deviation**2) / (np.sqrt(2 * np.pi) * deviation) ** 3

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from portraitist.assets import asset_path
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
-from portraitist.rendering.shader_math import smoothstep
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.unwrapping.gaze import Eyeball, unit
 
 MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
@@ -56,8 +56,8 @@ def load_authored() -> dict[str, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=2)
-def draw_mouth(model: HeadModel, texels: HeadTexels) -> AuthoredMouth:
-    """The authored inside of the mouth at the texels of `MOUTH_PARTS`."""
+def draw_mouth(model: HeadModel, texels: HeadTexels, chroma: float) -> AuthoredMouth:
+    """The authored inside of the mouth at the texels of `MOUTH_PARTS`, its saturation times ``chroma``."""
     inside = texels.in_components(*MOUTH_PARTS)
     rows, columns = np.divmod(texels.texel_ids[inside], texels.size)
     u, v = (columns + 0.5) / texels.size, (rows + 0.5) / texels.size
@@ -68,11 +68,11 @@ def draw_mouth(model: HeadModel, texels: HeadTexels) -> AuthoredMouth:
     # A texel that covers several of the picture's takes their mean.
     sampled = sample_picture(picture, x, y, picture.shape[1] / ((1 - top) * texels.size))
     teeth = texels.in_components("upper_teeth", "lower_teeth")[inside]
-    return AuthoredMouth(sampled[:, :3], sampled[:, 3] * teeth, sampled[:, 3] * ~teeth)
+    return AuthoredMouth(scale_saturation(sampled[:, :3], chroma), sampled[:, 3] * teeth, sampled[:, 3] * ~teeth)
 
 
-def draw_eye(eyeball: Eyeball, gaze: Float[np.ndarray, "3"]) -> AuthoredEye:
-    """The authored eye looking along ``gaze``, a unit vector from the ball's center."""
+def draw_eye(eyeball: Eyeball, gaze: Float[np.ndarray, "3"], chroma: float) -> AuthoredEye:
+    """The authored eye looking along ``gaze``, a unit vector from the ball's center; saturation times ``chroma``."""
     angle = eyeball.angles_to(gaze)
     side = unit(np.cross([0.0, 1.0, 0.0], gaze))
     up = np.cross(gaze, side)
@@ -87,9 +87,14 @@ def draw_eye(eyeball: Eyeball, gaze: Float[np.ndarray, "3"]) -> AuthoredEye:
         relief=2 * iris[:, 0],
         pupil=iris[:, 1],
         iris=smoothstep(angle, *LIMBUS[::-1]).astype(np.float32),
-        sclera=sclera,
+        sclera=scale_saturation(sclera, chroma),
         shade=np.interp(places, np.arange(len(shade)), shade).astype(np.float32),
     )
+
+
+def scale_saturation(color: Float[np.ndarray, "*k 3"], chroma: float) -> Float[np.ndarray, "*k 3"]:
+    """``color`` with its saturation times ``chroma``."""
+    return mix(luminance(color)[..., None], color, chroma).astype(np.float32)
 
 
 def _sample_polar(

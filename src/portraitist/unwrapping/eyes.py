@@ -11,9 +11,18 @@ from jaxtyping import Float
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
-from portraitist.unwrapping.adaptation import Material, estimate_factor, likelihood_of, tint, to_logs
+from portraitist.unwrapping.adaptation import (
+    ANYTHING_ELSE,
+    SKIN_NOISE,
+    Material,
+    density,
+    estimate_factor,
+    likelihood_of,
+    tint,
+    to_logs,
+)
 from portraitist.unwrapping.appearance_models import SkinColors
-from portraitist.unwrapping.authored import AuthoredEye, draw_eye
+from portraitist.unwrapping.authored import AuthoredEye, draw_eye, scale_saturation
 from portraitist.unwrapping.gaze import Eyeball, Iris, locate_eyeballs, search_gazes, unit
 from portraitist.unwrapping.texel_crop import TexelCrop
 
@@ -24,10 +33,10 @@ WHITE = np.array([0.93, 0.91, 0.89], np.float32)  # sRGB, authored
 WHITE_OF_SKIN = 1.05  # brightness of the white, of the skin's
 WHITE_RANGE = (0.35, 0.82)  # brightness
 
-BORDER_RADIUS = 2.0  # over which the photo fades towards the lids
+BORDER_RADIUS = 1.0  # over which the photo fades towards the lids
 BORDER_WEIGHT = (0.45, 0.95)  # mean weight around a texel: close to a lid, far enough from it
-LIGHT_RADIUS = 9.0  # over which the photo's own light on the eye is continued
-LIGHT_CERTAINTY = 0.05  # mean weight around a texel that is worth as much as no light of its own
+LIGHT_RADIUS = 5.0  # over which the photo's own light on the eye is continued
+LIGHT_CERTAINTY = 0.02  # mean weight around a texel that is worth as much as no light of its own
 
 HIGHLIGHT_OFFSET = (-0.30, 0.38)  # iris radii to the viewer's right, and up
 HIGHLIGHT_RADIUS = 0.17  # angle
@@ -35,6 +44,10 @@ HIGHLIGHT_EDGE = (1.4, 0.6)  # of that radius
 HIGHLIGHT_STRENGTH = 0.85
 
 IRIS = Material(np.zeros(3), brightness=0.6, hue=0.35, noise=0.30)
+IRIS_SHOWN = (0.3, 0.6)  # of its disc: a slit of an eye, which on an opened one would be a stripe; an eye
+EYE_PRIOR = 0.95  # probability that what is within the fitted lids is eye, before its color is looked at
+OWN_NOISE = 0.5  # log: of an eye's colors around the painted ones; it has rings, veins and shades of its own
+ELSEWHERE = 0.2  # share of an eye's colors that are not where they are painted
 SCLERA_SPREAD = {"brightness": 0.15, "hue": 0.04, "noise": 0.12}
 
 
@@ -43,6 +56,7 @@ def paint_eyeballs(
     weights: Float[np.ndarray, "k"],
     seen: TexelColors,
     skin: SkinColors,
+    chroma: float,
     texels: HeadTexels,
     model: HeadModel,
     irises: tuple[Iris, ...] | None = None,
@@ -50,7 +64,8 @@ def paint_eyeballs(
     """Paint both balls into ``colors``, and set their ``weights``, in place. Returns the log factor of the light that
     the whites of the eyes are in.
 
-    ``irises``: where the detector saw them, if it did; else the picture is searched.
+    ``chroma``: 0 for a black-and-white photo, whose eyes have to stay gray, else 1. ``irises``: where the detector saw
+    them, if it did; else the picture is searched.
     """
     eyeballs = locate_eyeballs(model, texels)
     views = [observe_eyeball(eyeball, seen) for eyeball in eyeballs]
@@ -59,18 +74,18 @@ def paint_eyeballs(
     else:
         gazes = [iris.direction for iris in irises]
         eyeballs = tuple(replace(ball, iris_radius=iris.radius) for ball, iris in zip(eyeballs, irises, strict=True))
-    drawn = [draw_eye(eyeball, gaze) for eyeball, gaze in zip(eyeballs, gazes, strict=True)]
+    drawn = [draw_eye(eyeball, gaze, chroma) for eyeball, gaze in zip(eyeballs, gazes, strict=True)]
     sclera, light = adapt_sclera(drawn, views, skin)
-    iris = adapt_iris(drawn, views, light, skin)
+    iris = adapt_iris(drawn, views, light, skin, chroma)
     for eyeball, view, gaze, eye in zip(eyeballs, views, gazes, drawn, strict=True):
         painted = assemble_eye(eye, iris, light)
         painted *= extend_light(view, painted, sclera, skin, eyeball.crop)
-        likelihood = likelihood_of(view.colors, painted, sclera, skin)
+        likelihood = eye_probability(view.colors, painted, iris, light, skin)
+        likelihood *= smoothstep(np.average(view.weights, weights=eye.iris), *IRIS_SHOWN)
         own = view.weights * np.minimum(likelihood, eyeball.crop.smooth(likelihood, BORDER_RADIUS))
-        # An eye without a highlight looks dead; that of the photo is seldom whole.
-        spot = paint_highlight(eyeball, gaze)
+        # An eye without a highlight looks dead. Where the photo shows the eye, its own is there.
+        spot = paint_highlight(eyeball, gaze) * (1 - own)
         painted = mix(painted, tint(np.ones(3, np.float32), light), spot[:, None])
-        own = own * (1 - spot)
         colors[eyeball.crop.ids] = mix(painted, view.colors, own[:, None]).clip(0, 1)
         weights[eyeball.crop.ids] = own
     return light
@@ -103,16 +118,21 @@ def expect_sclera(skin: SkinColors) -> Material:
 
 
 def adapt_iris(
-    drawn: list[AuthoredEye], views: list[TexelColors], light: Float[np.ndarray, "3"], skin: SkinColors
+    drawn: list[AuthoredEye],
+    views: list[TexelColors],
+    light: Float[np.ndarray, "3"],
+    skin: SkinColors,
+    chroma: float,
 ) -> Float[np.ndarray, "3"]:
     """Color of the irises, both together."""
     material = replace(IRIS, mean=np.asarray(light, np.float64))
+    color = scale_saturation(IRIS_COLOR, chroma)
     seen = [view.weights * eye.iris * (1 - eye.pupil) for eye, view in zip(drawn, views, strict=True)]
-    authored = np.concatenate([eye.relief[:, None] * IRIS_COLOR * eye.shade[:, None] for eye in drawn])
+    authored = np.concatenate([eye.relief[:, None] * color * eye.shade[:, None] for eye in drawn])
     factor = estimate_factor(
         np.concatenate([view.colors for view in views]), authored, np.concatenate(seen), material, skin
     )
-    return tint(IRIS_COLOR, factor)
+    return tint(color, factor)
 
 
 def assemble_eye(
@@ -122,6 +142,24 @@ def assemble_eye(
     disc = mix(eye.relief[:, None] * iris, PUPIL_COLOR, eye.pupil[:, None])
     ball = mix(tint(eye.sclera, light), disc, eye.iris[:, None])
     return (ball * eye.shade[:, None]).astype(np.float32)
+
+
+def eye_probability(
+    photo: Float[np.ndarray, "e 3"],
+    painted: Float[np.ndarray, "e 3"],
+    iris: Float[np.ndarray, "3"],
+    light: Float[np.ndarray, "3"],
+    skin: SkinColors,
+) -> Float[np.ndarray, "e"]:
+    """Probability 0..1 that the photo shows the eye, and neither a lid nor anything else.
+
+    It may show a highlight anywhere, and iris or white a little beside where they are painted."""
+    logs, white = to_logs(photo), tint(WHITE, light)
+    own = density(logs - to_logs(painted), OWN_NOISE)
+    for color in (iris, white):
+        own = own + ELSEWHERE * density(logs - to_logs(color), OWN_NOISE)
+    other = density(logs - to_logs(skin.median), SKIN_NOISE) + ANYTHING_ELSE
+    return (EYE_PRIOR * own / (EYE_PRIOR * own + (1 - EYE_PRIOR) * other)).astype(np.float32)
 
 
 def extend_light(

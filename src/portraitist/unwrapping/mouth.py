@@ -26,13 +26,18 @@ def paint_mouth(
     seen: TexelColors,
     light: Float[np.ndarray, "3"],
     lips: Float[np.ndarray, "3"],
+    chroma: float,
     skin: SkinColors,
     texels: HeadTexels,
     model: HeadModel,
-) -> None:
-    """Paint the inside of the mouth into ``colors``, and set its ``weights``, in place. ``light``: log factor of the
-    light on the whites of the eyes. ``lips``: their color."""
-    crop, authored = crop_mouth(texels), draw_mouth(model, texels)
+) -> float:
+    """Paint the inside of the mouth into ``colors``, and set its ``weights``, in place. Returns the share of it, 0..1,
+    that the photo shows.
+
+    ``light``: log factor of the light on the whites of the eyes. ``lips``: their color. ``chroma``: 0 for a
+    black-and-white photo, else 1.
+    """
+    crop, authored = crop_mouth(texels), draw_mouth(model, texels, chroma)
     photo, shown = seen.colors[crop.ids], seen.weights[crop.ids]
     enamel = Material(np.asarray(light, np.float64), **ENAMEL_SPREAD)
     factor = estimate_factor(photo, authored.colors, shown * authored.enamel, enamel, skin)
@@ -42,6 +47,7 @@ def paint_mouth(
     own = np.minimum(own, crop.smooth(own, SOFT_RADIUS))
     colors[crop.ids] = mix(painted, photo, own[:, None]).clip(0, 1)
     weights[crop.ids] = own
+    return float(shown.mean())
 
 
 @functools.lru_cache(maxsize=2)

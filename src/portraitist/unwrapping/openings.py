@@ -12,14 +12,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
+from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 from scipy.special import ndtr
+from torch import Tensor
 
 from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
-from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.rendering.shader_math import luminance, mix
 from portraitist.types import EXPRESSION_NAMES
 from portraitist.unwrapping.adaptation import to_logs
 from portraitist.unwrapping.appearance_models import SkinColors
@@ -34,29 +36,30 @@ EDGE_STEPS = 8  # points of a contour between two of its landmarks
 FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
 
 # Distances are millimeters from the edge, negative inside.
-LIP_ERROR_MM = 2.0  # standard deviation of where the fit has the lips' inner edge
-LASH_LENGTH_MM = 4.0  # of lashes, which lie over the lids in the same way
+LID_ERROR_MM = 1.5  # standard deviation of where the fit has an edge
+CLOSED_LIPS_ERROR_MM = 0.7
+OPEN_LIPS_ERROR_MM = 2.0  # a wide-open mouth is hard to fit
 BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
 HUE_NOISE = 0.10
 INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris, lashes, teeth, dark
 SOFTENING = 1.5  # texels of 1024, over which probabilities are softened
-LIP_LINE = 0.7  # brightness where lips meet, of the lips'
-LIP_LINE_MM = (-0.5, 1.0)  # distance: line, lip
-LASH_WIDTH_MM = 0.8  # of an average line of lashes, to 1/e
-LASH_DARKNESS = 0.6  # log, of that line
-LASH_REACH_MM = 2.0  # of lashes and eyeliner, to 1/e
-PROFILE_STEP_MM = 0.25  # in which the darkness next to the edge is told apart
-LEAST_SEEN = 20.0  # texels of 1024, by weight, that are worth as much as what is expected
+LINE_WIDTH_MM = 0.8  # of the line of lashes, or where lips meet, to 1/e
+LASH_DARKNESS = 0.6  # log, expected of that line
+LIP_DARKNESS = 0.35
+LINE_REACH_MM = 3.0  # of lashes, eyeliner and the shade between lips, to 1/e
+CELL_MM = 0.3  # height of the cells in which the darkness next to the edge is told
+CELLS_ALONG = 16  # of them around an eye or the mouth
+LEAST_SEEN = 3.0  # texels of 1024, by weight, that are worth as much as what is expected
 
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """Texels of the outer skin around an opening. ``distance_mm``: from its edge, negative inside. ``upper``: nearest
-    to the second half of a contour."""
+    """Texels of the outer skin around an opening. ``distance_mm``: from its edge, negative inside. ``along``: place
+    of the nearest point of the edge along its contour, 0..1, from a corner over the lower lid or the upper lip."""
 
     crop: TexelCrop
     distance_mm: Float[np.ndarray, "n"]
-    upper: Bool[np.ndarray, "n"]
+    along: Float[np.ndarray, "n"]
 
 
 @functools.lru_cache(maxsize=4)
@@ -73,9 +76,10 @@ def locate_margin(model: HeadModel, texels: HeadTexels, contours: tuple[tuple[in
     signed = np.where(behind, -distance, distance) * 1000
     near = texels.in_components("outer_skin") & (texels.interpolation @ distance < FAR_MM / 1000)
     crop = TexelCrop.around(texels, near)
-    second_half = np.concatenate([np.arange(len(ring) * EDGE_STEPS) >= len(ring) * EDGE_STEPS // 2 for ring in contours])
-    upper = texels.interpolation[crop.ids] @ second_half[nearest] > 0.5
-    return Margin(crop, (texels.interpolation[crop.ids] @ signed).astype(np.float32), upper)
+    points = texels.interpolation[crop.ids] @ vertices
+    starts = np.concatenate([np.arange(len(ring) * EDGE_STEPS) / (len(ring) * EDGE_STEPS) for ring in contours])
+    along = starts[KDTree(edge).query(points)[1]]
+    return Margin(crop, (texels.interpolation[crop.ids] @ signed).astype(np.float32), along.astype(np.float32))
 
 
 def clear_lids(
@@ -88,65 +92,88 @@ def clear_lids(
     """Give the lids their own color to the edge and a line of lashes as dark as the photo's; in place."""
     margin = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     own, distance = colors[margin.crop.ids], margin.distance_mm
-    shown = outside_probability(own, distance / LASH_LENGTH_MM, skin.median)
+    shown = outside_probability(own, distance / LID_ERROR_MM, skin.median)
     # Where a closing lid unrolls, few pixels would become long streaks.
     shown = shown / measure_lid_stretch(model, texels)[margin.crop.ids]
     lids = continue_colors(margin.crop, own, shown, skin.median)
-    for lid in (margin.upper, ~margin.upper):
-        darkness = measure_lashes(own[lid], lids[lid], distance[lid], weights[margin.crop.ids[lid]])
-        lids[lid] *= np.exp(-darkness)[:, None]
+    darkness = measure_line(own, lids, margin, weights[margin.crop.ids], LASH_DARKNESS)
+    lids = lids * np.exp(-darkness)[:, None]
     replace_colors(colors, weights, margin.crop, lids, 1 - shown)
+
+
+def unroll_lids(colors: Float[np.ndarray, "k 3"], texels: HeadTexels, model: HeadModel) -> Float[np.ndarray, "k 3"]:
+    """A painted texture's colors with those of the lids continued where closing the eyes unrolls them: what was painted
+    over a few texels would be long streaks."""
+    crop = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right").crop
+    own, kept = colors[crop.ids], 1 / measure_lid_stretch(model, texels)[crop.ids]
+    unrolled = colors.copy()
+    unrolled[crop.ids] = mix(continue_colors(crop, own, kept, own.mean(0)), own, kept[:, None])
+    return unrolled
 
 
 @functools.lru_cache(maxsize=2)
 def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "k"]:
     """By how much closing the eyes enlarges the skin at each texel; 1 where it does not."""
     closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
-    faces, areas = to_numpy(model.faces), []
-    for vertices in (model.mean, model.mean + closing):
-        corners = to_numpy(vertices, np.float64)[faces]
-        across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        areas.append(np.bincount(faces.ravel(), np.repeat(np.linalg.norm(across, axis=1), 3), len(model.mean)))
-    stretch = np.maximum(areas[1] / areas[0], 1.0)
+    faces = to_numpy(model.faces)
+    before, after = (
+        np.bincount(faces.ravel(), np.repeat(_face_areas(vertices, faces), 3))
+        for vertices in (model.mean, model.mean + closing)
+    )
+    stretch = np.maximum(after / before, 1.0)
     return (texels.interpolation @ stretch).astype(np.float32)
 
 
-def measure_lashes(
+def _face_areas(vertices: Tensor, faces: np.ndarray) -> np.ndarray:
+    corners = to_numpy(vertices, np.float64)[faces]
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+
+
+def measure_line(
     own: Float[np.ndarray, "n 3"],
-    lids: Float[np.ndarray, "n 3"],
-    distance_mm: Float[np.ndarray, "n"],
+    cleared: Float[np.ndarray, "n 3"],
+    margin: Margin,
     weights: Float[np.ndarray, "n"],
+    expected: float,
 ) -> Float[np.ndarray, "n"]:
-    """How much darker, log, the photo is than the lid alone at each distance from its edge: lashes and eyeliner, without
-    their single hairs, which would be streaks on a closed lid."""
-    edges = np.arange(distance_mm.min(), FAR_MM + PROFILE_STEP_MM, PROFILE_STEP_MM)
-    steps = np.digitize(distance_mm, edges)
-    darker = (to_logs(luminance(lids)) - to_logs(luminance(own))).clip(min=0)
-    sums = np.bincount(steps, weights * darker, len(edges) + 1)
-    seen = np.bincount(steps, weights, len(edges) + 1)
-    middles = edges - PROFILE_STEP_MM / 2
-    expected = LASH_DARKNESS * np.exp(-((middles / LASH_WIDTH_MM) ** 2))
-    profile = (sums[:-1] + LEAST_SEEN * expected) / (seen[:-1] + LEAST_SEEN)
-    profile *= np.exp(-((middles.clip(0) / LASH_REACH_MM) ** 2))
-    return np.interp(distance_mm, middles, profile).astype(np.float32)
+    """How much darker, log, the photo is than the ``cleared`` skin next to the edge: lashes and eyeliner without their
+    single hairs, which would be streaks on a closed lid, or the shade between lips.
+
+    A mean over cells, narrow across the edge and long along it. ``expected``: at the edge, where the photo does not
+    show it."""
+    low, high = float(margin.distance_mm.min()), FAR_MM
+    shape = (round((high - low) / CELL_MM), CELLS_ALONG)
+    rows = (margin.distance_mm - low) / (high - low) * shape[0] - 0.5
+    columns = margin.along * shape[1] - 0.5
+    cells = rows.round().astype(int).clip(0, shape[0] - 1), columns.round().astype(int) % shape[1]
+    darker = (to_logs(luminance(cleared)) - to_logs(luminance(own))).clip(min=0)
+    sums, seen = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, cells, weights * darker)
+    np.add.at(seen, cells, weights)
+    middles = (low + (np.arange(shape[0]) + 0.5) / shape[0] * (high - low))[:, None]
+    sums += LEAST_SEEN * expected * np.exp(-((middles / LINE_WIDTH_MM) ** 2))
+    profile = sums / (seen + LEAST_SEEN) * np.exp(-((middles.clip(0) / LINE_REACH_MM) ** 2))
+    return map_coordinates(profile, [rows, columns], order=1, mode="grid-wrap").astype(np.float32)
 
 
 def clear_lips(
     colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     lips: Float[np.ndarray, "3"],
+    opened: float,
     skin: SkinColors,
     texels: HeadTexels,
     model: HeadModel,
 ) -> None:
-    """Take teeth and the dark of the mouth off the lips, and let them meet in a soft dark line; in place."""
+    """Take teeth and the dark of the mouth off the lips, and let them meet in a soft line as dark as the photo's; in
+    place. ``opened``: share 0..1 of the mouth's inside that the photo shows."""
     margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
     own, distance = colors[margin.crop.ids], margin.distance_mm
     on_lips = texels.in_regions("lips", "mouth_inside")[margin.crop.ids]
     expected = np.where(on_lips[:, None], lips, skin.median)
-    shown = outside_probability(own, distance / LIP_ERROR_MM, expected)
+    shown = outside_probability(own, distance / mix(CLOSED_LIPS_ERROR_MM, OPEN_LIPS_ERROR_MM, opened), expected)
     fill = continue_colors(margin.crop, own, shown, lips)
-    fill = fill * mix(LIP_LINE, 1.0, smoothstep(distance, *LIP_LINE_MM))[:, None]
+    fill = fill * np.exp(-measure_line(own, fill, margin, weights[margin.crop.ids], LIP_DARKNESS))[:, None]
     replace_colors(colors, weights, margin.crop, fill, 1 - shown)
 
 
@@ -172,9 +199,9 @@ def continue_colors(
 ) -> Float[np.ndarray, "n 3"]:
     """``colors`` where they are ``known`` (0..1), elsewhere those around: pull-push over halved pictures (Gortler et
     al. 1996); the default where nothing is known at all."""
-    picture = np.zeros((*crop.mask.shape, 4), np.float32)
-    picture.reshape(-1, 4)[crop.pixel_ids] = np.column_stack([colors * known[:, None], known])
-    levels = [picture]
+    finest = np.zeros((*crop.mask.shape, 4), np.float32)
+    finest.reshape(-1, 4)[crop.pixel_ids] = np.column_stack([colors * known[:, None], known])
+    levels: list[np.ndarray] = [finest]
     while min(levels[-1].shape[:2]) > 1:
         halved = cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
         levels.append(halved / np.maximum(halved[..., 3:], 1.0))
