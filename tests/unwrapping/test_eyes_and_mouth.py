@@ -177,7 +177,7 @@ def redness(colors: np.ndarray) -> np.ndarray:
 
 
 def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, texels: HeadTexels) -> None:
-    enamel = draw_mouth(model, texels).enamel
+    enamel = draw_mouth(model, texels, 1.0).enamel
     inside = texels.in_components("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
     side = np.abs(texels.interpolation[inside] @ model.mean.numpy()[:, 0]) * 1000
     for row in ("upper_teeth", "lower_teeth"):

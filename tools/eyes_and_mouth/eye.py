@@ -74,4 +74,4 @@ def paint_sclera() -> np.ndarray:
 def paint_lid_shade() -> np.ndarray:
     """[rows]: what the lids leave of the light, by elevation of the ball's texel over its axis, from below upwards."""
     lift = SHADE_DEG * (2 * (np.arange(SHADE_ROWS) + 0.5) / SHADE_ROWS - 1)
-    return 1 - 0.38 * smoothstep(lift, 4.0, 26.0) - 0.14 * smoothstep(-lift, 10.0, 40.0)
+    return 1 - 0.27 * smoothstep(lift, 4.0, 28.0) - 0.12 * smoothstep(-lift, 10.0, 40.0)

@@ -17,7 +17,6 @@ from portraitist.unwrapping.adaptation import (
     Material,
     density,
     estimate_factor,
-    likelihood_of,
     tint,
     to_logs,
 )
@@ -33,10 +32,10 @@ WHITE = np.array([0.93, 0.91, 0.89], np.float32)  # sRGB, authored
 WHITE_OF_SKIN = 1.05  # brightness of the white, of the skin's
 WHITE_RANGE = (0.35, 0.82)  # brightness
 
-BORDER_RADIUS = 1.0  # over which the photo fades towards the lids
+BORDER_RADIUS = 2.0  # over which the photo fades towards the lids
 BORDER_WEIGHT = (0.45, 0.95)  # mean weight around a texel: close to a lid, far enough from it
-LIGHT_RADIUS = 5.0  # over which the photo's own light on the eye is continued
-LIGHT_CERTAINTY = 0.02  # mean weight around a texel that is worth as much as no light of its own
+LIGHT_RADIUS = 4.0  # over which the photo's own light on the eye is continued
+LIGHT_RANGE = (0.5, 1.15)  # of the paint's brightness
 
 HIGHLIGHT_OFFSET = (-0.30, 0.38)  # iris radii to the viewer's right, and up
 HIGHLIGHT_RADIUS = 0.17  # angle
@@ -45,7 +44,7 @@ HIGHLIGHT_STRENGTH = 0.85
 
 IRIS = Material(np.zeros(3), brightness=0.6, hue=0.35, noise=0.30)
 IRIS_SHOWN = (0.3, 0.6)  # of its disc: a slit of an eye, which on an opened one would be a stripe; an eye
-EYE_PRIOR = 0.95  # probability that what is within the fitted lids is eye, before its color is looked at
+EYE_PRIOR = 0.9  # probability that what is within the fitted lids is eye, before its color is looked at
 OWN_NOISE = 0.5  # log: of an eye's colors around the painted ones; it has rings, veins and shades of its own
 ELSEWHERE = 0.2  # share of an eye's colors that are not where they are painted
 SCLERA_SPREAD = {"brightness": 0.15, "hue": 0.04, "noise": 0.12}
@@ -75,14 +74,14 @@ def paint_eyeballs(
         gazes = [iris.direction for iris in irises]
         eyeballs = tuple(replace(ball, iris_radius=iris.radius) for ball, iris in zip(eyeballs, irises, strict=True))
     drawn = [draw_eye(eyeball, gaze, chroma) for eyeball, gaze in zip(eyeballs, gazes, strict=True)]
-    sclera, light = adapt_sclera(drawn, views, skin)
+    light = adapt_sclera(drawn, views, skin)
     iris = adapt_iris(drawn, views, light, skin, chroma)
     for eyeball, view, gaze, eye in zip(eyeballs, views, gazes, drawn, strict=True):
         painted = assemble_eye(eye, iris, light)
-        painted *= extend_light(view, painted, sclera, skin, eyeball.crop)
-        likelihood = eye_probability(view.colors, painted, iris, light, skin)
-        likelihood *= smoothstep(np.average(view.weights, weights=eye.iris), *IRIS_SHOWN)
-        own = view.weights * np.minimum(likelihood, eyeball.crop.smooth(likelihood, BORDER_RADIUS))
+        painted *= extend_light(view.colors, seen.weights[eyeball.crop.ids], painted, eyeball.crop)
+        own = eye_probability(view, painted, iris, light, skin)
+        own = seen.weights[eyeball.crop.ids] * np.minimum(own, eyeball.crop.smooth(own, BORDER_RADIUS))
+        own *= smoothstep(np.average(view.weights, weights=eye.iris), *IRIS_SHOWN)
         # An eye without a highlight looks dead. Where the photo shows the eye, its own is there.
         spot = paint_highlight(eyeball, gaze) * (1 - own)
         painted = mix(painted, tint(np.ones(3, np.float32), light), spot[:, None])
@@ -99,16 +98,12 @@ def observe_eyeball(eyeball: Eyeball, seen: TexelColors) -> TexelColors:
     return TexelColors(seen.colors[ids], seen.weights[ids] * smoothstep(inner, *BORDER_WEIGHT), seen.view_cosines[ids])
 
 
-def adapt_sclera(
-    drawn: list[AuthoredEye], views: list[TexelColors], skin: SkinColors
-) -> tuple[Material, Float[np.ndarray, "3"]]:
-    """The white of the eyes in this photo, and its log factor."""
-    material = expect_sclera(skin)
+def adapt_sclera(drawn: list[AuthoredEye], views: list[TexelColors], skin: SkinColors) -> Float[np.ndarray, "3"]:
+    """Log factor of the white of the eyes in this photo."""
     seen = [view.weights * (1 - eye.iris) for eye, view in zip(drawn, views, strict=True)]
     authored = np.concatenate([eye.sclera * eye.shade[:, None] for eye in drawn])
-    return material, estimate_factor(
-        np.concatenate([view.colors for view in views]), authored, np.concatenate(seen), material, skin
-    )
+    photo = np.concatenate([view.colors for view in views])
+    return estimate_factor(photo, authored, np.concatenate(seen), expect_sclera(skin), skin)
 
 
 def expect_sclera(skin: SkinColors) -> Material:
@@ -145,7 +140,7 @@ def assemble_eye(
 
 
 def eye_probability(
-    photo: Float[np.ndarray, "e 3"],
+    view: TexelColors,
     painted: Float[np.ndarray, "e 3"],
     iris: Float[np.ndarray, "3"],
     light: Float[np.ndarray, "3"],
@@ -153,23 +148,28 @@ def eye_probability(
 ) -> Float[np.ndarray, "e"]:
     """Probability 0..1 that the photo shows the eye, and neither a lid nor anything else.
 
-    It may show a highlight anywhere, and iris or white a little beside where they are painted."""
-    logs, white = to_logs(photo), tint(WHITE, light)
+    It may show iris or white a little beside where they are painted. Close to a lid it is less probable to begin with.
+    """
+    logs, white = to_logs(view.colors), tint(WHITE, light)
     own = density(logs - to_logs(painted), OWN_NOISE)
     for color in (iris, white):
         own = own + ELSEWHERE * density(logs - to_logs(color), OWN_NOISE)
     other = density(logs - to_logs(skin.median), SKIN_NOISE) + ANYTHING_ELSE
-    return (EYE_PRIOR * own / (EYE_PRIOR * own + (1 - EYE_PRIOR) * other)).astype(np.float32)
+    prior = EYE_PRIOR * view.weights.clip(0, 1)
+    return (prior * own / (prior * own + (1 - prior) * other)).astype(np.float32)
 
 
 def extend_light(
-    view: TexelColors, painted: Float[np.ndarray, "e 3"], material: Material, skin: SkinColors, crop: TexelCrop
+    photo: Float[np.ndarray, "e 3"],
+    weights: Float[np.ndarray, "e"],
+    painted: Float[np.ndarray, "e 3"],
+    crop: TexelCrop,
 ) -> Float[np.ndarray, "e 1"]:
-    """How bright the photo's eye is against the paint, smoothed and continued under the lids."""
-    shares = view.weights * likelihood_of(view.colors, painted, material, skin)
-    ratios = to_logs(luminance(view.colors)) - to_logs(luminance(painted))
-    sums = crop.smooth(np.column_stack([ratios * shares, shares]), LIGHT_RADIUS)
-    return np.exp(sums[:, :1] / (sums[:, 1:] + LIGHT_CERTAINTY)).astype(np.float32)
+    """How bright the photo is against the paint, smoothed and continued under the lids. All that is visible tells, lids
+    too: it keeps what they and their lashes do to the light on the eye, and nothing of their shapes."""
+    ratios = (to_logs(luminance(photo)) - to_logs(luminance(painted))).clip(*np.log(LIGHT_RANGE))
+    filled = crop.fill(ratios[:, None].astype(np.float32), weights, np.zeros(1, np.float32))
+    return np.exp(crop.smooth(filled, LIGHT_RADIUS))
 
 
 def paint_highlight(eyeball: Eyeball, gaze: Float[np.ndarray, "3"]) -> Float[np.ndarray, "e"]:

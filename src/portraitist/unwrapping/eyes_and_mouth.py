@@ -39,7 +39,7 @@ def paint_eyes_and_mouth(
     shown = texels.in_regions("lips") & (weights > LIPS_SEEN)
     lips = np.median(colors[shown], axis=0) if shown.sum() > FEWEST_LIP_TEXELS else skin.median * DEFAULT_LIPS
     opened = paint_mouth(colors, weights, seen, light, lips, chroma, skin, texels, model)
-    clear_lips(colors, weights, lips, opened, skin, texels, model)
+    clear_lips(colors, weights, lips, light, opened, skin, texels, model)
     clear_lids(colors, weights, skin, texels, model)
     return colors, weights
 

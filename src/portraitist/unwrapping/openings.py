@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import map_coordinates
@@ -23,7 +22,7 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
 from portraitist.rendering.shader_math import luminance, mix
 from portraitist.types import EXPRESSION_NAMES
-from portraitist.unwrapping.adaptation import to_logs
+from portraitist.unwrapping.adaptation import density, tint, to_logs
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.texel_crop import TexelCrop
 
@@ -37,19 +36,20 @@ FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
 
 # Distances are millimeters from the edge, negative inside.
 LID_ERROR_MM = 1.5  # standard deviation of where the fit has an edge
-CLOSED_LIPS_ERROR_MM = 0.7
-OPEN_LIPS_ERROR_MM = 2.0  # a wide-open mouth is hard to fit
+LIPS_ERROR_MM = (1.0, 2.0)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
 BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
+TOOTH_NOISE = 0.3  # the same of teeth around the light on the whites of the eyes
 HUE_NOISE = 0.10
 INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris, lashes, teeth, dark
 SOFTENING = 1.5  # texels of 1024, over which probabilities are softened
+LARGEST_STRETCH = 2.0  # of the area of a texel, that does not show
 LINE_WIDTH_MM = 0.8  # of the line of lashes, or where lips meet, to 1/e
 LASH_DARKNESS = 0.6  # log, expected of that line
 LIP_DARKNESS = 0.35
 LINE_REACH_MM = 3.0  # of lashes, eyeliner and the shade between lips, to 1/e
 CELL_MM = 0.3  # height of the cells in which the darkness next to the edge is told
-CELLS_ALONG = 16  # of them around an eye or the mouth
-LEAST_SEEN = 3.0  # texels of 1024, by weight, that are worth as much as what is expected
+CELLS_ALONG = 40  # of them around an eye or the mouth
+LEAST_SEEN = 1.0  # texels of 1024, by weight, that are worth as much as what is expected
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +92,10 @@ def clear_lids(
     """Give the lids their own color to the edge and a line of lashes as dark as the photo's; in place."""
     margin = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     own, distance = colors[margin.crop.ids], margin.distance_mm
-    shown = outside_probability(own, distance / LID_ERROR_MM, skin.median)
+    shown = outside_probability(own, distance / LID_ERROR_MM, skin.median, INSIDE_DENSITY)
     # Where a closing lid unrolls, few pixels would become long streaks.
     shown = shown / measure_lid_stretch(model, texels)[margin.crop.ids]
-    lids = continue_colors(margin.crop, own, shown, skin.median)
+    lids = margin.crop.fill(own, shown, skin.median)
     darkness = measure_line(own, lids, margin, weights[margin.crop.ids], LASH_DARKNESS)
     lids = lids * np.exp(-darkness)[:, None]
     replace_colors(colors, weights, margin.crop, lids, 1 - shown)
@@ -107,20 +107,20 @@ def unroll_lids(colors: Float[np.ndarray, "k 3"], texels: HeadTexels, model: Hea
     crop = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right").crop
     own, kept = colors[crop.ids], 1 / measure_lid_stretch(model, texels)[crop.ids]
     unrolled = colors.copy()
-    unrolled[crop.ids] = mix(continue_colors(crop, own, kept, own.mean(0)), own, kept[:, None])
+    unrolled[crop.ids] = mix(crop.fill(own, kept, own.mean(0)), own, kept[:, None])
     return unrolled
 
 
 @functools.lru_cache(maxsize=2)
 def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "k"]:
-    """By how much closing the eyes enlarges the skin at each texel; 1 where it does not."""
+    """By how much more than `LARGEST_STRETCH` closing the eyes enlarges the skin at each texel; 1 where it does not."""
     closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
     faces = to_numpy(model.faces)
     before, after = (
         np.bincount(faces.ravel(), np.repeat(_face_areas(vertices, faces), 3))
         for vertices in (model.mean, model.mean + closing)
     )
-    stretch = np.maximum(after / before, 1.0)
+    stretch = np.maximum(after / before / LARGEST_STRETCH, 1.0)
     return (texels.interpolation @ stretch).astype(np.float32)
 
 
@@ -160,58 +160,43 @@ def clear_lips(
     colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     lips: Float[np.ndarray, "3"],
+    light: Float[np.ndarray, "3"],
     opened: float,
     skin: SkinColors,
     texels: HeadTexels,
     model: HeadModel,
 ) -> None:
     """Take teeth and the dark of the mouth off the lips, and let them meet in a soft line as dark as the photo's; in
-    place. ``opened``: share 0..1 of the mouth's inside that the photo shows."""
+    place. ``light``: log factor of the light on the whites of the eyes. ``opened``: share 0..1 of the mouth's inside
+    that the photo shows."""
     margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
     own, distance = colors[margin.crop.ids], margin.distance_mm
     on_lips = texels.in_regions("lips", "mouth_inside")[margin.crop.ids]
     expected = np.where(on_lips[:, None], lips, skin.median)
-    shown = outside_probability(own, distance / mix(CLOSED_LIPS_ERROR_MM, OPEN_LIPS_ERROR_MM, opened), expected)
-    fill = continue_colors(margin.crop, own, shown, lips)
+    # Between closed lips there is no dark but their own shade.
+    teeth = density(to_logs(own) - to_logs(tint(np.ones(3, np.float32), light)), TOOTH_NOISE)
+    shown = outside_probability(own, distance / mix(*LIPS_ERROR_MM, opened), expected, teeth + opened * INSIDE_DENSITY)
+    fill = margin.crop.fill(own, shown, lips)
     fill = fill * np.exp(-measure_line(own, fill, margin, weights[margin.crop.ids], LIP_DARKNESS))[:, None]
     replace_colors(colors, weights, margin.crop, fill, 1 - shown)
 
 
 def outside_probability(
-    colors: Float[np.ndarray, "n 3"], distance: Float[np.ndarray, "n"], expected: Float[np.ndarray, "*n 3"]
+    colors: Float[np.ndarray, "n 3"],
+    distance: Float[np.ndarray, "n"],
+    expected: Float[np.ndarray, "*n 3"],
+    inside_density: Float[np.ndarray, "*n"] | float,
 ) -> Float[np.ndarray, "n"]:
     """Probability 0..1 that the photo shows the skin of a color ``expected`` at a ``distance`` from an opening's
-    edge (in standard deviations of that edge), and not what is seen through the opening."""
+    edge (in standard deviations of that edge), and not what is seen through the opening, whose colors have
+    ``inside_density`` (in log colors) there."""
     prior = ndtr(distance)
     residuals = to_logs(colors) - to_logs(expected)
     common = residuals.mean(1, keepdims=True)
-    squares = ((residuals - common) ** 2).sum(1) / HUE_NOISE**2 + 3 * common[:, 0] ** 2 / (3 * BRIGHTNESS_NOISE**2)
-    density = np.exp(-0.5 * squares) / ((2 * np.pi) ** 1.5 * HUE_NOISE**2 * np.sqrt(3) * BRIGHTNESS_NOISE)
-    outside, inside = prior * density, (1 - prior) * INSIDE_DENSITY
+    squares = ((residuals - common) ** 2).sum(1) / HUE_NOISE**2 + common[:, 0] ** 2 / BRIGHTNESS_NOISE**2
+    expected_density = np.exp(-0.5 * squares) / ((2 * np.pi) ** 1.5 * HUE_NOISE**2 * np.sqrt(3) * BRIGHTNESS_NOISE)
+    outside, inside = prior * expected_density, (1 - prior) * inside_density
     return (outside / (outside + inside + 1e-9)).astype(np.float32)
-
-
-def continue_colors(
-    crop: TexelCrop,
-    colors: Float[np.ndarray, "n 3"],
-    known: Float[np.ndarray, "n"],
-    default: Float[np.ndarray, "3"],
-) -> Float[np.ndarray, "n 3"]:
-    """``colors`` where they are ``known`` (0..1), elsewhere those around: pull-push over halved pictures (Gortler et
-    al. 1996); the default where nothing is known at all."""
-    finest = np.zeros((*crop.mask.shape, 4), np.float32)
-    finest.reshape(-1, 4)[crop.pixel_ids] = np.column_stack([colors * known[:, None], known])
-    levels: list[np.ndarray] = [finest]
-    while min(levels[-1].shape[:2]) > 1:
-        halved = cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        levels.append(halved / np.maximum(halved[..., 3:], 1.0))
-    filled = np.broadcast_to(default, (*levels[-1].shape[:2], 3)).astype(np.float32)
-    for level in reversed(levels):
-        grown = cv2.resize(filled, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        share = np.minimum(level[..., 3:], 1)
-        own = level[..., :3] / np.maximum(level[..., 3:], 1e-6)
-        filled = grown + (own - grown) * share
-    return filled.reshape(-1, 3)[crop.pixel_ids]
 
 
 def replace_colors(
