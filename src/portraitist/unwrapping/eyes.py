@@ -43,10 +43,10 @@ HIGHLIGHT_EDGE = (1.4, 0.6)  # of that radius
 HIGHLIGHT_STRENGTH = 0.85
 
 IRIS = Material(np.zeros(3), brightness=0.6, hue=0.35, noise=0.30)
-IRIS_SHOWN = (0.3, 0.6)  # of its disc: a slit of an eye, which on an opened one would be a stripe; an eye
-EYE_PRIOR = 0.9  # probability that what is within the fitted lids is eye, before its color is looked at
+IRIS_SHOWN = (0.25, 0.5)  # of its disc: a slit of an eye, which on an opened one would be a stripe; an eye
+EYE_PRIOR = 0.8  # probability that what is within the fitted lids is eye, before its color is looked at
 OWN_NOISE = 0.5  # log: of an eye's colors around the painted ones; it has rings, veins and shades of its own
-ELSEWHERE = 0.2  # share of an eye's colors that are not where they are painted
+ELSEWHERE = 0.05  # share of an eye's colors that are not where they are painted
 SCLERA_SPREAD = {"brightness": 0.15, "hue": 0.04, "noise": 0.12}
 
 
@@ -80,7 +80,8 @@ def paint_eyeballs(
         painted = assemble_eye(eye, iris, light)
         painted *= extend_light(view.colors, seen.weights[eyeball.crop.ids], painted, eyeball.crop)
         own = eye_probability(view, painted, iris, light, skin)
-        own = seen.weights[eyeball.crop.ids] * np.minimum(own, eyeball.crop.smooth(own, BORDER_RADIUS))
+        own = eyeball.crop.smooth(np.minimum(own, eyeball.crop.smooth(own, BORDER_RADIUS)), BORDER_RADIUS / 2)
+        own = seen.weights[eyeball.crop.ids] * own
         own *= smoothstep(np.average(view.weights, weights=eye.iris), *IRIS_SHOWN)
         # An eye without a highlight looks dead. Where the photo shows the eye, its own is there.
         spot = paint_highlight(eyeball, gaze) * (1 - own)

@@ -35,19 +35,21 @@ EDGE_STEPS = 8  # points of a contour between two of its landmarks
 FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
 
 # Distances are millimeters from the edge, negative inside.
-LID_ERROR_MM = 1.5  # standard deviation of where the fit has an edge
-LIPS_ERROR_MM = (1.0, 2.0)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
+LID_ERROR_MM = 0.5  # standard deviation of where the fit has an edge
+LIPS_ERROR_MM = (1.5, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
 BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
 TOOTH_NOISE = 0.3  # the same of teeth around the light on the whites of the eyes
-HUE_NOISE = 0.10
+HUE_NOISE = 0.075
 INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris, lashes, teeth, dark
+FAR_ENOUGH = 2.0  # standard deviations from an edge, where there is hardly anything but skin
+LOCAL_RADIUS = 6.0  # texels of 1024, over which the skin's color there is averaged
 SOFTENING = 1.5  # texels of 1024, over which probabilities are softened
 LARGEST_STRETCH = 2.0  # of the area of a texel, that does not show
 LINE_WIDTH_MM = 0.8  # of the line of lashes, or where lips meet, to 1/e
 LASH_DARKNESS = 0.6  # log, expected of that line
 LIP_DARKNESS = 0.35
 LINE_REACH_MM = 3.0  # of lashes, eyeliner and the shade between lips, to 1/e
-CELL_MM = 0.3  # height of the cells in which the darkness next to the edge is told
+CELL_MM = 0.5  # height of the cells in which the darkness next to the edge is told
 CELLS_ALONG = 40  # of them around an eye or the mouth
 LEAST_SEEN = 1.0  # texels of 1024, by weight, that are worth as much as what is expected
 
@@ -92,10 +94,13 @@ def clear_lids(
     """Give the lids their own color to the edge and a line of lashes as dark as the photo's; in place."""
     margin = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
     own, distance = colors[margin.crop.ids], margin.distance_mm
-    shown = outside_probability(own, distance / LID_ERROR_MM, skin.median, INSIDE_DENSITY)
+    # Around the eyes skin is seldom as it is on average: what is far enough from the edge tells.
+    away = ndtr(distance / LID_ERROR_MM - FAR_ENOUGH)
+    expected = margin.crop.smooth(margin.crop.fill(own, away, skin.median), LOCAL_RADIUS)
+    shown = outside_probability(own, distance / LID_ERROR_MM, expected, INSIDE_DENSITY)
     # Where a closing lid unrolls, few pixels would become long streaks.
     shown = shown / measure_lid_stretch(model, texels)[margin.crop.ids]
-    lids = margin.crop.fill(own, shown, skin.median)
+    lids = margin.crop.fill(own, shown**2, skin.median)
     darkness = measure_line(own, lids, margin, weights[margin.crop.ids], LASH_DARKNESS)
     lids = lids * np.exp(-darkness)[:, None]
     replace_colors(colors, weights, margin.crop, lids, 1 - shown)
@@ -153,7 +158,8 @@ def measure_line(
     middles = (low + (np.arange(shape[0]) + 0.5) / shape[0] * (high - low))[:, None]
     sums += LEAST_SEEN * expected * np.exp(-((middles / LINE_WIDTH_MM) ** 2))
     profile = sums / (seen + LEAST_SEEN) * np.exp(-((middles.clip(0) / LINE_REACH_MM) ** 2))
-    return map_coordinates(profile, [rows, columns], order=1, mode="grid-wrap").astype(np.float32)
+    line = map_coordinates(profile, [rows, columns], order=1, mode="grid-wrap").astype(np.float32)
+    return margin.crop.smooth(line, SOFTENING)
 
 
 def clear_lips(
@@ -176,9 +182,9 @@ def clear_lips(
     # Between closed lips there is no dark but their own shade.
     teeth = density(to_logs(own) - to_logs(tint(np.ones(3, np.float32), light)), TOOTH_NOISE)
     shown = outside_probability(own, distance / mix(*LIPS_ERROR_MM, opened), expected, teeth + opened * INSIDE_DENSITY)
-    fill = margin.crop.fill(own, shown, lips)
+    fill = margin.crop.fill(own, shown**2, lips)
     fill = fill * np.exp(-measure_line(own, fill, margin, weights[margin.crop.ids], LIP_DARKNESS))[:, None]
-    replace_colors(colors, weights, margin.crop, fill, 1 - shown)
+    replace_colors(colors, weights, margin.crop, fill, 1 - shown**2)
 
 
 def outside_probability(
@@ -196,7 +202,8 @@ def outside_probability(
     squares = ((residuals - common) ** 2).sum(1) / HUE_NOISE**2 + common[:, 0] ** 2 / BRIGHTNESS_NOISE**2
     expected_density = np.exp(-0.5 * squares) / ((2 * np.pi) ** 1.5 * HUE_NOISE**2 * np.sqrt(3) * BRIGHTNESS_NOISE)
     outside, inside = prior * expected_density, (1 - prior) * inside_density
-    return (outside / (outside + inside + 1e-9)).astype(np.float32)
+    # What is like neither stays.
+    return ((outside + 1e-9) / (outside + inside + 1e-9)).astype(np.float32)
 
 
 def replace_colors(
@@ -207,6 +214,7 @@ def replace_colors(
     share: Float[np.ndarray, "n"],
 ) -> None:
     """Blend ``target`` in by a softened share, in place; the photo's weight goes down by as much."""
-    share = np.maximum(share, crop.smooth(share, SOFTENING))
+    # Widened, then softened: what is only half of another color is not left.
+    share = crop.smooth((2 * crop.smooth(share, SOFTENING)).clip(0, 1), SOFTENING / 2)
     colors[crop.ids] = mix(colors[crop.ids], target, share[:, None])
     weights[crop.ids] *= 1 - share
