@@ -49,7 +49,7 @@ class TexelCrop:
         """``values`` where they are ``known`` (0..1), elsewhere those around: pull-push over halved pictures (Gortler
         et al. 1996, "The Lumigraph"); the default where nothing is known at all."""
         finest = np.zeros((*self.mask.shape, values.shape[1] + 1), np.float32)
-        finest.reshape(-1, finest.shape[2])[self.pixel_ids] = np.column_stack([values * known[:, None], known])
+        finest.reshape(-1, values.shape[1] + 1)[self.pixel_ids] = np.column_stack([values * known[:, None], known])
         levels: list[np.ndarray] = [finest]
         while min(levels[-1].shape[:2]) > 1:
             halved = cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
