@@ -16,11 +16,11 @@ from portraitist.rendering.sampling import shade
 from portraitist.rendering.shader_math import luminance
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, Landmarks, Mesh
 from portraitist.unwrapping.appearance_models import SkinColors
-from portraitist.unwrapping.eyes import estimate_sclera_color, observe_eyeball, redness
+from portraitist.unwrapping.authored import draw_mouth
+from portraitist.unwrapping.eyes import observe_eyeball
 from portraitist.unwrapping.eyes_and_mouth import paint_eyes_and_mouth
 from portraitist.unwrapping.gaze import SIDES, locate_eyeballs, pick_irises, search_gazes, unit, unproject_irises
-from portraitist.unwrapping.margins import EYE_CONTOURS, INNER_LIP, locate_margin
-from portraitist.unwrapping.mouth import CROWN_WIDTHS, locate_teeth
+from portraitist.unwrapping.openings import EYE_CONTOURS, INNER_LIP, locate_margin
 from portraitist.unwrapping.projection import UnwrapConfig, project_photo
 
 SIZE = 1024
@@ -170,23 +170,24 @@ def test_only_68_points_have_no_irises() -> None:
     assert pick_irises(Landmarks(torch.zeros(68, 2), (10, 10))) is None
 
 
-def test_hidden_white_is_warm_where_the_skin_is() -> None:
-    """A neutral gray in warm light looks blue; in a black-and-white photo it is right."""
-    for median, least, most in ((SKIN, 0.02, 0.5 * redness(SKIN)), (np.full(3, 0.6, np.float32), -1e-6, 1e-6)):
-        skin = SkinColors(np.zeros(3, np.float32), np.ones(3, np.float32), median)
-        nothing = TexelColors(np.zeros((4, 3), np.float32), np.zeros(4, np.float32), np.zeros(4, np.float32))
-        assert least < redness(estimate_sclera_color([np.full(4, 2.0, np.float32)], [nothing], skin)) < most
+def redness(colors: np.ndarray) -> np.ndarray:
+    """How much red exceeds blue, relative to both; 0 for gray."""
+    red, blue = colors[..., 0], colors[..., 2]
+    return (red - blue) / (red + blue + 0.1)
 
 
 def test_teeth_are_bright_parted_and_darker_behind(plain: Painted, model: HeadModel, texels: HeadTexels) -> None:
-    for row in CROWN_WIDTHS:
-        teeth = locate_teeth(model, texels, row)
-        gray = luminance(plain.colors[texels.in_components(row)]) / luminance(WHITE)
-        crown = (teeth.height > 0.6) & (teeth.inner < 0.5)
-        front = crown & (teeth.along < 0.25)
-        assert 0.55 < np.median(gray[front]) < 1.05
-        assert gray[front & (teeth.gap > 0.4)].mean() < 0.92 * gray[front & (teeth.gap < 0.2)].mean()
-        assert gray[crown & (teeth.along > 0.8)].mean() < 0.6 * gray[front].mean()
+    enamel = draw_mouth(model, texels, 1.0).enamel
+    inside = texels.in_components("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
+    side = np.abs(texels.interpolation[inside] @ model.mean.numpy()[:, 0]) * 1000
+    for row in ("upper_teeth", "lower_teeth"):
+        own = texels.in_components(row)[inside]
+        gray = luminance(plain.colors[inside]) / luminance(WHITE)
+        crown = own & (enamel > 0.9)
+        assert 0.55 < np.median(gray[crown & (side < 8)]) < 1.05
+        between = own & (enamel < 0.5) & (side < 8)
+        assert gray[between].mean() < 0.92 * gray[crown & (side < 8)].mean()
+        assert gray[crown & (side > 30)].mean() < 0.6 * gray[crown & (side < 8)].mean()
 
 
 def test_tongue_darkens_to_the_back(plain: Painted, model: HeadModel, texels: HeadTexels) -> None:

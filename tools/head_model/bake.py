@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from canonical_uv import build_canonical_uv
 from detection import IRIS_POINTS, detect_mean_face, embed_points
+from mouth import finish_mouth
 from population import align_heads, build_basis, sample_heads
 from portraitist.assets import FOLDER
 from portraitist.landmarks.ibug68 import IBUG_FROM_DENSE
@@ -131,9 +132,13 @@ def main() -> None:
         "landmarks478_faces": torch.tensor(ids478, dtype=torch.int32),
         "landmarks478_weights": torch.tensor(weights478, dtype=torch.float32),
     }  # fmt: skip
+    tensors = finish_mouth(tensors)
     save_file({k: v.contiguous() for k, v in tensors.items()}, FOLDER / "head_model.safetensors")
     draw_uv_template(
-        uvs, uv_faces, regions, Path(__file__).resolve().parents[2] / "docs" / "images" / "uv_template.png"
+        tensors["uvs"].numpy(),
+        uv_faces,
+        regions,
+        Path(__file__).resolve().parents[2] / "docs" / "images" / "uv_template.png",
     )
     record_assets()
 

@@ -272,13 +272,13 @@ def unwrap_skin(source: Source, vertices: np.ndarray, face_box: dict[str, float]
 # (left, top, right, bottom) on the sitter's left half of the map; the right half mirrors it.
 INNER_BOXES = {
     "eyeball_left": [(0.86, 0.862, 0.99, 0.992), (0.945, 0.80, 0.99, 0.85)],  # front disc, back disc
-    "eye_socket_left": [(0.765, 0.885, 0.85, 0.992)],
-    "upper_teeth": [(0.69, 0.93, 0.755, 0.956)],
-    "lower_teeth": [(0.69, 0.966, 0.755, 0.992)],
-    "tongue": [(0.635, 0.90, 0.68, 0.992)],
+    "eye_socket_left": [(0.805, 0.862, 0.855, 0.925)],
+    "upper_teeth": [(0.605, 0.862, 0.80, 0.914)],  # unrolled in mouth.py
+    "lower_teeth": [(0.605, 0.922, 0.80, 0.974)],
+    "tongue": [(0.553, 0.90, 0.598, 0.992)],
 }
 SKIN_BOX = (0.008, 0.008, 0.992, 0.85)
-MOUTH_BOX = (0.38, 0.862, 0.62, 0.992)
+MOUTH_BOX = (0.45, 0.862, 0.55, 0.992)
 
 
 def build_canonical_uv(

@@ -25,6 +25,12 @@ from portraitist.reconstruction.gauss_newton import LandmarkModel, estimate_map,
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_surface import build_surface
 from portraitist.reconstruction.landmark_noise import LandmarkNoise, independent_noise, load_detector_noise
+from portraitist.reconstruction.neutral_face import (
+    carry_opening,
+    close_lips,
+    personalize_actions,
+    pick_lip_pairs,
+)
 from portraitist.types import EXPRESSION_NAMES, Camera, HeadFit, LandmarkEmbedding, Landmarks
 
 SKIN_POINTS = 468  # of the dense points; the last ten are irises
@@ -34,6 +40,7 @@ FACE_OVAL = (
 )  # fmt: skip
 LEAST_EYE_DISTANCE_PX = 2  # a smaller face has no shape
 LARGEST_MISS = 0.5  # outer eye distances, on average: beyond, the landmarks are no face's
+CONTACT_WEIGHT = 30.0  # of lips that touch, against 68 landmarks: skin does not pass through skin
 LEAST_RESIDUAL_SHARE = 0.1  # of the residual, on a head in profile
 
 
@@ -81,13 +88,21 @@ def fit_head(landmarks: Landmarks, model: HeadModel, config: FitConfig | None = 
     identity, expression = coefficients.split([len(model.identity_basis), len(EXPRESSION_NAMES)])
     neutral = model.mean + torch.einsum("k,knd->nd", identity, model.identity_basis)
     shown = neutral + torch.einsum("e,end->nd", expression, model.expression_deltas)
+    embedding = embed_skin_points(model) if observed.dense else model.landmarks68
+    missing_px = measure_missing_px(observed, embedding.positions(shown, model.faces), camera)
+    deltas = personalize_actions(missing_px, embedding, expression, camera, observed.noise, model)
+    shown = neutral + torch.einsum("e,end->nd", expression, deltas)
     displacement, residual_px = fit_residual(observed, shown, camera, model, config)
+    # What of it parts the lips is expression.
+    at_rest, _ = fit_residual(observed, shown, camera, model, config, lips_closed=True)
+    deltas = carry_opening(displacement - at_rest, expression, deltas, embedding, model, observed.dense)
+    neutral = neutral + at_rest
     return HeadFit(
         identity=identity,
         expression=expression,
-        mesh=model.template.with_vertices(shown + displacement),
-        neutral=neutral + displacement,
-        expression_deltas=model.expression_deltas,
+        mesh=model.template.with_vertices(neutral + torch.einsum("e,end->nd", expression, deltas)),
+        neutral=neutral,
+        expression_deltas=deltas,
         camera=camera,
         residual_px=residual_px,
         residual_relative=residual_px / observed.eye_distance_px,
@@ -186,7 +201,13 @@ def _select_contour(model: HeadModel, points: np.ndarray, rotation: np.ndarray) 
 
 
 def fit_residual(
-    observed: ObservedLandmarks, shown: Float[Tensor, "n 3"], camera: Camera, model: HeadModel, config: FitConfig
+    observed: ObservedLandmarks,
+    shown: Float[Tensor, "n 3"],
+    camera: Camera,
+    model: HeadModel,
+    config: FitConfig,
+    *,
+    lips_closed: bool = False,
 ) -> tuple[Float[Tensor, "n 3"], float]:
     """What the coefficients could not say, spread smoothly over the head ``shown``, in the picture's plane.
 
@@ -208,8 +229,9 @@ def fit_residual(
             "Check that they are 68 points in iBUG order, in pixels of this picture."
         )
     share = residual_share(camera, config) if observed.dense else 1.0
-    system = _factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight)
-    displacement = system.displace(shown, share * lift_to_head(missing_px, camera))
+    system = _factor_residual(model, observed.dense, config.residual_stiffness, config.oval_weight, lips_closed)
+    targets = share * lift_to_head(missing_px, camera)
+    displacement = system.displace(shown, close_lips(targets, observed.dense) if lips_closed else targets)
     moved = embedding.positions(shown + displacement, model.faces)
     error_px = _across(measure_missing_px(observed, moved, camera), tangents).norm(dim=1)
     return displacement, float(error_px.square().mean().sqrt())
@@ -233,14 +255,18 @@ def lift_to_head(offsets_px: Float[Tensor, "k 2"], camera: Camera) -> Float[Tens
 
 
 @functools.lru_cache(maxsize=4)
-def _factor_residual(model: HeadModel, dense: bool, stiffness: float, oval_weight: float) -> HandleSystem:
+def _factor_residual(
+    model: HeadModel, dense: bool, stiffness: float, oval_weight: float, lips_closed: bool
+) -> HandleSystem:
     """The handles of the residual never change, so their system is factored once per process."""
-    if not dense:
-        return factor_handles(build_surface(model), model.faces, model.landmarks68, torch.ones(68), stiffness)
-    weights = torch.ones(SKIN_POINTS)
-    weights[list(FACE_OVAL)] = oval_weight
-    handles = embed_skin_points(model)
-    return factor_handles(build_surface(model), model.faces, handles, weights * 68 / SKIN_POINTS, stiffness)
+    if dense:
+        weights, handles = torch.full((SKIN_POINTS,), 68 / SKIN_POINTS), embed_skin_points(model)
+        weights[list(FACE_OVAL)] *= oval_weight
+    else:
+        weights, handles = torch.ones(68), model.landmarks68
+    if lips_closed:
+        weights[torch.tensor(pick_lip_pairs(dense))] = CONTACT_WEIGHT
+    return factor_handles(build_surface(model), model.faces, handles, weights, stiffness)
 
 
 def _across(vectors: Float[Tensor, "k 2"], tangents: Float[Tensor, "k 2"]) -> Float[Tensor, "k 2"]:

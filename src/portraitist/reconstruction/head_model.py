@@ -67,7 +67,11 @@ class HeadModel:
 @functools.cache
 def load_head_model() -> HeadModel:
     """Load the baked head (once per process, on the CPU). Raises AssetError when the file is missing or damaged."""
-    data = load_file(asset_path("head_model.safetensors"))
+    return tensors_to_head_model(load_file(asset_path("head_model.safetensors")))
+
+
+def tensors_to_head_model(data: dict[str, Tensor]) -> HeadModel:
+    """The head of the named tensors of a baked file."""
     faces = data["faces"].long()
     template = Mesh(data["mean"], faces, data["uvs"], data["uv_faces"].long(), data["regions"].long())
     return HeadModel(

@@ -1,4 +1,4 @@
-"""What artworks do not show, continued from what is painted after them: ears, neck and scalp, and the back of hair.
+"""What artworks do not show, continued from what is painted after them: ears, neck, scalp and lids, the back of hair.
 
 Beyond the paper, whose views end there. Optimizing it from views around the head gives worms on the neck, hues that
 nobody chose, and hair like tweed. Here a neck is painted like a cheek: in the face's colors, light and dark as the
@@ -29,6 +29,7 @@ from portraitist.segmentation.texels import mark_face_texels
 from portraitist.texture.label_colors import blur_mask
 from portraitist.texture.views import MAX_YAW_DEG, Subject
 from portraitist.types import Camera, Image, Mesh
+from portraitist.unwrapping.openings import unroll_lids
 
 DATA_STRENGTH = 100.0  # of the face's own colors, against differences of order one
 SHADE = 0.5  # of the sitter's light and shade, which the photo's neck has too much of
@@ -44,7 +45,7 @@ SOFT_FACE = 48  # of the texture's side: width of the border between face and co
 
 
 def continue_skin(texture: Image, subject: Subject, model: HeadModel) -> Image:
-    """The texture of a head with ears, neck and scalp painted like its face."""
+    """The texture of a head with ears, neck and scalp painted like its face, and lids that can be closed."""
     size = texture.shape[-1]
     texels = locate_head_texels(model, size)
     in_face = mark_face_texels(subject.mesh, size)
@@ -68,7 +69,7 @@ def continue_skin(texture: Image, subject: Subject, model: HeadModel) -> Image:
     elsewhere = _pick(blur_mask((subject.labels.map != SKIN)[None].to(texture), SOFT_FACE), texels)
     own = own * np.maximum(frontal[:, None], elsewhere)
     own = np.where(texels.in_components(*SURFACE_COMPONENTS)[:, None], own, 1)
-    mixed = mix(continued, painted, own).clip(0, 1).astype(np.float32)
+    mixed = unroll_lids(mix(continued, painted, own).clip(0, 1).astype(np.float32), texels, model)
     return from_numpy(np.ascontiguousarray(mixed[texels.nearest_ids].transpose(2, 0, 1)), texture)
 
 

@@ -25,15 +25,16 @@ from portraitist.segmentation.parts import (
 )
 from portraitist.texture.color_transfer import limit_chroma, transfer_colors
 from portraitist.texture.exemplar import StyleSource
+from portraitist.texture.eye_white import measure_white, relight
 from portraitist.texture.labels import STRENGTH_OF_LABEL, LabelStrengths
 from portraitist.texture.pyramid import TONE_SIDE, build_pyramid, fold_pyramid
 from portraitist.types import Image
 
-# The mouth goes with the skin: teeth are to be as bright against it as they were, though the artwork's mouth, which may
-# show none, is dark.
-SKIN_PALETTE = (SKIN, NOSE, EYELIDS, MOUTH)
+SKIN_PALETTE = (SKIN, NOSE, EYELIDS)
 HAIR_PALETTE = (HAIR,)
-PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), (EYES,), HAIR_PALETTE)
+INSIDE_PALETTE = (EYES, MOUTH)  # is lit as the artwork's eyes are, see `eye_white`, in hues of its face
+PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), INSIDE_PALETTE, HAIR_PALETTE)
+FACE_LABELS = (SKIN, NOSE, EYELIDS, LIPS, EYES, MOUTH)
 COLOR_SAMPLES = 20_000  # colors of a palette that are looked at
 DARKEST = 0.03  # sRGB: below it, ratios are noise
 FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
@@ -124,6 +125,9 @@ def _recolor_labels(
         given = texture[:, near].T
         recolored = torch.zeros_like(given)
         for art in sources:
+            if members == INSIDE_PALETTE:
+                recolored = recolored + art.weight * _recolor_inside(given, front, art, generator)
+                continue
             ours, theirs = (is_one_of(x, members) for x in (measured_labels, art.labels))
             if theirs.sum() < FEWEST_COLORS:
                 ours, theirs = (is_one_of(x, SKIN_PALETTE) for x in (measured_labels, art.labels))
@@ -140,6 +144,18 @@ def _recolor_labels(
         total[:, near] += share[:, near] * recolored.T
         weights += share
     return torch.where(weights > 0, total / weights.clamp(min=1e-6), texture)
+
+
+def _recolor_inside(
+    colors: Float[Tensor, "n 3"], front: StyleSource | None, art: StyleSource, generator: torch.Generator
+) -> Float[Tensor, "n 3"]:
+    """Colors of eyes and mouth in the light that the artwork's eyes are in (as they are, without ``front``), and no
+    more colored than its face."""
+    if front is not None:
+        whites = (measure_white(source.image, source.labels) for source in (front, art))
+        colors = relight(colors, *whites)
+    target = art.image[:, is_one_of(art.labels, FACE_LABELS)].T
+    return limit_chroma(colors, target[random_order(len(target), generator, target.device)[:COLOR_SAMPLES]])
 
 
 def _compare_means(colors: Float[Tensor, "3 _n"], others: Float[Tensor, "3 _m"]) -> Float[Tensor, "3"] | float:

@@ -14,8 +14,8 @@ from portraitist.rendering.shader_math import smoothstep
 from portraitist.unwrapping.appearance_models import DARKEST_DIVISOR, SkinColors
 from portraitist.unwrapping.eyes import paint_eyeballs
 from portraitist.unwrapping.gaze import Iris
-from portraitist.unwrapping.margins import repair_lids, repair_lips
 from portraitist.unwrapping.mouth import paint_mouth
+from portraitist.unwrapping.openings import clear_lids, clear_lips
 
 DEFAULT_LIPS = np.array([0.83, 0.65, 0.73], np.float32)  # of the skin's median
 LIPS_SEEN = 0.3  # weight from which a texel of the lips counts
@@ -35,12 +35,12 @@ def paint_eyes_and_mouth(
     weights."""
     colors, weights = colors.copy(), seen.weights.copy()
     chroma = measure_chroma(skin)
-    sclera = paint_eyeballs(colors, weights, seen, skin, chroma, texels, model, irises)
+    light = paint_eyeballs(colors, weights, seen, skin, chroma, texels, model, irises)
     shown = texels.in_regions("lips") & (weights > LIPS_SEEN)
     lips = np.median(colors[shown], axis=0) if shown.sum() > FEWEST_LIP_TEXELS else skin.median * DEFAULT_LIPS
-    paint_mouth(colors, weights, seen, sclera, lips, chroma, texels, model)
-    repair_lips(colors, weights, sclera, lips, chroma, texels, model)
-    repair_lids(colors, weights, skin, chroma, texels, model)
+    opened = paint_mouth(colors, weights, seen, light, lips, chroma, skin, texels, model)
+    clear_lips(colors, weights, lips, light, opened, skin, texels, model)
+    clear_lids(colors, weights, skin, texels, model)
     return colors, weights
 
 

@@ -18,8 +18,8 @@ from portraitist.rendering.ray_casting import is_occluded
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.rendering.shader_math import smoothstep
 from portraitist.types import HeadFit, Image
+from portraitist.unwrapping.authored import MOUTH_PARTS
 
-MOUTH_PARTS = ("mouth_cavity", "upper_teeth", "lower_teeth", "tongue")
 RAY_OFFSET = 2e-4  # meters towards the viewer at which rays start, lest they meet the texel's own triangle
 
 

@@ -42,3 +42,22 @@ class TexelCrop:
             total, count = (cv2.blur(x, (side, side), borderType=cv2.BORDER_CONSTANT) for x in (total, count))
         share = count.ravel()[self.pixel_ids].reshape(-1, *[1] * (values.ndim - 1))
         return total.reshape(picture.shape)[self.pixel_ids] / share
+
+    def fill(
+        self, values: Float[np.ndarray, "n c"], known: Float[np.ndarray, "n"], default: Float[np.ndarray, "c"]
+    ) -> Float[np.ndarray, "n c"]:
+        """``values`` where they are ``known`` (0..1), elsewhere those around: pull-push over halved pictures (Gortler
+        et al. 1996, "The Lumigraph"); the default where nothing is known at all."""
+        finest = np.zeros((*self.mask.shape, values.shape[1] + 1), np.float32)
+        finest.reshape(-1, values.shape[1] + 1)[self.pixel_ids] = np.column_stack([values * known[:, None], known])
+        levels: list[np.ndarray] = [finest]
+        while min(levels[-1].shape[:2]) > 1:
+            halved = cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            levels.append(halved / np.maximum(halved[..., -1:], 1.0))
+        filled = np.broadcast_to(default, (*levels[-1].shape[:2], values.shape[1])).astype(np.float32)
+        for level in reversed(levels):
+            grown = cv2.resize(filled, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+            grown = grown.reshape(*level.shape[:2], -1)  # OpenCV drops a single channel
+            own = level[..., :-1] / np.maximum(level[..., -1:], 1e-6)
+            filled = grown + (own - grown) * np.minimum(level[..., -1:], 1)
+        return filled.reshape(-1, values.shape[1])[self.pixel_ids]

@@ -1,0 +1,220 @@
+"""Skin around eyes and mouth: the fit is a pixel or two off there, so it may carry lashes, iris, teeth or the dark.
+
+While a photo's expression is worn nobody sees it; on a closed eye or closed lips it is a jagged black or white line. So
+each texel is told apart: how far it is from the edge, and whether its color is that of the skin there or of what lies
+inside, give the probability that the photo shows this skin. Where it does not, colors are continued from around it.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import map_coordinates
+from scipy.spatial import KDTree
+from scipy.special import ndtr
+from torch import Tensor
+
+from portraitist.devices import to_numpy
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_texels import HeadTexels
+from portraitist.rendering.shader_math import luminance, mix
+from portraitist.types import EXPRESSION_NAMES
+from portraitist.unwrapping.adaptation import density, tint, to_logs
+from portraitist.unwrapping.appearance_models import SkinColors
+from portraitist.unwrapping.texel_crop import TexelCrop
+
+EYE_CONTOURS = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398),
+)  # of the dense landmarks, where lids meet the ball
+INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+EDGE_STEPS = 8  # points of a contour between two of its landmarks
+FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
+
+# Distances are millimeters from the edge, negative inside.
+LID_ERROR_MM = 0.5  # standard deviation of where the fit has an edge
+LIPS_ERROR_MM = (1.5, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
+BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
+TOOTH_NOISE = 0.3  # the same of teeth around the light on the whites of the eyes
+HUE_NOISE = 0.075
+INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris, lashes, teeth, dark
+FAR_ENOUGH = 2.0  # standard deviations from an edge, where there is hardly anything but skin
+LOCAL_RADIUS = 6.0  # texels of 1024, over which the skin's color there is averaged
+SOFTENING = 1.5  # texels of 1024, over which probabilities are softened
+LARGEST_STRETCH = 2.0  # of the area of a texel, that does not show
+LINE_WIDTH_MM = 0.8  # of the line of lashes, or where lips meet, to 1/e
+LASH_DARKNESS = 0.6  # log, expected of that line
+LIP_DARKNESS = 0.35
+LINE_REACH_MM = 3.0  # of lashes, eyeliner and the shade between lips, to 1/e
+CELL_MM = 0.5  # height of the cells in which the darkness next to the edge is told
+CELLS_ALONG = 40  # of them around an eye or the mouth
+LEAST_SEEN = 1.0  # texels of 1024, by weight, that are worth as much as what is expected
+
+
+@dataclass(frozen=True, eq=False)
+class Margin:
+    """Texels of the outer skin around an opening. ``distance_mm``: from its edge, negative inside. ``along``: place
+    of the nearest point of the edge along its contour, 0..1, from a corner over the lower lid or the upper lip."""
+
+    crop: TexelCrop
+    distance_mm: Float[np.ndarray, "n"]
+    along: Float[np.ndarray, "n"]
+
+
+@functools.lru_cache(maxsize=4)
+def locate_margin(model: HeadModel, texels: HeadTexels, contours: tuple[tuple[int, ...], ...], *inner: str) -> Margin:
+    """The skin around closed ``contours`` of dense landmarks; behind them it goes on until it meets ``inner`` parts."""
+    vertices, outer = to_numpy(model.mean, np.float64), to_numpy(model.vertex_ids("outer_skin"))
+    landmarks = to_numpy(model.landmarks478.positions(model.mean, model.faces), np.float64)
+    share = np.arange(EDGE_STEPS)[:, None, None] / EDGE_STEPS
+    edge = np.concatenate([mix(landmarks[list(ring)], np.roll(landmarks[list(ring)], -1, 0), share).reshape(-1, 3)
+                           for ring in contours])  # fmt: skip
+    joint = KDTree(vertices[np.intersect1d(to_numpy(model.vertex_ids(*inner)), outer)])
+    distance, nearest = KDTree(edge).query(vertices)
+    behind = joint.query(vertices)[0] < joint.query(edge)[0][nearest]
+    signed = np.where(behind, -distance, distance) * 1000
+    near = texels.in_components("outer_skin") & (texels.interpolation @ distance < FAR_MM / 1000)
+    crop = TexelCrop.around(texels, near)
+    points = texels.interpolation[crop.ids] @ vertices
+    starts = np.concatenate([np.arange(len(ring) * EDGE_STEPS) / (len(ring) * EDGE_STEPS) for ring in contours])
+    along = starts[KDTree(edge).query(points)[1]]
+    return Margin(crop, (texels.interpolation[crop.ids] @ signed).astype(np.float32), along.astype(np.float32))
+
+
+def clear_lids(
+    colors: Float[np.ndarray, "k 3"],
+    weights: Float[np.ndarray, "k"],
+    skin: SkinColors,
+    texels: HeadTexels,
+    model: HeadModel,
+) -> None:
+    """Give the lids their own color to the edge and a line of lashes as dark as the photo's; in place."""
+    margin = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right")
+    own, distance = colors[margin.crop.ids], margin.distance_mm
+    # Around the eyes skin is seldom as it is on average: what is far enough from the edge tells.
+    away = ndtr(distance / LID_ERROR_MM - FAR_ENOUGH)
+    expected = margin.crop.smooth(margin.crop.fill(own, away, skin.median), LOCAL_RADIUS)
+    shown = outside_probability(own, distance / LID_ERROR_MM, expected, INSIDE_DENSITY)
+    # Where a closing lid unrolls, few pixels would become long streaks.
+    shown = shown / measure_lid_stretch(model, texels)[margin.crop.ids]
+    lids = margin.crop.fill(own, shown**2, skin.median)
+    darkness = measure_line(own, lids, margin, weights[margin.crop.ids], LASH_DARKNESS)
+    lids = lids * np.exp(-darkness)[:, None]
+    replace_colors(colors, weights, margin.crop, lids, 1 - shown)
+
+
+def unroll_lids(colors: Float[np.ndarray, "k 3"], texels: HeadTexels, model: HeadModel) -> Float[np.ndarray, "k 3"]:
+    """A painted texture's colors with those of the lids continued where closing the eyes unrolls them: what was painted
+    over a few texels would be long streaks."""
+    crop = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right").crop
+    own, kept = colors[crop.ids], 1 / measure_lid_stretch(model, texels)[crop.ids]
+    unrolled = colors.copy()
+    unrolled[crop.ids] = mix(crop.fill(own, kept, own.mean(0)), own, kept[:, None])
+    return unrolled
+
+
+@functools.lru_cache(maxsize=2)
+def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "k"]:
+    """By how much more than `LARGEST_STRETCH` closing the eyes enlarges the skin at each texel; 1 where it does not."""
+    closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
+    faces = to_numpy(model.faces)
+    before, after = (
+        np.bincount(faces.ravel(), np.repeat(_face_areas(vertices, faces), 3))
+        for vertices in (model.mean, model.mean + closing)
+    )
+    stretch = np.maximum(after / before / LARGEST_STRETCH, 1.0)
+    return (texels.interpolation @ stretch).astype(np.float32)
+
+
+def _face_areas(vertices: Tensor, faces: np.ndarray) -> np.ndarray:
+    corners = to_numpy(vertices, np.float64)[faces]
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+
+
+def measure_line(
+    own: Float[np.ndarray, "n 3"],
+    cleared: Float[np.ndarray, "n 3"],
+    margin: Margin,
+    weights: Float[np.ndarray, "n"],
+    expected: float,
+) -> Float[np.ndarray, "n"]:
+    """How much darker, log, the photo is than the ``cleared`` skin next to the edge: lashes and eyeliner without their
+    single hairs, which would be streaks on a closed lid, or the shade between lips.
+
+    A mean over cells, narrow across the edge and long along it. ``expected``: at the edge, where the photo does not
+    show it."""
+    low, high = float(margin.distance_mm.min()), FAR_MM
+    shape = (round((high - low) / CELL_MM), CELLS_ALONG)
+    rows = (margin.distance_mm - low) / (high - low) * shape[0] - 0.5
+    columns = margin.along * shape[1] - 0.5
+    cells = rows.round().astype(int).clip(0, shape[0] - 1), columns.round().astype(int) % shape[1]
+    darker = (to_logs(luminance(cleared)) - to_logs(luminance(own))).clip(min=0)
+    sums, seen = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, cells, weights * darker)
+    np.add.at(seen, cells, weights)
+    middles = (low + (np.arange(shape[0]) + 0.5) / shape[0] * (high - low))[:, None]
+    sums += LEAST_SEEN * expected * np.exp(-((middles / LINE_WIDTH_MM) ** 2))
+    profile = sums / (seen + LEAST_SEEN) * np.exp(-((middles.clip(0) / LINE_REACH_MM) ** 2))
+    line = map_coordinates(profile, [rows, columns], order=1, mode="grid-wrap").astype(np.float32)
+    return margin.crop.smooth(line, SOFTENING)
+
+
+def clear_lips(
+    colors: Float[np.ndarray, "k 3"],
+    weights: Float[np.ndarray, "k"],
+    lips: Float[np.ndarray, "3"],
+    light: Float[np.ndarray, "3"],
+    opened: float,
+    skin: SkinColors,
+    texels: HeadTexels,
+    model: HeadModel,
+) -> None:
+    """Take teeth and the dark of the mouth off the lips, and let them meet in a soft line as dark as the photo's; in
+    place. ``light``: log factor of the light on the whites of the eyes. ``opened``: share 0..1 of the mouth's inside
+    that the photo shows."""
+    margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
+    own, distance = colors[margin.crop.ids], margin.distance_mm
+    on_lips = texels.in_regions("lips", "mouth_inside")[margin.crop.ids]
+    expected = np.where(on_lips[:, None], lips, skin.median)
+    # Between closed lips there is no dark but their own shade.
+    teeth = density(to_logs(own) - to_logs(tint(np.ones(3, np.float32), light)), TOOTH_NOISE)
+    shown = outside_probability(own, distance / mix(*LIPS_ERROR_MM, opened), expected, teeth + opened * INSIDE_DENSITY)
+    fill = margin.crop.fill(own, shown**2, lips)
+    fill = fill * np.exp(-measure_line(own, fill, margin, weights[margin.crop.ids], LIP_DARKNESS))[:, None]
+    replace_colors(colors, weights, margin.crop, fill, 1 - shown**2)
+
+
+def outside_probability(
+    colors: Float[np.ndarray, "n 3"],
+    distance: Float[np.ndarray, "n"],
+    expected: Float[np.ndarray, "*n 3"],
+    inside_density: Float[np.ndarray, "*n"] | float,
+) -> Float[np.ndarray, "n"]:
+    """Probability 0..1 that the photo shows the skin of a color ``expected`` at a ``distance`` from an opening's
+    edge (in standard deviations of that edge), and not what is seen through the opening, whose colors have
+    ``inside_density`` (in log colors) there."""
+    prior = ndtr(distance)
+    residuals = to_logs(colors) - to_logs(expected)
+    common = residuals.mean(1, keepdims=True)
+    squares = ((residuals - common) ** 2).sum(1) / HUE_NOISE**2 + common[:, 0] ** 2 / BRIGHTNESS_NOISE**2
+    expected_density = np.exp(-0.5 * squares) / ((2 * np.pi) ** 1.5 * HUE_NOISE**2 * np.sqrt(3) * BRIGHTNESS_NOISE)
+    outside, inside = prior * expected_density, (1 - prior) * inside_density
+    # What is like neither stays.
+    return ((outside + 1e-9) / (outside + inside + 1e-9)).astype(np.float32)
+
+
+def replace_colors(
+    colors: Float[np.ndarray, "k 3"],
+    weights: Float[np.ndarray, "k"],
+    crop: TexelCrop,
+    target: Float[np.ndarray, "n 3"],
+    share: Float[np.ndarray, "n"],
+) -> None:
+    """Blend ``target`` in by a softened share, in place; the photo's weight goes down by as much."""
+    # Widened, then softened: what is only half of another color is not left.
+    share = crop.smooth((2 * crop.smooth(share, SOFTENING)).clip(0, 1), SOFTENING / 2)
+    colors[crop.ids] = mix(colors[crop.ids], target, share[:, None])
+    weights[crop.ids] *= 1 - share
