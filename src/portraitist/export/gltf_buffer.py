@@ -10,15 +10,17 @@ import pygltflib as gl
 from jaxtyping import Float
 
 from portraitist.devices import to_numpy
+from portraitist.io.glb_file import BINARY_CHUNK, JSON_CHUNK, MAGIC
 from portraitist.types import Mesh
 
 NEGLIGIBLE_M = 1e-7
 """Morph offsets below a tenth of a micrometer are stored as nothing, which makes most targets small."""
 
-JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942  # their names as numbers
-
 LARGEST = 32767  # of the 16-bit numbers that quantized positions are; it stands for 1
 LARGEST_UNSIGNED = 65535  # of those that UVs are
+
+KINDS = {"int16": gl.SHORT, "uint16": gl.UNSIGNED_SHORT, "uint8": gl.UNSIGNED_BYTE}
+"""Of integers that stand for real numbers; all else becomes float32."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def pack_glb(file: gl.GLTF2, blob: bytearray) -> bytes:
     buffers, and compressed files name one.)"""
     text = file.gltf_to_json((",", ":"), None).encode("utf-8")  # pyright: ignore[reportArgumentType]
     text += b" " * (-len(text) % 4)
-    header = struct.pack("<4sIIII", b"glTF", 2, 28 + len(text) + len(blob), len(text), JSON_CHUNK)
+    header = struct.pack("<IIIII", MAGIC, 2, 28 + len(text) + len(blob), len(text), JSON_CHUNK)
     return header + text + struct.pack("<II", len(blob), BINARY_CHUNK) + bytes(blob)
 
 
@@ -112,9 +114,6 @@ def add_vectors(file: gl.GLTF2, blob: bytearray, values: np.ndarray, bounds: boo
     if bounds:
         accessor.min, accessor.max = data.min(0).tolist(), data.max(0).tolist()
     return add_accessor(file, accessor)
-
-
-KINDS = {"int16": gl.SHORT, "uint16": gl.UNSIGNED_SHORT, "uint8": gl.UNSIGNED_BYTE}
 
 
 def add_indices(file: gl.GLTF2, blob: bytearray, ids: np.ndarray, vertex_count: int) -> int:
