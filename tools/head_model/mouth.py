@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from canonical_uv import INNER_BOXES
 from portraitist.mesh.handles import factor_handles
 from portraitist.reconstruction.head_model import HeadModel, tensors_to_head_model
 from portraitist.reconstruction.head_surface import build_surface
+from portraitist.reconstruction.neutral_face import DENSE_LIP_PAIRS
+from portraitist.rendering.shader_math import smoothstep
 from portraitist.types import LandmarkEmbedding
 
 LIP_OVERLAP = 0.0002  # meters by which closed lips press into each other, for heads whose lips differ from the mean's
+CORNERS = (0.024, 0.0195)  # meters from the middle: the rim stays, is closed
 STIFFNESS = 3e-5  # see handles.factor_handles: only the lips' inner edge is to move
 HOLDING_WEIGHT = 0.3  # of the detector's points, against the rims'
-INNER_LIP_POINTS = (
-    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95,
-)  # fmt: skip
+NEAR, FAR = 0.015, 0.03  # meters from the lips' inner edge: moved, not moved at all
 SKIN_POINTS = 468
 OVERBITE = 0.0022  # meters by which the upper incisors are lowered; the last molars stay
 TONGUE_SIDE = 0.4  # of a length on the tongue's side, which is hardly ever seen, against one outside
@@ -49,21 +51,28 @@ def close_lips(model: HeadModel) -> Tensor:
         opposite = np.column_stack(
             [np.interp(vertices[inner[own], 0], vertices[order, 0], vertices[order, axis]) for axis in (1, 2)]
         )
-        targets[own, 1:] = (opposite - vertices[inner[own], 1:]) / 2
-        targets[own, 1] += sign * LIP_OVERLAP / 2
-    held = np.setdiff1d(np.arange(SKIN_POINTS), INNER_LIP_POINTS)
-    points = model.landmarks478
+        # The corners themselves, where cheeks begin, stay as they are.
+        share = smoothstep(np.abs(vertices[inner[own], 0]), *CORNERS)[:, None]
+        targets[own, 1:] = share * ((opposite - vertices[inner[own], 1:]) / 2 + [sign * LIP_OVERLAP / 2, 0])
+    # Where lips are seen to meet they touch, and do not pass through each other.
+    points, on_lips = model.landmarks478, torch.zeros(SKIN_POINTS, 3)
+    places = points.positions(model.mean, model.faces)
+    for over, under in DENSE_LIP_PAIRS:
+        gap = (places[over, 1] - places[under, 1]) / 2
+        on_lips[over, 1], on_lips[under, 1] = -gap, gap
     faces = model.faces[model.face_mask("outer_skin")].numpy()
     at_rim = [np.argwhere(faces == vertex)[0] for vertex in inner]
     skin_ids = torch.nonzero(model.face_mask("outer_skin"))[:, 0]
     handles = LandmarkEmbedding(
-        torch.cat([points.face_ids[held], skin_ids[[row for row, _ in at_rim]]]),
-        torch.cat([points.barycentrics[held], torch.eye(3)[[corner for _, corner in at_rim]]]),
+        torch.cat([points.face_ids[:SKIN_POINTS], skin_ids[[row for row, _ in at_rim]]]),
+        torch.cat([points.barycentrics[:SKIN_POINTS], torch.eye(3)[[corner for _, corner in at_rim]]]),
     )
-    weights = torch.cat([torch.full((len(held),), HOLDING_WEIGHT), torch.ones(len(inner))])
-    moves = torch.cat([torch.zeros(len(held), 3), torch.from_numpy(targets).float()])
+    weights = torch.cat([torch.full((SKIN_POINTS,), HOLDING_WEIGHT), torch.ones(len(inner))])
+    weights[torch.tensor(DENSE_LIP_PAIRS)] = 1.0
+    moves = torch.cat([on_lips, torch.from_numpy(targets).float()])
     system = factor_handles(build_surface(model), model.faces, handles, weights, STIFFNESS)
-    return model.mean + system.displace(model.mean, moves)
+    nearness = smoothstep(cKDTree(vertices[rim]).query(vertices)[0], FAR, NEAR)
+    return model.mean + system.displace(model.mean, moves) * torch.from_numpy(nearness).float()[:, None]
 
 
 def _follow_upper_rim(model: HeadModel, rim: np.ndarray, corners: np.ndarray) -> list[int]:

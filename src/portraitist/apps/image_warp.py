@@ -27,7 +27,7 @@ from portraitist.rendering.shader_math import smoothstep
 from portraitist.segmentation.parts import select_faces
 from portraitist.types import Camera, Fragments, LandmarkEmbedding, Mesh
 
-CELLS = 128  # of the grid along the longer side
+CELLS = 160  # of the grid along the longer side
 STEPS = 8  # the strongest caricatures shrink a place to less than a third (geometry/foldover.py): by a seventh each
 HELD = 1e6  # weight of what is met exactly, against 1 of a node that shows skin
 SAME_DEPTH = 0.006  # meters: what lies deeper than that behind the surface is hidden
