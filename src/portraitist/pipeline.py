@@ -36,7 +36,7 @@ from portraitist.texture.exemplar import StyleExemplar, crop_exemplar
 from portraitist.texture.layers import stylize_layer
 from portraitist.texture.shading_transfer import unwrap_shading
 from portraitist.texture.transfer import study_artwork_style, stylize_texture
-from portraitist.types import LAYER_NAMES, Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
+from portraitist.types import COVER_NAMES, Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
 from portraitist.unwrapping.delighting import delight_artwork
 from portraitist.unwrapping.gaze import pick_irises
 from portraitist.unwrapping.unwrap import make_content, unwrap_photo
@@ -110,7 +110,7 @@ def reconstruct(
     unwrapped = unwrap_photo(photo, fit, bare, models.head, config.unwrap, irises=pick_irises(points))
     content = make_content(fit, unwrapped.texture, models.head)
     if config.unwrap.hair == "layer":
-        covers = {name: parts.share(name) for name in LAYER_NAMES}
+        covers = {name: parts.share(name) for name in COVER_NAMES}
         layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
         content = replace(content, layers=layers)
         blended = [extend_islands(layer.mesh, blend_into_skin(layer, content, models.head)) for layer in layers]

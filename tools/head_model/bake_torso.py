@@ -181,6 +181,7 @@ def main() -> None:
         "ring": torch.tensor(ring, dtype=torch.int32),
         "neck_faces": torch.tensor(skin[neck_faces], dtype=torch.int32),
         "neck_weights": torch.tensor(neck_weights, dtype=torch.float32),
+        "mean_ring": torch.tensor(refine_ring(mean[ring]), dtype=torch.float32),
         "mean": torch.tensor(middle + refine_ring(mean[ring]).mean(0), dtype=torch.float32),
         "modes": torch.tensor(modes, dtype=torch.float16),
     }

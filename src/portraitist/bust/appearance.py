@@ -1,0 +1,165 @@
+"""Color of neck, shoulders and clothes: the photo where it shows them, continued around the body from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import KDTree
+
+from portraitist.bust.body import look_up, project
+from portraitist.bust.dress import Bust
+from portraitist.bust.torso_model import grid_faces
+from portraitist.devices import from_numpy, to_numpy
+from portraitist.hair.appearance import spread_colors, to_texels
+from portraitist.mesh.laplacian import vertex_normals
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_texels import DARKEST, locate_head_texels
+from portraitist.rendering.ray_casting import is_occluded
+from portraitist.rendering.sampling import sample_mipmapped
+from portraitist.rendering.shader_math import mix, smoothstep
+from portraitist.types import Camera, Head, Image
+from portraitist.unwrapping.projection import erode_mask
+
+FACING = (0.15, 0.4)  # cosine to the line of sight: too slanted to be read, read
+MARGIN = 0.002  # meters by which borders between cloth, skin and the rest are moved inwards
+OWN_SHARE = (0.9, 1.0)  # of a part in a pixel: along its border colors are mixed
+RAY_STEP = 0.004  # meters before the surface at which rays start
+MEETING = 0.035  # meters from the ring over which skin takes on the color of the head's neck
+NEAR_WIDTHS = 2  # within which colors go on as they are beside; further away clothes are of their main color
+OUTER = 0.2  # meters below the ring from which on what is worn is the outer garment, which goes on where nobody sees
+INNER = 0.02  # share that collars and ties have in its color
+ALIKE = 0.3  # of logarithms: colors of one cloth in light and shade
+MODE_SAMPLES = 1500  # of the colors among which the most frequent is sought
+SKIN_NEIGHBORS = 8  # texels of the neck that a color of the ring is the mean of
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the photo shows of each texel. ``colors``: sRGB 0..1. ``cloth``, ``skin``: how much that counts."""
+
+    colors: Float[np.ndarray, "t t 3"]
+    cloth: Float[np.ndarray, "t t"]
+    skin: Float[np.ndarray, "t t"]
+
+
+def paint_bust(
+    photo: Image,
+    camera: Camera,
+    bust: Bust,
+    cloth: Float[np.ndarray, "h w"],
+    bare: Float[np.ndarray, "h w"],
+    content: Head,
+    model: HeadModel,
+) -> Image:
+    """Texture as large as that of ``content``, the unstylized head with what covers it. ``cloth``, ``bare``: how much
+    of each pixel is clothes, and skin."""
+    size = content.texture.shape[-1]
+    seen = _project(photo, camera, bust, cloth, bare, content, size)
+    logs = np.log(seen.colors + DARKEST)
+    ring = _find_ring_colors(bust, content, model)
+    own = np.log(ring.mean(0) + DARKEST)
+    skin_colors = _fill(logs, seen.skin, own, size) if (seen.skin > 0).any() else own
+    outer = smoothstep(_measure_depth(bust, size), 0.0, OUTER) + INNER
+    cloth_colors = own
+    if (seen.cloth > 0).any():
+        cloth_colors = _fill(logs, seen.cloth, _find_main_color(logs, outer * seen.cloth), size)
+    dressed = smoothstep(to_texels(bust.dressed, size), 0.35, 0.65)
+    filled = np.exp(mix(skin_colors, cloth_colors, dressed[..., None])) - DARKEST
+    texture = mix(filled, seen.colors, np.maximum(seen.cloth, seen.skin)[..., None])
+    texture = _meet_neck(texture, 1 - dressed, ring, bust).clip(0, 1).astype(np.float32)
+    return from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo)
+
+
+def _fill(
+    logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"], far: Float[np.ndarray, "3"], size: int
+) -> Float[np.ndarray, "t t 3"]:
+    return spread_colors(logs, weights, size, NEAR_WIDTHS, far)
+
+
+def _find_main_color(logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"]) -> Float[np.ndarray, "3"]:
+    """The most frequent color, not the mean of all, which nobody wears: the mode of their density."""
+    ids = np.flatnonzero(weights.ravel() > 0)
+    ids = ids[:: max(len(ids) // MODE_SAMPLES, 1)]
+    colors, shares = logs.reshape(-1, 3)[ids], weights.ravel()[ids]
+    nearness = shares * np.exp(-((np.linalg.norm(colors[:, None] - colors, axis=2) / ALIKE) ** 2))
+    most = nearness[np.argmax(nearness.sum(1))]
+    return (most[:, None] * colors).sum(0) / most.sum()
+
+
+def _measure_depth(bust: Bust, size: int) -> Float[np.ndarray, "t t"]:
+    """Meters below the ring along the columns, negative above, by texel."""
+    steps = np.linalg.norm(np.diff(bust.places, axis=0, prepend=bust.places[:1]), axis=-1).mean(1)
+    below = np.cumsum(steps) - np.cumsum(steps)[bust.ring_row]
+    return to_texels(below[:, None] + 0 * bust.dressed, size)
+
+
+def _project(
+    photo: Image,
+    camera: Camera,
+    bust: Bust,
+    cloth: Float[np.ndarray, "h w"],
+    bare: Float[np.ndarray, "h w"],
+    content: Head,
+    size: int,
+) -> Seen:
+    places, faces = bust.places, grid_faces(*bust.places.shape[:2])
+    view = to_numpy(camera.rotation, np.float64)[2]
+    normals = vertex_normals(places.reshape(-1, 3), faces).reshape(places.shape)
+    facing = to_texels(normals @ view, size)
+    points = to_texels(places, size)
+    pixels = project(points.astype(np.float64), camera)
+    step = np.linalg.norm(np.diff(pixels, axis=1, append=pixels[:, :1]), axis=-1)
+    masks = [erode_mask(from_numpy(mask.astype(np.float32), photo), MARGIN * camera.scale_px) for mask in (cloth, bare)]
+    picture = from_numpy(np.concatenate([to_numpy(photo), np.stack(masks)]), photo)
+    height, width = photo.shape[1:]
+    uv = from_numpy((pixels / [width, height]).reshape(-1, 2).astype(np.float32), photo)
+    samples = sample_mipmapped(picture, uv, from_numpy(step.reshape(-1).clip(1, 16).astype(np.float32), photo))
+    samples = to_numpy(samples.T).reshape(size, size, 5).clip(0, 1)
+    inside = ((pixels > 0) & (pixels < [width, height])).all(-1)
+    weights = smoothstep(facing, *FACING) * inside * _find_visible(points, places[...], faces, view, content)
+    cloth_seen, skin_seen = (weights * smoothstep(samples[..., k], *OWN_SHARE) for k in (3, 4))
+    return Seen(samples[..., :3], cloth_seen, skin_seen)
+
+
+def _find_visible(
+    points: Float[np.ndarray, "t t 3"],
+    places: Float[np.ndarray, "r c 3"],
+    faces: np.ndarray,
+    view: Float[np.ndarray, "3"],
+    content: Head,
+) -> Float[np.ndarray, "t t"]:
+    """1 where neither head nor bust lies between a texel and the camera. Hair does not hide: its pixels are its own."""
+    head = to_numpy(content.mesh.vertices, np.float64)[to_numpy(content.mesh.faces)]
+    corners = np.concatenate([head, places.reshape(-1, 3)[faces]])
+    starts = (points + RAY_STEP * view).reshape(-1, 3)
+    hidden = is_occluded(corners, starts, np.broadcast_to(view, starts.shape))
+    return 1.0 - hidden.reshape(points.shape[:2])
+
+
+def _find_ring_colors(bust: Bust, content: Head, model: HeadModel) -> Float[np.ndarray, "c 3"]:
+    """Colors of the head's own neck along its lower end, one for each column."""
+    texels = locate_head_texels(model, content.texture.shape[-1])
+    surface = texels.interpolation @ to_numpy(content.mesh.vertices, np.float64)
+    neck = texels.in_regions("neck") > 0
+    colors = to_numpy(content.texture).reshape(3, -1)[:, texels.texel_ids[neck]].T
+    _, nearest = KDTree(surface[neck]).query(bust.ring, k=SKIN_NEIGHBORS)
+    return colors[nearest].mean(1).astype(np.float64)
+
+
+def _meet_neck(
+    texture: Float[np.ndarray, "t t 3"],
+    bare: Float[np.ndarray, "t t"],
+    ring: Float[np.ndarray, "c 3"],
+    bust: Bust,
+) -> Float[np.ndarray, "t t 3"]:
+    """Bare skin that has the neck's own color where it begins there, and its own further down."""
+    rows, size = len(bust.places), len(texture)
+    at = int((bust.ring_row + 0.5) / rows * size)
+    columns = (np.arange(size) + 0.5) / size * len(ring)
+    wanted = np.stack([np.interp(columns, np.arange(len(ring)), axis, period=len(ring)) for axis in ring.T], 1)
+    missed = np.log(wanted + DARKEST) - np.log(texture[at] + DARKEST)
+    fade = 1 - smoothstep(_measure_depth(bust, size).clip(0), 0.0, MEETING)
+    share = (bare * fade)[..., None]
+    return np.exp(np.log(texture.clip(0) + DARKEST) + share * missed) - DARKEST
