@@ -246,9 +246,22 @@ def stylize(
     clock.start("texture")
     stylized = transfer_texture(geometry.head, sitter, exemplars, models, config, progress=progress)
     clock.stop()
-    content = sitter.content
+    result = collect_result(sitter, exemplars, geometry, stylized, config, clock.seconds)
     if config.subdivide:
-        content, stylized = subdivide_head(content), subdivide_head(stylized)
+        return replace(result, content=subdivide_head(result.content), stylized=subdivide_head(stylized))
+    return result
+
+
+def collect_result(
+    sitter: Sitter,
+    exemplars: Sequence[Exemplar],
+    geometry: StylizedGeometry,
+    stylized: Head,
+    config: Config,
+    seconds: dict[str, float],
+) -> Result:
+    """What all stages found. ``seconds``: that each took."""
+    of_art = [warning for exemplar in exemplars for warning in exemplar.warnings]
     return Result(
         photo=sitter.photo,
         art=exemplars[0].art,
@@ -257,16 +270,12 @@ def stylize(
         photo_fit=sitter.fit,
         art_fit=exemplars[0].fit,
         person_mask=sitter.person_mask,
-        content=content,
+        content=sitter.content,
         stylized=stylized,
         target_landmarks=geometry.targets,
-        seconds=clock.seconds,
+        seconds=seconds,
         quality=_measure_quality(sitter, exemplars[0], geometry),
-        warnings=(
-            *sitter.warnings,
-            *(w for e in exemplars for w in e.warnings),
-            *geometry.transfer.doubt(config.geometry),
-        ),
+        warnings=(*sitter.warnings, *of_art, *geometry.transfer.doubt(config.geometry)),
     )
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
+from torch import Tensor
 
 from portraitist.bust.body import look_up, project
 from portraitist.bust.dress import Bust
-from portraitist.bust.torso_model import grid_faces
+from portraitist.bust.torso_model import grid_faces, load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.appearance import spread_colors, to_texels
 from portraitist.mesh.laplacian import vertex_normals
@@ -19,7 +20,7 @@ from portraitist.reconstruction.head_texels import DARKEST, locate_head_texels
 from portraitist.rendering.ray_casting import is_occluded
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.rendering.shader_math import mix, smoothstep
-from portraitist.types import Camera, Head, Image
+from portraitist.types import Camera, Head, Image, Layer
 from portraitist.unwrapping.projection import erode_mask
 
 FACING = (0.15, 0.4)  # cosine to the line of sight: too slanted to be read, read
@@ -58,17 +59,17 @@ def paint_bust(
     size = content.texture.shape[-1]
     seen = _project(photo, camera, bust, cloth, bare, content, size)
     logs = np.log(seen.colors + DARKEST)
-    ring = _find_ring_colors(bust, content, model)
+    ring = find_ring_colors(content, model)
     own = np.log(ring.mean(0) + DARKEST)
     skin_colors = _fill(logs, seen.skin, own, size) if (seen.skin > 0).any() else own
-    outer = smoothstep(_measure_depth(bust, size), 0.0, OUTER) + INNER
+    outer = smoothstep(measure_depth(bust.places, bust.ring_row, size), 0.0, OUTER) + INNER
     cloth_colors = own
     if (seen.cloth > 0).any():
         cloth_colors = _fill(logs, seen.cloth, _find_main_color(logs, outer * seen.cloth), size)
     dressed = smoothstep(to_texels(bust.dressed, size), 0.35, 0.65)
     filled = np.exp(mix(skin_colors, cloth_colors, dressed[..., None])) - DARKEST
     texture = mix(filled, seen.colors, np.maximum(seen.cloth, seen.skin)[..., None])
-    texture = _meet_neck(texture, 1 - dressed, ring, bust).clip(0, 1).astype(np.float32)
+    texture = texture.clip(0, 1).astype(np.float32)
     return from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo)
 
 
@@ -88,11 +89,11 @@ def _find_main_color(logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray
     return (most[:, None] * colors).sum(0) / most.sum()
 
 
-def _measure_depth(bust: Bust, size: int) -> Float[np.ndarray, "t t"]:
+def measure_depth(places: Float[np.ndarray, "r c 3"], ring_row: int, size: int) -> Float[np.ndarray, "t t"]:
     """Meters below the ring along the columns, negative above, by texel."""
-    steps = np.linalg.norm(np.diff(bust.places, axis=0, prepend=bust.places[:1]), axis=-1).mean(1)
-    below = np.cumsum(steps) - np.cumsum(steps)[bust.ring_row]
-    return to_texels(below[:, None] + 0 * bust.dressed, size)
+    steps = np.linalg.norm(np.diff(places, axis=0, prepend=places[:1]), axis=-1).mean(1)
+    below = np.cumsum(steps) - np.cumsum(steps)[ring_row]
+    return to_texels(np.repeat(below[:, None], places.shape[1], 1), size)
 
 
 def _project(
@@ -138,28 +139,30 @@ def _find_visible(
     return 1.0 - hidden.reshape(points.shape[:2])
 
 
-def _find_ring_colors(bust: Bust, content: Head, model: HeadModel) -> Float[np.ndarray, "c 3"]:
-    """Colors of the head's own neck along its lower end, one for each column."""
-    texels = locate_head_texels(model, content.texture.shape[-1])
-    surface = texels.interpolation @ to_numpy(content.mesh.vertices, np.float64)
+def find_ring_colors(head: Head, model: HeadModel) -> Float[np.ndarray, "c 3"]:
+    """Colors of the head's own neck along its lower end, one for each column of the torso."""
+    texels = locate_head_texels(model, head.texture.shape[-1])
+    vertices = to_numpy(head.mesh.vertices, np.float64)
+    surface = texels.interpolation @ vertices
     neck = texels.in_regions("neck") > 0
-    colors = to_numpy(content.texture).reshape(3, -1)[:, texels.texel_ids[neck]].T
-    _, nearest = KDTree(surface[neck]).query(bust.ring, k=SKIN_NEIGHBORS)
+    colors = to_numpy(head.texture).reshape(3, -1)[:, texels.texel_ids[neck]].T
+    _, nearest = KDTree(surface[neck]).query(load_torso_model().follow_ring(vertices), k=SKIN_NEIGHBORS)
     return colors[nearest].mean(1).astype(np.float64)
 
 
-def _meet_neck(
-    texture: Float[np.ndarray, "t t 3"],
-    bare: Float[np.ndarray, "t t"],
-    ring: Float[np.ndarray, "c 3"],
-    bust: Bust,
-) -> Float[np.ndarray, "t t 3"]:
-    """Bare skin that has the neck's own color where it begins there, and its own further down."""
-    rows, size = len(bust.places), len(texture)
-    at = int((bust.ring_row + 0.5) / rows * size)
+def meet_neck(bust: Layer, bare: Float[Tensor, "t t"], head: Head, model: HeadModel) -> Image:
+    """The texture of a bust under ``head`` with the neck's own color where bare skin begins there, and its own further
+    down. ``bare``: where it shows skin, 0..1."""
+    torso, size = load_torso_model(), bust.texture.shape[-1]
+    rows = len(torso.neck_faces) + 1 + len(torso.mean)
+    ring = find_ring_colors(head, model)
+    texture = to_numpy(bust.texture, np.float64).transpose(1, 2, 0)
+    at = int((torso.ring_row + 0.5) / rows * size)
     columns = (np.arange(size) + 0.5) / size * len(ring)
     wanted = np.stack([np.interp(columns, np.arange(len(ring)), axis, period=len(ring)) for axis in ring.T], 1)
     missed = np.log(wanted + DARKEST) - np.log(texture[at] + DARKEST)
-    fade = 1 - smoothstep(_measure_depth(bust, size).clip(0), 0.0, MEETING)
-    share = (bare * fade)[..., None]
-    return np.exp(np.log(texture.clip(0) + DARKEST) + share * missed) - DARKEST
+    places = to_numpy(bust.mesh.vertices, np.float64)[: rows * len(ring)].reshape(rows, len(ring), 3)
+    fade = 1 - smoothstep(measure_depth(places, torso.ring_row, size).clip(0), 0.0, MEETING)
+    share = smoothstep(to_numpy(bare, np.float64), 0.35, 0.65) * fade
+    met = np.exp(np.log(texture + DARKEST) + share[..., None] * missed) - DARKEST
+    return from_numpy(met.clip(0, 1).transpose(2, 0, 1).astype(np.float32), bust.texture)
