@@ -1,7 +1,7 @@
-// Khronos glTF validator on one GLB: any error or warning fails. Run where `npm install gltf-validator` was done.
+// Khronos glTF validator on one GLB: any error or warning fails. Run where `npm install gltf-validator` was done, or with
+// NODE_PATH where it was installed globally.
 const fs = require("fs");
-const path = require("path");
-const validator = require(path.join(process.cwd(), "node_modules", "gltf-validator"));
+const validator = require(require.resolve("gltf-validator", { paths: [process.cwd(), process.env.NODE_PATH ?? ""] }));
 
 validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[2]))).then(({ issues }) => {
   console.log(`glTF validator: ${issues.numErrors} errors, ${issues.numWarnings} warnings`);

@@ -14,7 +14,7 @@ import trimesh
 from conftest import add_layers
 from export.read_glb import read_accessor, read_image
 from portraitist.errors import OutputError
-from portraitist.export import glb as gltf
+from portraitist.export import gltf_materials
 from portraitist.export.glb import ORIGINAL_SHAPE, write_glb
 from portraitist.mesh.carrying import pose_head
 from portraitist.mesh.laplacian import vertex_normals
@@ -95,7 +95,7 @@ def test_material_is_unlit_and_the_png_is_the_texture(glb: gl.GLTF2, head: Head)
 
 
 def test_very_large_texture_is_embedded_as_jpeg(head: Head, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gltf, "LARGEST_PNG_BYTES", 100)
+    monkeypatch.setattr(gltf_materials, "LARGEST_PNG_BYTES", 100)
     write_glb(tmp_path / "head.glb", head)
     assert gl.GLTF2().load(str(tmp_path / "head.glb")).images[0].mimeType == "image/jpeg"
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from portraitist.devices import to_numpy
 from portraitist.errors import InputError
-from portraitist.export.glb import add_accessor, add_view, build_gltf, save_gltf
+from portraitist.export.glb import build_gltf, save_gltf
+from portraitist.export.gltf_buffer import add_accessor, add_view
 from portraitist.types import Head
 
 ANIMATION_NAME = "Reenactment"
