@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from portraitist import __version__
 from portraitist.cli.arguments import Parser
+from portraitist.cli.bust import add_bust_options, run_bust
 from portraitist.cli.image import add_image_options, find_image_mistake, run_image
 from portraitist.cli.landmarks import add_landmarks_options, run_landmarks
 from portraitist.cli.reenact import add_reenact_options, find_reenact_mistake, run_reenact
@@ -51,6 +52,13 @@ COMMANDS = {
         add_image_options,
         run_image,
         find_image_mistake,
+    ),
+    "bust": Command(
+        "turn a photo and an artwork into a 3D head on shoulders and clothes",
+        "Turn a portrait photo and one artwork with a face into a stylized 3D head with hair and hat, on the shoulders "
+        "and in the clothes of the photo.",
+        add_bust_options,
+        run_bust,
     ),
     "reenact": Command(
         "let a video move a stylized head",

@@ -20,6 +20,7 @@ import torch
 from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.export.glb import write_glb
+from portraitist.export.neck_joint import write_bust_glb
 from portraitist.export.obj import write_obj
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet, mark_landmarks
 from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
@@ -31,6 +32,7 @@ from portraitist.rendering.sampling import render_all
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
 VIEW_SIZE_PX = 512
+BUST_YAWS_DEG = (-40.0, 0.0, 40.0, 180.0)
 PACKAGES = ("torch", "mediapipe", "numpy", "scipy", "embreex", "pillow", "av")
 
 
@@ -60,7 +62,7 @@ def write_result(
     does, and when the disk is full.
     """
     with new_folder(out, overwrite) as folder, _FileWriter() as writer:
-        writer.start(write_glb, folder / "head.glb", result.stylized)
+        writer.start(write_bust_glb if has_bust(result.stylized) else write_glb, folder / "head.glb", result.stylized)
         writer.start(write_obj, folder / "head.obj", result.stylized)
         writer.start(save_head, folder / "head.safetensors", result.stylized)
         views = render_named_views(result.stylized)
@@ -80,15 +82,24 @@ def write_result(
 
 def draw_preview(result: Result, views: Mapping[str, Image], content_front: Image) -> Image:
     """One sheet: photo and artwork with the points that were read, unstylized head, texture; below them the stylized
-    head at -30, 0 and +30 degrees."""
+    head at -30, 0 and +30 degrees, with a bust at -40, 0, +40 and from behind."""
     inputs = [
         Panel("photo", mark_landmarks(result.photo, result.photo_landmarks)),
         Panel("artwork", mark_landmarks(result.art, result.art_landmarks)),
         Panel("unstylized head", content_front),
         Panel("stylized texture", result.stylized.texture),
     ]
+    if has_bust(result.stylized):
+        turned = {f"bust, {yaw:+.0f}°": head_camera(result.stylized, yaw, 0.0, VIEW_SIZE_PX) for yaw in BUST_YAWS_DEG}
+        pictures = render_all(result.stylized, [*turned.values()])
+        return draw_sheet([inputs, [Panel(label, image) for label, image in zip(turned, pictures, strict=True)]])
     turned = [("left", "-30°"), ("front", "0°"), ("right", "+30°")]
     return draw_sheet([inputs, [Panel(f"stylized head, {label}", views[name]) for name, label in turned]])
+
+
+def has_bust(head: Head) -> bool:
+    """Whether shoulders and clothes are a layer of it."""
+    return any(layer.name == "bust" for layer in head.layers)
 
 
 def render_named_views(head: Head) -> dict[str, Image]:

@@ -1,0 +1,57 @@
+"""A neck that bends in a GLB: the head turns on a joint, and shoulders stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gl
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from portraitist.devices import from_numpy, to_numpy
+from portraitist.export.glb import build_gltf, save_gltf
+from portraitist.export.provenance import UNSIGNED, Provenance
+from portraitist.export.skin import Joint, add_skin
+from portraitist.rendering.shader_math import smoothstep
+from portraitist.types import REGIONS, Head, Mesh
+
+BODY, NECK = "Body", "Neck"
+BENDING = 0.6  # of the width of a neck: height above its lower end over which it bends
+
+
+def write_bust_glb(path: str | Path, head: Head, *, provenance: Provenance = UNSIGNED) -> None:
+    """As `write_glb`, on two joints: "Body" below the root, which moves everything, and "Neck", on which head and hair
+    turn; the lower end of the neck stays where the bust begins. Raises OutputError when it cannot be written."""
+    file, blob = build_gltf(head, provenance=provenance)
+    add_neck(file, blob, head)
+    save_gltf(path, file, blob)
+
+
+def add_neck(file: gl.GLTF2, blob: bytearray, head: Head) -> None:
+    """Hang what `build_gltf` made of ``head`` on the two joints."""
+    places = to_numpy(head.neutral, np.float64)
+    ring = places[find_neck_ring(head.mesh)]
+    middle = ring.mean(0)
+    upwards = np.linalg.svd(ring - middle)[2][2]  # of the plane that lies closest to the ring
+    upwards = upwards * np.sign(upwards[1])
+    bending = BENDING * np.ptp(ring[:, 0])
+
+    def share_neck(mesh: Mesh) -> Float[Tensor, "n 2"]:
+        height = (to_numpy(mesh.vertices, np.float64) - middle) @ upwards
+        neck = smoothstep(height, 0.0, bending)
+        return from_numpy(np.stack([1 - neck, neck], 1).astype(np.float32), mesh.vertices)
+
+    x, y, z = middle + bending / 2 * upwards
+    joints = [Joint(BODY, (0.0, 0.0, 0.0)), Joint(NECK, (float(x), float(y), float(z)), BODY)]
+    add_skin(file, blob, head, joints, [share_neck(mesh) for mesh in (head.mesh, *(x.mesh for x in head.layers))])
+
+
+def find_neck_ring(mesh: Mesh) -> Int[np.ndarray, "p"]:
+    """Vertices of the border at which a head's neck ends."""
+    faces = to_numpy(mesh.faces)
+    edges = np.sort(np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1)
+    of_neck = np.tile(to_numpy(mesh.regions) == REGIONS.index("neck"), 3)
+    _, places, counts = np.unique(edges, axis=0, return_index=True, return_counts=True)
+    border = places[(counts == 1) & of_neck[places]]
+    return np.unique(edges[border])
