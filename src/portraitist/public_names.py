@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HOMES = {
+    "apps.bust": ("BustConfig", "stylize_bust"),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (
         "draw_expression",

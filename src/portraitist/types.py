@@ -2,8 +2,7 @@
 
 Conventions (``docs/conventions.md`` has the long form):
 
-* Images are float32 tensors ``[3, h, w]``, sRGB-encoded values in 0..1. Pixel (x, y) covers the square from (x, y) to
-  (x+1, y+1), so its center is at (x+0.5, y+0.5); row 0 is the top.
+* Images are float32 tensors ``[3, h, w]``, sRGB-encoded values in 0..1. Pixel (x, y) has its center at (x+0.5, y+0.5).
 * Head space is in meters, +X towards the sitter's own left (the viewer's right when looking at the face), +Y up, +Z out
   of the face. It is the space of the GLB.
 * UV has its origin at the *top left* of the texture and v points down, as in glTF. (The OBJ writer flips v.)
@@ -41,10 +40,8 @@ REGIONS: tuple[str, ...] = (
 """Region names; ``Mesh.regions`` holds indices into this tuple, one per face."""
 
 COVER_NAMES: tuple[str, ...] = ("hair", "headwear")
-"""Layers that cover a head."""
-
 LAYER_NAMES: tuple[str, ...] = (*COVER_NAMES, "bust")
-"""What may be added to a head; each is a region, too."""
+"""What may cover a head, and all that may be added to one; each is a region, too."""
 
 EXPRESSION_NAMES: tuple[str, ...] = (
     "browDownLeft",
@@ -182,10 +179,8 @@ class Camera:
 
 @dataclass(frozen=True)
 class Fragments:
-    """What the rasterizer saw, one view, no gradient.
-
-    ``face_ids``: -1 where there is background. ``uv_footprint``: side of the pixel's footprint in UV units (0..1), for
-    filtered texture look-ups.
+    """What the rasterizer saw, one view, no gradient. ``face_ids``: -1 where there is background. ``uv_footprint``:
+    side of the pixel's footprint in UV units (0..1), for filtered texture look-ups.
     """
 
     face_ids: Int[Tensor, "h w"]

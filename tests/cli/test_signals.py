@@ -103,6 +103,7 @@ def test_signal_while_a_turntable_is_made(moment: str, tmp_path: Path) -> None:
         ["sheet", "head.safetensors", "-o", "out"],
         ["image", "me.jpg", "art.jpg", "-o", "out.png"],
         ["reenact", "head.safetensors", "me.jpg", "-o", "out"],
+        ["bust", "me.jpg", "art.jpg", "-o", "out"],
     ],
 )
 def test_signal_while_another_command_runs(arguments: list[str], moment: str, tmp_path: Path) -> None:

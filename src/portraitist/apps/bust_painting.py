@@ -140,8 +140,7 @@ def paint_bust_texture(
 
 
 def _unproject(bust: Layer, views: BustViews, painted: Image) -> Image:
-    """The texture whose pictures are the ``painted`` ones. What none of them shows changes as what is beside it does.
-    """
+    """The texture whose pictures are the ``painted`` ones. What none shows changes as what is beside it does."""
     size = bust.texture.shape[-1]
     texel_ids, face_ids, weights = locate_texels(bust.mesh, size)
     vertices = to_numpy(bust.mesh.vertices, np.float64)

@@ -9,11 +9,12 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from portraitist.bust.body import look_up, project
-from portraitist.bust.dress import Bust
-from portraitist.bust.torso_model import grid_faces, load_torso_model
+from portraitist.bust.body import PersonShares, project
+from portraitist.bust.dress import DRESSED, Bust
+from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.appearance import spread_colors, to_texels
+from portraitist.mesh.grids import grid_faces
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import DARKEST, locate_head_texels
@@ -46,18 +47,11 @@ class Seen:
 
 
 def paint_bust(
-    photo: Image,
-    camera: Camera,
-    bust: Bust,
-    cloth: Float[np.ndarray, "h w"],
-    bare: Float[np.ndarray, "h w"],
-    content: Head,
-    model: HeadModel,
+    photo: Image, camera: Camera, bust: Bust, shares: PersonShares, content: Head, model: HeadModel
 ) -> Image:
-    """Texture as large as that of ``content``, the unstylized head with what covers it. ``cloth``, ``bare``: how much
-    of each pixel is clothes, and skin."""
+    """Texture as large as that of ``content``, the unstylized head with what covers it."""
     size = content.texture.shape[-1]
-    seen = _project(photo, camera, bust, cloth, bare, content, size)
+    seen = _project(photo, camera, bust, shares, content, size)
     logs = np.log(seen.colors + DARKEST)
     ring = find_ring_colors(content, model)
     own = np.log(ring.mean(0) + DARKEST)
@@ -66,7 +60,7 @@ def paint_bust(
     cloth_colors = own
     if (seen.cloth > 0).any():
         cloth_colors = _fill(logs, seen.cloth, _find_main_color(logs, outer * seen.cloth), size)
-    dressed = smoothstep(to_texels(bust.dressed, size), 0.35, 0.65)
+    dressed = smoothstep(to_texels(bust.dressed, size), *DRESSED)
     filled = np.exp(mix(skin_colors, cloth_colors, dressed[..., None])) - DARKEST
     texture = mix(filled, seen.colors, np.maximum(seen.cloth, seen.skin)[..., None])
     texture = texture.clip(0, 1).astype(np.float32)
@@ -96,15 +90,7 @@ def measure_depth(places: Float[np.ndarray, "r c 3"], ring_row: int, size: int) 
     return to_texels(np.repeat(below[:, None], places.shape[1], 1), size)
 
 
-def _project(
-    photo: Image,
-    camera: Camera,
-    bust: Bust,
-    cloth: Float[np.ndarray, "h w"],
-    bare: Float[np.ndarray, "h w"],
-    content: Head,
-    size: int,
-) -> Seen:
+def _project(photo: Image, camera: Camera, bust: Bust, shares: PersonShares, content: Head, size: int) -> Seen:
     places, faces = bust.places, grid_faces(*bust.places.shape[:2])
     view = to_numpy(camera.rotation, np.float64)[2]
     normals = vertex_normals(places.reshape(-1, 3), faces).reshape(places.shape)
@@ -112,14 +98,17 @@ def _project(
     points = to_texels(places, size)
     pixels = project(points.astype(np.float64), camera)
     step = np.linalg.norm(np.diff(pixels, axis=1, append=pixels[:, :1]), axis=-1)
-    masks = [erode_mask(from_numpy(mask.astype(np.float32), photo), MARGIN * camera.scale_px) for mask in (cloth, bare)]
+    masks = [
+        erode_mask(from_numpy(mask.astype(np.float32), photo), MARGIN * camera.scale_px)
+        for mask in (shares.cloth, shares.bare)
+    ]
     picture = from_numpy(np.concatenate([to_numpy(photo), np.stack(masks)]), photo)
     height, width = photo.shape[1:]
     uv = from_numpy((pixels / [width, height]).reshape(-1, 2).astype(np.float32), photo)
     samples = sample_mipmapped(picture, uv, from_numpy(step.reshape(-1).clip(1, 16).astype(np.float32), photo))
     samples = to_numpy(samples.T).reshape(size, size, 5).clip(0, 1)
     inside = ((pixels > 0) & (pixels < [width, height])).all(-1)
-    weights = smoothstep(facing, *FACING) * inside * _find_visible(points, places[...], faces, view, content)
+    weights = smoothstep(facing, *FACING) * inside * _find_visible(points, places, faces, view, content)
     cloth_seen, skin_seen = (weights * smoothstep(samples[..., k], *OWN_SHARE) for k in (3, 4))
     return Seen(samples[..., :3], cloth_seen, skin_seen)
 
@@ -163,6 +152,6 @@ def meet_neck(bust: Layer, bare: Float[Tensor, "t t"], head: Head, model: HeadMo
     missed = np.log(wanted + DARKEST) - np.log(texture[at] + DARKEST)
     places = to_numpy(bust.mesh.vertices, np.float64)[: rows * len(ring)].reshape(rows, len(ring), 3)
     fade = 1 - smoothstep(measure_depth(places, torso.ring_row, size).clip(0), 0.0, MEETING)
-    share = smoothstep(to_numpy(bare, np.float64), 0.35, 0.65) * fade
+    share = smoothstep(to_numpy(bare, np.float64), *DRESSED) * fade
     met = np.exp(np.log(texture + DARKEST) + share[..., None] * missed) - DARKEST
     return from_numpy(met.clip(0, 1).transpose(2, 0, 1).astype(np.float32), bust.texture)

@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import map_coordinates
 
-from portraitist.bust.torso_model import TorsoModel, grid_faces
+from portraitist.bust.torso_model import TorsoModel
 from portraitist.devices import to_numpy
+from portraitist.mesh.grids import grid_faces
 from portraitist.mesh.laplacian import vertex_normals
-from portraitist.rendering.shader_math import smoothstep
+from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, HeadFit
 
 FOLLOWING = 0.5  # of the head's turn and nod: a body takes part in them, as far as nobody sees
@@ -27,6 +28,15 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True, eq=False)
+class PersonShares:
+    """How much of each pixel of a photo is the ``person``, clothes (``cloth``) and ``bare`` skin, 0..1."""
+
+    person: Float[np.ndarray, "h w"]
+    cloth: Float[np.ndarray, "h w"]
+    bare: Float[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
 class Outline:
     """Where the photo's outline is, seen from points of the body. ``moves``: meters from each point outwards in the
     picture's plane. ``weights``: how much that counts, 0..1. ``outwards``: unit vectors in the picture's plane."""
@@ -36,22 +46,18 @@ class Outline:
     outwards: Float[np.ndarray, "r c 3"]
 
 
-def fit_body(
-    fit: HeadFit, person: Float[np.ndarray, "h w"], dressed: Float[np.ndarray, "h w"], torso: TorsoModel
-) -> Float[np.ndarray, "r c 3"]:
-    """Rows on the neck, the ring, and below it the most probable body; meters, head space.
-
-    ``person``: how much of each pixel is the person. ``dressed``: how much is clothes or bare skin, so that its outline
-    is the body's, not that of hair.
-    """
+def fit_body(fit: HeadFit, shares: PersonShares, torso: TorsoModel) -> Float[np.ndarray, "r c 3"]:
+    """Rows on the neck, the ring, and below it the most probable body; meters, head space."""
     vertices = to_numpy(fit.mesh.vertices, np.float64)
     neck = torso.follow_neck(vertices, to_numpy(fit.mesh.faces))
     turn = _choose_turn(to_numpy(fit.camera.rotation, np.float64))
     weights = np.zeros(len(torso.modes))
     body = _assemble(neck, torso, turn, weights)
     for _ in range(ROUNDS):
-        outline = find_outline(body, person, dressed, fit.camera)
-        modes = [_assemble(neck, torso, turn, row) - _assemble(neck, torso, turn, 0 * row) for row in np.eye(len(weights))]
+        outline = find_outline(body, shares, fit.camera)
+        modes = [
+            _assemble(neck, torso, turn, row) - _assemble(neck, torso, turn, 0 * row) for row in np.eye(len(weights))
+        ]
         slopes = np.stack([(mode * outline.outwards).sum(-1) for mode in modes], -1).reshape(-1, len(weights))
         certainty = outline.weights.ravel() / TOGETHER / DRESS**2
         wanted = outline.moves.ravel() + slopes @ weights
@@ -65,7 +71,7 @@ def _level(body: Float[np.ndarray, "r c 3"], ring_row: int) -> Float[np.ndarray,
     """Stretched so that it ends at one height, on which a bust stands."""
     down = np.clip(np.arange(-ring_row, len(body) - ring_row) / (len(body) - ring_row - 1), 0, 1)[:, None]
     level = body.copy()
-    level[..., 1] += down**2 * (body[-1, :, 1].mean() - body[-1, :, 1])
+    level[..., 1] += down**3 * (body[-1, :, 1].mean() - body[-1, :, 1])
     return level
 
 
@@ -85,29 +91,19 @@ def _assemble(
     turn: Float[np.ndarray, "3 3"],
     weights: Float[np.ndarray, "k"],
 ) -> Float[np.ndarray, "r c 3"]:
-    """The body with these weights of its modes below a neck."""
-    ring = neck[-1]
-    middle = ring.mean(0)
-    template = torso.mean + np.tensordot(weights, torso.modes, 1)
-    # The template's own ring is the first row less what lies between them on the mean.
-    own_middle = torso.ring_middle
-    local = template - own_middle
-    distance = np.linalg.norm(template - torso.mean_ring, axis=-1, keepdims=True)
-    share = smoothstep(distance, 0.0, TWISTED)
-    turned = local + share * (local @ turn.T - local)
-    missed = (ring - middle) - (torso.mean_ring - own_middle)
-    moded = np.tensordot(weights, torso.modes, 1)
+    """The body with these weights of its modes below a neck: turned, and towards the ring as the neck is."""
+    ring, change = neck[-1], np.tensordot(weights, torso.modes, 1)
+    distance = np.linalg.norm(torso.mean + change - torso.mean_ring, axis=-1, keepdims=True)
+    local = torso.mean + change - torso.ring_middle
+    turned = mix(local, local @ turn.T, smoothstep(distance, 0.0, TWISTED))
+    missed = (ring - ring.mean(0)) - (torso.mean_ring - torso.ring_middle) - change
     settled = 1 - smoothstep(distance, 0.0, SETTLED)
-    return np.concatenate([neck, middle + turned + settled * (missed - moded)])
+    return np.concatenate([neck, ring.mean(0) + turned + settled * missed])
 
 
-def find_outline(
-    body: Float[np.ndarray, "r c 3"],
-    person: Float[np.ndarray, "h w"],
-    dressed: Float[np.ndarray, "h w"],
-    camera: Camera,
-) -> Outline:
-    """Where the person ends beside points that lie along the outline of a body."""
+def find_outline(body: Float[np.ndarray, "r c 3"], shares: PersonShares, camera: Camera) -> Outline:
+    """Where the person ends beside points that lie along the outline of a body; where it ends with hair, or something
+    held, that is not the body's."""
     rotation = to_numpy(camera.rotation, np.float64)
     normals = vertex_normals(body.reshape(-1, 3), grid_faces(*body.shape[:2])).reshape(body.shape)
     in_view = normals @ rotation.T
@@ -117,14 +113,14 @@ def find_outline(
     outwards = flat @ rotation
     along = body[:, :, None] + SEARCHED[:, None] * outwards[:, :, None]
     pixels = project(along, camera)
-    inside = look_up(person, pixels) > 0.5
+    inside = look_up(shares.person, pixels) > 0.5
     count = np.logical_and.accumulate(inside, axis=2).sum(2)
     last = np.maximum(count - 1, 0)
     ended = (count > 0) & (count < len(SEARCHED))
     beyond = np.take_along_axis(pixels, np.minimum(count, len(SEARCHED) - 1)[..., None, None], 2)[:, :, 0]
-    in_picture = ((beyond > 1) & (beyond < np.array(person.shape[::-1]) - 1)).all(-1)
+    in_picture = ((beyond > 1) & (beyond < np.array(shares.person.shape[::-1]) - 1)).all(-1)
     just_inside = np.maximum(last[..., None] - np.arange(1, 5), 0)
-    of_body = np.take_along_axis(look_up(dressed, pixels), just_inside, 2).mean(2)
+    of_body = np.take_along_axis(look_up(np.maximum(shares.cloth, shares.bare), pixels), just_inside, 2).mean(2)
     moves = SEARCHED[last]
     weights = np.exp(-((slant / SLANTED) ** 2) - (moves / BELIEVED) ** 2) * ended * in_picture * of_body
     return Outline(moves, weights, outwards)

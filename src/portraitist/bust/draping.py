@@ -17,9 +17,7 @@ ABOVE = 0.008  # meters by which hair lies on the clothes under it
 RAY_STEP = 0.002  # meters before the surface at which rays start
 
 
-def drape_layers(
-    layers: Sequence[Layer], bust: Mesh, view: Float[np.ndarray, "3"], head: Mesh
-) -> tuple[Layer, ...]:
+def drape_layers(layers: Sequence[Layer], bust: Mesh, view: Float[np.ndarray, "3"], head: Mesh) -> tuple[Layer, ...]:
     """The layers over a head, with what hangs into a bust laid on it: what is seen from ``view`` (a direction towards
     the viewer) before it, what is seen from the other side behind it. A picture of it from there stays as it is."""
     return tuple(replace(layer, mesh=_drape(layer.mesh, bust, view, head)) for layer in layers)
@@ -28,11 +26,12 @@ def drape_layers(
 def _drape(mesh: Mesh, bust: Mesh, view: Float[np.ndarray, "3"], head: Mesh) -> Mesh:
     places = to_numpy(mesh.vertices, np.float64)
     own, under, around = (to_numpy(m.vertices, np.float64)[to_numpy(m.faces)] for m in (mesh, bust, head))
-    moved = places.copy()
+    moved, before = places.copy(), np.zeros(len(places), bool)
     for side in (view, -view):
         depth = places @ side
         met, surface = _find_depth(places, under, side)
-        shown = ~_is_hidden(places, np.concatenate([own, around]), side)
+        shown = ~_is_hidden(places, np.concatenate([own, around]), side) & ~before
+        before |= shown
         lift = np.where(met & shown, np.maximum(surface + ABOVE - depth, 0), 0)
         moved += lift[:, None] * side
     return mesh.with_vertices(from_numpy(moved.astype(np.float32), mesh.vertices))

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from portraitist.bust.draping import drape_layers
 from portraitist.bust.torso_model import load_torso_model

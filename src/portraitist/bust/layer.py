@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.bust.appearance import meet_neck, paint_bust
-from portraitist.bust.body import fit_body
+from portraitist.bust.body import PersonShares, fit_body
 from portraitist.bust.draping import drape_layers
-from portraitist.bust.dress import build_mesh, dress_body
+from portraitist.bust.dress import dress_body
+from portraitist.bust.grid_mesh import build_mesh
 from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.appearance import to_texels
@@ -43,15 +44,14 @@ def build_bust(
     ``content`` is laid on the shoulders.
     """
     torso = load_torso_model()
-    shares = [to_numpy(share, np.float64) for share in (person, cloth, bare)]
-    body = fit_body(fit, shares[0], np.maximum(*shares[1:]), torso)
-    bust = dress_body(body, *shares, fit, torso)
-    mesh = build_mesh(bust, fit)
+    shares = PersonShares(*(to_numpy(share, np.float64) for share in (person, cloth, bare)))
+    bust = dress_body(fit_body(fit, shares, torso), shares, fit, torso)
+    mesh = build_mesh(bust.places, fit.mesh)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
     covers = [
         replace(layer, original=layer.mesh.vertices) for layer in drape_layers(content.layers, mesh, view, content.mesh)
     ]
-    texture = paint_bust(photo, fit.camera, bust, *shares[1:], content, model)
+    texture = paint_bust(photo, fit.camera, bust, shares, content, model)
     layer = Layer("bust", mesh, texture, mesh.vertices)
     bare_texels = from_numpy(1 - to_texels(bust.dressed, texture.shape[-1]), texture)
     layer = replace(layer, texture=round_to_bytes(meet_neck(layer, bare_texels, content, model)))

@@ -62,12 +62,3 @@ def load_torso_model() -> TorsoModel:
     data = load_file(asset_path(ASSET))
     numbers = {name: to_numpy(data[name], np.float64) for name in ("neck_weights", "mean", "modes", "mean_ring")}
     return TorsoModel(to_numpy(data["ring"], np.int64), to_numpy(data["neck_faces"], np.int64), **numbers)
-
-
-def grid_faces(rows: int, columns: int) -> Int[np.ndarray, "f 3"]:
-    """Triangles of a grid closed around, seen from outside counter-clockwise."""
-    ids = np.arange(rows * columns).reshape(rows, columns)
-    here, right, below = ids[:-1], np.roll(ids, -1, 1)[:-1], ids[1:]
-    across = np.roll(ids, -1, 1)[1:]
-    halves = (np.stack(corners, -1).reshape(-1, 3) for corners in ((here, below, across), (here, across, right)))
-    return np.concatenate(list(halves))

@@ -17,7 +17,7 @@ from portraitist.rendering.shader_math import smoothstep
 from portraitist.types import REGIONS, Head, Mesh
 
 BODY, NECK = "Body", "Neck"
-BENDING = 0.6  # of the width of a neck: height above its lower end over which it bends
+SHORTEST = 0.3  # of the width of a neck: the least height over which it bends, however low a chin hangs
 
 
 def write_bust_glb(path: str | Path, head: Head, *, provenance: Provenance = UNSIGNED) -> None:
@@ -35,7 +35,9 @@ def add_neck(file: gl.GLTF2, blob: bytearray, head: Head) -> None:
     middle = ring.mean(0)
     upwards = np.linalg.svd(ring - middle)[2][2]  # of the plane that lies closest to the ring
     upwards = upwards * np.sign(upwards[1])
-    bending = BENDING * np.ptp(ring[:, 0])
+    rigid = head.mesh.faces[head.mesh.regions != REGIONS.index("neck")].unique()
+    lowest = ((places[to_numpy(rigid)] - middle) @ upwards).min()
+    bending = max(float(lowest), SHORTEST * float(np.ptp(ring[:, 0])))
 
     def share_neck(mesh: Mesh) -> Float[Tensor, "n 2"]:
         height = (to_numpy(mesh.vertices, np.float64) - middle) @ upwards
