@@ -132,6 +132,14 @@ def write_turntable(s: Studio) -> None:
         p.write_turntable(s.folder / "turn.webp", s.layered)
 
 
+def write_print(s: Studio) -> p.Solid:
+    solid = p.build_solid(s.layered, 10.0, flat_base=True)
+    for suffix, write in {"stl": p.write_stl, "3mf": p.write_3mf, "ply": p.write_ply}.items():
+        write(s.folder / f"head.{suffix}", solid)
+    p.describe_doubts(solid)
+    return solid
+
+
 def save_and_load(s: Studio) -> p.Head:
     p.save_head(s.folder / "head.safetensors", s.head)
     return p.load_head(s.folder / "head.safetensors")
@@ -179,10 +187,12 @@ def film_photo(s: Studio) -> Path:
 SMALL_FILM = p.ReenactmentConfig(size_px=32)
 
 CALLS: dict[str, Callable[[Studio], Any]] = {
+    "build_solid": write_print,
     "check_output": lambda s: p.check_output(s.folder / "new", overwrite=False),
     "close_seams": lambda s: p.close_seams(s.head.texture, p.find_seams(s.head.mesh, SIDE)),
     "crop_exemplar": lambda s: s.source,
     "draw_expression": lambda s: p.draw_expression(s.layered, p.ExpressionPreset("smile", {"mouthSmile": 1.0}), 32),
+    "describe_doubts": None,  # needs arrays alone
     "detect_landmarks": lambda s: p.detect_landmarks(s.sitter.photo, s.models.detector)[0],
     "find_seams": lambda s: p.find_seams(s.head.mesh, SIDE, largest_island_only=True),
     "head_camera": lambda s: p.head_camera(s.layered, 20.0, 5.0, 64),
@@ -232,6 +242,9 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "write_glb": lambda s: p.write_glb(s.folder / "head.glb", s.head),
     "write_obj": lambda s: p.write_obj(s.folder / "head.obj", s.head),
     "write_glb (layers)": lambda s: p.write_glb(s.folder / "head.glb", s.layered),
+    "write_stl": None,  # these take what `build_solid` makes, arrays alone
+    "write_3mf": None,
+    "write_ply": None,
     "write_obj (layers)": lambda s: p.write_obj(s.folder / "head.obj", s.layered),
     "save_head (layers)": lambda s: p.save_head(s.folder / "layered.safetensors", s.layered),
     "subdivide_head (layers)": lambda s: p.subdivide_head(s.layered),

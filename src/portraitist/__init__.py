@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from portraitist.export.animation import save_animation
     from portraitist.export.glb import write_glb
     from portraitist.export.obj import write_obj
+    from portraitist.export.print_files import write_3mf, write_ply, write_stl
+    from portraitist.export.provenance import Provenance
     from portraitist.export.result_folder import write_result
+    from portraitist.export.solid import Solid, build_solid, describe_doubts
     from portraitist.export.turntable import write_turntable
     from portraitist.geometry.transfer import StylizedGeometry
     from portraitist.geometry.translation import GeometryConfig, RegionStrengths
@@ -123,12 +126,14 @@ __all__ = [
     "PictureParts",
     "PortraitistError",
     "Progress",
+    "Provenance",
     "Reenactment",
     "ReenactmentConfig",
     "RegionStrengths",
     "Result",
     "Seams",
     "Sitter",
+    "Solid",
     "StyleExemplar",
     "StyleSource",
     "StylizedGeometry",
@@ -136,9 +141,11 @@ __all__ = [
     "TextureConfig",
     "Tracked",
     "UnwrapConfig",
+    "build_solid",
     "check_output",
     "close_seams",
     "crop_exemplar",
+    "describe_doubts",
     "detect_landmarks",
     "draw_expression",
     "find_seams",
@@ -175,10 +182,13 @@ __all__ = [
     "transfer_geometry",
     "transfer_texture",
     "view_camera",
+    "write_3mf",
     "write_expression_sheet",
     "write_glb",
     "write_obj",
+    "write_ply",
     "write_result",
+    "write_stl",
     "write_turntable",
 ]
 

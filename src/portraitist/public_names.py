@@ -29,7 +29,10 @@ HOMES = {
     "export.animation": ("save_animation",),
     "export.glb": ("write_glb",),
     "export.obj": ("write_obj",),
+    "export.print_files": ("write_3mf", "write_ply", "write_stl"),
+    "export.provenance": ("Provenance",),
     "export.result_folder": ("write_result",),
+    "export.solid": ("Solid", "build_solid", "describe_doubts"),
     "export.turntable": ("write_turntable",),
     "geometry.transfer": ("StylizedGeometry",),
     "geometry.translation": (

@@ -28,7 +28,7 @@ def subdivide_head(head: Head) -> Head:
     stay on the triangles they were on. ``neutral + expression @ expression_deltas == mesh.vertices`` still holds.
     Layers are subdivided, too: most of a head's outline is its hair's.
     """
-    mesh, matrix = _subdivide_mesh(head.mesh)
+    mesh, matrix = subdivide_mesh(head.mesh)
     return replace(
         head,
         mesh=mesh,
@@ -41,12 +41,12 @@ def subdivide_head(head: Head) -> Head:
 
 
 def _subdivide_layer(layer: Layer) -> Layer:
-    mesh, matrix = _subdivide_mesh(layer.mesh)
+    mesh, matrix = subdivide_mesh(layer.mesh)
     return replace(layer, mesh=mesh, original=_apply(matrix, layer.original))
 
 
-def _subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
-    """The finer mesh, and the matrix that makes its vertices of the old ones."""
+def subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
+    """The finer mesh, with UV islands cut finer in place, and the matrix that makes its vertices of the old ones."""
     faces, count = to_numpy(mesh.faces), len(mesh.vertices)
     edges, edge_of = _number_edges(faces)
     hard = np.isin(to_numpy(mesh.regions), [REGIONS.index(name) for name in HARD_REGIONS])
