@@ -70,7 +70,9 @@ def test_a_whole_run(folder, capsys):
     assert run(PHOTO, ART, "-o", "out", "--preset", "draft", "--device", "cpu", "--seed", "3") == 0
     record = json.loads((folder / "out" / "run.json").read_text())
     assert record["seed"] == 3
-    assert {"head.glb", "head.obj", "head_bust.png", "head.safetensors", "preview.png"} < set(record["files"])
+    assert {"head.glb", "head.obj", "head_bust.png", "head.stl", "head.safetensors", "preview.png"} < set(
+        record["files"]
+    )
     head = load_head(folder / "out" / "head.safetensors")
     assert head.layers[-1].name == "bust"
     with PillowImage.open(folder / "out" / "preview.png") as picture:
