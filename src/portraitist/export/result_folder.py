@@ -55,10 +55,10 @@ def write_result(
     """Write everything a user gets into folder ``out``; return what ``run.json`` says.
 
     ``head.glb``, ``head.obj`` + ``.mtl`` + ``.png``, ``head.safetensors`` (for ``load_head``), ``preview.png``,
-    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_intermediates`` also ``content/`` (the
-    unstylized head) and ``intermediates/``; of a head on a bust ``head.stl``, one watertight body 150 mm high; with ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to
-    ``progress``. The folder appears when it is complete; until then, and after any failure, what was at ``out`` before
-    is untouched.
+    ``views/*.png`` (512 px, white ground) and ``run.json``; of a head on a bust also ``head.stl``, one watertight body
+    150 mm high; with ``save_intermediates`` also ``content/`` (the unstylized head) and ``intermediates/``; with
+    ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to ``progress``. The folder appears when it is
+    complete; until then, and after any failure, what was at ``out`` before is untouched.
 
     ``config``: the (nested) dataclass the run was made with. ``inputs``: what each file given by the user was for, and
     where it is. ``device``, ``precision``: what the network computed on, and in. Raises OutputError as ``check_output``
