@@ -33,12 +33,13 @@ from portraitist.rendering.sampling import sample_bilinear, shade_parts
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.rendering.uv_layout import locate_texels
 from portraitist.segmentation.parts import SKIN, UNLABELED
-from portraitist.texture.label_colors import limit_label_chroma
+from portraitist.texture.label_colors import limit_label_chroma, match_tones
 from portraitist.texture.objective import LossWeights
 from portraitist.texture.optimization import guided_weights
 from portraitist.types import Camera, Fragments, Head, Image, Layer
 from portraitist.vgg import VGG
 
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec. 709
 HIDDEN = 0.006  # meters behind what a picture shows from which on a place is hidden in it
 YAWS_DEG = (0.0, 180.0, -90.0, 90.0)  # of the four pictures
 """Front, back and both sides: one picture of two by two, so that all are painted alike."""
@@ -49,8 +50,8 @@ class BustPainting:
     """``view_px``: side of each of the four pictures. ``scales``: side of all four together in pixels and steps of
     each pass of the network, coarse to fine. ``stroke_steps``: of the last strokes. Others as in ``ImageConfig``."""
 
-    view_px: int = 384
-    scales: tuple[tuple[int, int], ...] = ((192, 30), (384, 30))
+    view_px: int = 320
+    scales: tuple[tuple[int, int], ...] = ((160, 25), (320, 25))
     stroke_steps: int = 30
     samples: int = 512
     learning_rate: float = 0.012
@@ -134,9 +135,18 @@ def paint_bust_texture(
             generator=generator,
             report=report,
         )
+    picture = _keep_hues(match_tones(picture, content.guide), content.guide)
     picture = paint_last_strokes(picture, content, artwork, config.stroke_steps, generator, report)
     picture = limit_label_chroma(picture, labels, [artwork.source], generator, share_colors(content))
     return _unproject(head.layers[-1], views, picture)
+
+
+def _keep_hues(picture: Image, guide: Image) -> Image:
+    """The light and shade of a picture in the hues of another: in few steps the network finds lines, and colors only as
+    clouds."""
+    gray = picture.new_tensor(LUMINANCE)[:, None, None]
+    shades = [(gray * image).sum(0) + DARKEST for image in (picture, guide)]
+    return (guide * shades[0] / shades[1]).clamp(0, 1)
 
 
 def _unproject(bust: Layer, views: BustViews, painted: Image) -> Image:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from portraitist.bust.body import PersonShares, project
 from portraitist.bust.dress import DRESSED, Bust
+from portraitist.bust.material import find_light, find_main_color, lay_out_weave
 from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.appearance import spread_colors, to_texels
@@ -25,15 +26,13 @@ from portraitist.types import Camera, Head, Image, Layer
 from portraitist.unwrapping.projection import erode_mask
 
 FACING = (0.15, 0.4)  # cosine to the line of sight: too slanted to be read, read
-MARGIN = 0.002  # meters by which borders between cloth, skin and the rest are moved inwards
+MARGIN = 0.003  # meters by which borders between cloth, skin and the rest are moved inwards
 OWN_SHARE = (0.9, 1.0)  # of a part in a pixel: along its border colors are mixed
 RAY_STEP = 0.004  # meters before the surface at which rays start
 MEETING = 0.035  # meters from the ring over which skin takes on the color of the head's neck
 NEAR_WIDTHS = 2  # within which colors go on as they are beside; further away clothes are of their main color
 OUTER = 0.2  # meters below the ring from which on what is worn is the outer garment, which goes on where nobody sees
 INNER = 0.02  # share that collars and ties have in its color
-ALIKE = 0.3  # of logarithms: colors of one cloth in light and shade
-MODE_SAMPLES = 1500  # of the colors among which the most frequent is sought
 SKIN_NEIGHBORS = 8  # texels of the neck that a color of the ring is the mean of
 
 
@@ -52,35 +51,46 @@ def paint_bust(
     """Texture as large as that of ``content``, the unstylized head with what covers it."""
     size = content.texture.shape[-1]
     seen = _project(photo, camera, bust, shares, content, size)
-    logs = np.log(seen.colors + DARKEST)
-    ring = find_ring_colors(content, model)
-    own = np.log(ring.mean(0) + DARKEST)
-    skin_colors = _fill(logs, seen.skin, own, size) if (seen.skin > 0).any() else own
-    outer = smoothstep(measure_depth(bust.places, bust.ring_row, size), 0.0, OUTER) + INNER
-    cloth_colors = own
-    if (seen.cloth > 0).any():
-        cloth_colors = _fill(logs, seen.cloth, _find_main_color(logs, outer * seen.cloth), size)
-    dressed = smoothstep(to_texels(bust.dressed, size), *DRESSED)
-    filled = np.exp(mix(skin_colors, cloth_colors, dressed[..., None])) - DARKEST
+    own = np.log(find_ring_colors(content, model).mean(0) + DARKEST)
+    skin = _complete_skin(seen, own)
+    cloth = _complete_cloth(photo, camera, bust, shares, seen) if shares.cloth.any() else skin
+    dressed = smoothstep(to_texels(bust.dressed, size), *DRESSED)[..., None]
+    filled = np.exp(mix(skin, cloth, dressed)) - DARKEST
     texture = mix(filled, seen.colors, np.maximum(seen.cloth, seen.skin)[..., None])
     texture = texture.clip(0, 1).astype(np.float32)
     return from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo)
 
 
-def _fill(
-    logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"], far: Float[np.ndarray, "3"], size: int
+def _complete_skin(seen: Seen, own: Float[np.ndarray, "3"]) -> Float[np.ndarray, "t t 3"]:
+    """Logarithms of skin for every texel: as it is beside, else of the neck's ``own`` color."""
+    if not (seen.skin > 0).any():
+        return np.broadcast_to(own, seen.colors.shape)
+    return spread_colors(np.log(seen.colors + DARKEST), seen.skin, len(seen.skin), NEAR_WIDTHS, own)
+
+
+def _complete_cloth(
+    photo: Image, camera: Camera, bust: Bust, shares: PersonShares, seen: Seen
 ) -> Float[np.ndarray, "t t 3"]:
-    return spread_colors(logs, weights, size, NEAR_WIDTHS, far)
-
-
-def _find_main_color(logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"]) -> Float[np.ndarray, "3"]:
-    """The most frequent color, not the mean of all, which nobody wears: the mode of their density."""
-    ids = np.flatnonzero(weights.ravel() > 0)
-    ids = ids[:: max(len(ids) // MODE_SAMPLES, 1)]
-    colors, shares = logs.reshape(-1, 3)[ids], weights.ravel()[ids]
-    nearness = shares * np.exp(-((np.linalg.norm(colors[:, None] - colors, axis=2) / ALIKE) ** 2))
-    most = nearness[np.argmax(nearness.sum(1))]
-    return (most[:, None] * colors).sum(0) / most.sum()
+    """Logarithms of cloth for every texel: as it is beside, else of the outer garment's color, in the photo's light,
+    with its weave."""
+    size = len(seen.cloth)
+    pixels, own = to_numpy(photo, np.float64).transpose(1, 2, 0), shares.cloth > shares.cloth.max() / 2
+    logs, around = np.log(seen.colors + DARKEST), np.log(pixels[(shares.person < 0.5) | (shares.bare > 0.5)] + DARKEST)
+    outer = smoothstep(measure_depth(bust.places, bust.ring_row, size), 0.0, OUTER) + INNER
+    if (seen.cloth > 0).any():
+        main = find_main_color(logs.reshape(-1, 3), (outer * seen.cloth).ravel(), around)
+    else:  # so little that no texel is surely of cloth
+        main = find_main_color(np.log(pixels[own] + DARKEST), shares.cloth[own], around)
+    places, normals = bust.places, vertex_normals(bust.places.reshape(-1, 3), grid_faces(*bust.places.shape[:2]))
+    normals = to_texels(normals.reshape(places.shape), size).reshape(-1, 3)
+    normals = normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-6)
+    light = find_light(logs.reshape(-1, 3), normals, seen.cloth.ravel(), main).reshape(size, size, 1)
+    points = to_texels(places, size).reshape(-1, 3)
+    weave = lay_out_weave(pixels, own, main, float(camera.scale_px), points, normals).reshape(size, size, 3)
+    plain = np.broadcast_to(main, logs.shape)
+    if (seen.cloth > 0).any():
+        plain = spread_colors(logs - light, seen.cloth, size, NEAR_WIDTHS, main)
+    return plain + light + weave
 
 
 def measure_depth(places: Float[np.ndarray, "r c 3"], ring_row: int, size: int) -> Float[np.ndarray, "t t"]:

@@ -9,30 +9,33 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.rendering.ray_casting import cast_rays, is_occluded
+from portraitist.mesh.laplacian import vertex_normals
+from portraitist.rendering.ray_casting import cast_rays
 from portraitist.types import Layer, Mesh
 
 FARTHEST = 1.0  # meters from where rays look at a bust
 ABOVE = 0.008  # meters by which hair lies on the clothes under it
-RAY_STEP = 0.002  # meters before the surface at which rays start
+BELOW = 0.003  # meters by which its inner side lies in them
 
 
-def drape_layers(layers: Sequence[Layer], bust: Mesh, view: Float[np.ndarray, "3"], head: Mesh) -> tuple[Layer, ...]:
-    """The layers over a head, with what hangs into a bust laid on it: what is seen from ``view`` (a direction towards
-    the viewer) before it, what is seen from the other side behind it. A picture of it from there stays as it is."""
-    return tuple(replace(layer, mesh=_drape(layer.mesh, bust, view, head)) for layer in layers)
+def drape_layers(layers: Sequence[Layer], bust: Mesh, view: Float[np.ndarray, "3"]) -> tuple[Layer, ...]:
+    """The layers over a head, with what hangs into a bust laid on it: what is in its nearer half, seen from ``view`` (a
+    direction towards the viewer), before it, what is in its other half behind it. A picture of the hair before it from
+    there stays as it is."""
+    return tuple(replace(layer, mesh=_drape(layer.mesh, bust, view)) for layer in layers)
 
 
-def _drape(mesh: Mesh, bust: Mesh, view: Float[np.ndarray, "3"], head: Mesh) -> Mesh:
-    places = to_numpy(mesh.vertices, np.float64)
-    own, under, around = (to_numpy(m.vertices, np.float64)[to_numpy(m.faces)] for m in (mesh, bust, head))
-    moved, before = places.copy(), np.zeros(len(places), bool)
-    for side in (view, -view):
-        depth = places @ side
-        met, surface = _find_depth(places, under, side)
-        shown = ~_is_hidden(places, np.concatenate([own, around]), side) & ~before
-        before |= shown
-        lift = np.where(met & shown, np.maximum(surface + ABOVE - depth, 0), 0)
+def _drape(mesh: Mesh, bust: Mesh, view: Float[np.ndarray, "3"]) -> Mesh:
+    places, under = to_numpy(mesh.vertices, np.float64), to_numpy(bust.vertices, np.float64)[to_numpy(bust.faces)]
+    normals = vertex_normals(places, to_numpy(mesh.faces))
+    met, front = _find_depth(places, under, view)
+    _, back = _find_depth(places, under, -view)
+    depth, middle = places @ view, (front - back) / 2
+    moved = places.copy()
+    for side, surface, half in ((view, front, depth >= middle), (-view, back, depth < middle)):
+        # The inner side of hair stays under the clothes' surface, so that it has a thickness.
+        height = np.where(normals @ side > 0, ABOVE, -BELOW)
+        lift = np.where(met & half, np.maximum(surface + height - places @ side, 0), 0)
         moved += lift[:, None] * side
     return mesh.with_vertices(from_numpy(moved.astype(np.float32), mesh.vertices))
 
@@ -40,13 +43,7 @@ def _drape(mesh: Mesh, bust: Mesh, view: Float[np.ndarray, "3"], head: Mesh) -> 
 def _find_depth(
     places: Float[np.ndarray, "k 3"], corners: Float[np.ndarray, "f 3 3"], side: Float[np.ndarray, "3"]
 ) -> tuple[Bool[np.ndarray, "k"], Float[np.ndarray, "k"]]:
-    """Whether a line along ``side`` through each place meets a surface, and how far along it does first."""
+    """Whether a line along ``side`` through each place meets a surface, and how far along it does last."""
     flat = places - (places @ side)[:, None] * side
     ids, _, distances = cast_rays(corners, flat + FARTHEST * side, np.broadcast_to(-side, places.shape))
     return ids >= 0, FARTHEST - distances
-
-
-def _is_hidden(
-    places: Float[np.ndarray, "k 3"], corners: Float[np.ndarray, "f 3 3"], side: Float[np.ndarray, "3"]
-) -> Bool[np.ndarray, "k"]:
-    return is_occluded(corners, places + RAY_STEP * side, np.broadcast_to(side, places.shape))

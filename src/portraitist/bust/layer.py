@@ -48,9 +48,7 @@ def build_bust(
     bust = dress_body(fit_body(fit, shares, torso), shares, fit, torso)
     mesh = build_mesh(bust.places, fit.mesh)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
-    covers = [
-        replace(layer, original=layer.mesh.vertices) for layer in drape_layers(content.layers, mesh, view, content.mesh)
-    ]
+    covers = [replace(layer, original=layer.mesh.vertices) for layer in drape_layers(content.layers, mesh, view)]
     texture = paint_bust(photo, fit.camera, bust, shares, content, model)
     layer = Layer("bust", mesh, texture, mesh.vertices)
     bare_texels = from_numpy(1 - to_texels(bust.dressed, texture.shape[-1]), texture)
