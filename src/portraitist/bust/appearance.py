@@ -11,7 +11,7 @@ from torch import Tensor
 
 from portraitist.bust.body import PersonShares, project
 from portraitist.bust.dress import DRESSED, Bust
-from portraitist.bust.material import find_light, find_main_color, lay_out_weave
+from portraitist.bust.material import compare_to, find_light, find_main_color, lay_out_weave
 from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.appearance import spread_colors, to_texels
@@ -52,10 +52,10 @@ def paint_bust(
     size = content.texture.shape[-1]
     seen = _project(photo, camera, bust, shares, content, size)
     own = np.log(find_ring_colors(content, model).mean(0) + DARKEST)
-    skin = _complete_skin(seen, own)
-    cloth = _complete_cloth(photo, camera, bust, shares, seen) if shares.cloth.any() else skin
+    bare = _complete_skin(seen, own)
+    cloth = _complete_cloth(photo, camera, bust, shares, seen, own) if shares.cloth.any() else bare
     dressed = smoothstep(to_texels(bust.dressed, size), *DRESSED)[..., None]
-    filled = np.exp(mix(skin, cloth, dressed)) - DARKEST
+    filled = np.exp(mix(bare, cloth, dressed)) - DARKEST
     texture = mix(filled, seen.colors, np.maximum(seen.cloth, seen.skin)[..., None])
     texture = texture.clip(0, 1).astype(np.float32)
     return from_numpy(np.ascontiguousarray(texture.transpose(2, 0, 1)), photo)
@@ -69,18 +69,18 @@ def _complete_skin(seen: Seen, own: Float[np.ndarray, "3"]) -> Float[np.ndarray,
 
 
 def _complete_cloth(
-    photo: Image, camera: Camera, bust: Bust, shares: PersonShares, seen: Seen
+    photo: Image, camera: Camera, bust: Bust, shares: PersonShares, seen: Seen, skin: Float[np.ndarray, "3"]
 ) -> Float[np.ndarray, "t t 3"]:
     """Logarithms of cloth for every texel: as it is beside, else of the outer garment's color, in the photo's light,
     with its weave."""
     size = len(seen.cloth)
     pixels, own = to_numpy(photo, np.float64).transpose(1, 2, 0), shares.cloth > shares.cloth.max() / 2
-    logs, around = np.log(seen.colors + DARKEST), np.log(pixels[(shares.person < 0.5) | (shares.bare > 0.5)] + DARKEST)
+    logs, around = np.log(seen.colors + DARKEST), np.log(pixels[shares.person < 0.5] + DARKEST)
     outer = smoothstep(measure_depth(bust.places, bust.ring_row, size), 0.0, OUTER) + INNER
     if (seen.cloth > 0).any():
-        main = find_main_color(logs.reshape(-1, 3), (outer * seen.cloth).ravel(), around)
+        main = find_main_color(logs.reshape(-1, 3), (outer * seen.cloth).ravel(), around, skin)
     else:  # so little that no texel is surely of cloth
-        main = find_main_color(np.log(pixels[own] + DARKEST), shares.cloth[own], around)
+        main = find_main_color(np.log(pixels[own] + DARKEST), shares.cloth[own], around, skin)
     places, normals = bust.places, vertex_normals(bust.places.reshape(-1, 3), grid_faces(*bust.places.shape[:2]))
     normals = to_texels(normals.reshape(places.shape), size).reshape(-1, 3)
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-6)
@@ -89,7 +89,9 @@ def _complete_cloth(
     weave = lay_out_weave(pixels, own, main, float(camera.scale_px), points, normals).reshape(size, size, 3)
     plain = np.broadcast_to(main, logs.shape)
     if (seen.cloth > 0).any():
-        plain = spread_colors(logs - light, seen.cloth, size, NEAR_WIDTHS, main)
+        # What is beside another color, a badge or the shadow of a hand, does not go on in that.
+        trusted = seen.cloth * (compare_to(logs, main) + INNER)
+        plain = spread_colors(logs - light, trusted, size, NEAR_WIDTHS, main)
     return plain + light + weave
 
 

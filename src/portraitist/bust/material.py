@@ -11,17 +11,22 @@ from portraitist.rendering.patch_noise import Example, lay_out
 
 ALIKE = 0.3  # of logarithms: colors of one cloth in light and shade
 MODE_SAMPLES = 1500  # of the colors among which the most frequent is sought
+SKIN_DOUBT = 0.9  # how much less likely cloth has the very color of the wearer's skin
 LIT_PLAIN = 0.3  # share of what is seen that speaks for no light at all, against wild slopes from few normals
-WEAVE = 0.012  # meters: what is finer is the weave, or a pattern; folds and shadows are broader
+WEAVE = 0.006  # meters: what is finer is the weave, or a pattern; folds and shadows are broader
 PIECE_RADIUS = 0.03  # meters, of the pieces that unseen cloth is made of
-QUIET = 0.5  # share of them that is used: the loudest are badges, buttons and edges
+QUIET = 0.35  # share of them that is used: the loudest are badges, buttons and edges
 
 
 def find_main_color(
-    logs: Float[np.ndarray, "k 3"], weights: Float[np.ndarray, "k"], around: Float[np.ndarray, "m 3"]
+    logs: Float[np.ndarray, "k 3"],
+    weights: Float[np.ndarray, "k"],
+    around: Float[np.ndarray, "m 3"],
+    skin: Float[np.ndarray, "3"],
 ) -> Float[np.ndarray, "3"]:
     """The most frequent color, not the mean of all, which nobody wears: the mode of their density, less likely where
-    skin and background (``around``) are as dense. All are logarithms of sRGB."""
+    that of the background (``around``) is as high, and near the color of the sitter's ``skin``, which a segmentation
+    takes for cloth sooner than another. All are logarithms of sRGB."""
     colors, shares = _thin_out(logs[weights > 0], weights[weights > 0])
     nearness = shares * _compare(colors, colors)
     own = nearness.sum(1) / shares.sum()
@@ -29,7 +34,8 @@ def find_main_color(
     if len(around):
         behind, counts = _thin_out(around, np.ones(len(around)))
         others = (_compare(colors, behind) @ counts) / counts.sum()
-    most = nearness[np.argmax(own * own / (own + others))]
+    likely = own * own / (own + others) * (1 - SKIN_DOUBT * compare_to(colors, skin))
+    most = nearness[np.argmax(likely)]
     return (most[:, None] * colors).sum(0) / most.sum()
 
 
@@ -53,7 +59,7 @@ def find_light(
     """Logarithm of the light on every texel, 0 on average where cloth of the color ``main`` is seen: linear in the
     normal, and the same behind as in front."""
     facing = normals * [1, 1, 0] + np.abs(normals) * [0, 0, 1]
-    alike = weights * np.exp(-((np.linalg.norm(logs - main, axis=1) / (2 * ALIKE)) ** 2))
+    alike = weights * compare_to(logs, main)
     total = alike.sum()
     if total == 0:
         return np.zeros(len(logs))
@@ -61,6 +67,11 @@ def find_light(
     slopes = facing.T @ (alike[:, None] * facing) + LIT_PLAIN * total * np.eye(3)
     gray = (logs - main).mean(1)
     return facing @ np.linalg.solve(slopes, facing.T @ (alike * gray))
+
+
+def compare_to(logs: Float[np.ndarray, "*k 3"], main: Float[np.ndarray, "3"]) -> Float[np.ndarray, "*k"]:
+    """How likely colors are those of cloth of the color ``main``, 0..1, in any light."""
+    return np.exp(-((np.linalg.norm(logs - main, axis=-1) / (2 * ALIKE)) ** 2))
 
 
 def lay_out_weave(
