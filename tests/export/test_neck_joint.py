@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pygltflib as gl
 import pytest
+import torch
 
 from bust.drawn_bust import draw_bust
 from export.gltf_validator import assert_valid, needs_validator
 from export.read_glb import read_accessor
 from export.test_skin import pose
+from portraitist.apps.animated_head import AnimatedHead
 from portraitist.bust.torso_model import load_torso_model
+from portraitist.export.animation import save_animation
 from portraitist.export.neck_joint import BODY, NECK, find_neck_ring, write_bust_glb
 
 
@@ -67,3 +70,23 @@ def test_the_head_turns_and_the_shoulders_stay(glb, axis, degrees):
 @needs_validator
 def test_khronos_finds_nothing_wrong(glb):
     assert_valid(glb)
+
+
+def test_an_animation_turns_the_neck(tmp_path):
+    head = draw_bust(-0.25).bust.head
+    rotations = torch.tensor(np.stack([np.eye(4)[:3, :3], turn(1, 20)[:3, :3]])).float()
+    save_animation(tmp_path / "moving.glb", head, torch.tensor([0.0, 1.0]), torch.zeros(2, 52), rotations)
+    file = gl.GLTF2().load(str(tmp_path / "moving.glb"))
+    targets = {(channel.target.path, file.nodes[channel.target.node].name) for channel in file.animations[0].channels}
+    assert targets == {("weights", "Head"), ("weights", "Bust"), ("rotation", NECK)}
+
+
+def test_in_a_film_the_shoulders_stay():
+    head = draw_bust(-0.25).bust.head
+    animated = AnimatedHead(head, 200)
+    front, turned = (
+        animated.draw(np.zeros(52, np.float32), matrix[:3, :3].astype(np.float32))
+        for matrix in (np.eye(4), turn(1, 20))
+    )
+    assert (front[:80] != turned[:80]).sum() > 1000
+    assert np.array_equal(front[110:], turned[110:])

@@ -20,7 +20,7 @@ import torch
 from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.export.glb import write_glb
-from portraitist.export.neck_joint import write_bust_glb
+from portraitist.export.neck_joint import has_bust, write_bust_glb
 from portraitist.export.obj import write_obj
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet, mark_landmarks
 from portraitist.export.print_files import write_stl
@@ -102,11 +102,6 @@ def draw_preview(result: Result, views: Mapping[str, Image], content_front: Imag
         return draw_sheet([inputs, [Panel(label, image) for label, image in zip(turned, pictures, strict=True)]])
     turned = [("left", "-30°"), ("front", "0°"), ("right", "+30°")]
     return draw_sheet([inputs, [Panel(f"stylized head, {label}", views[name]) for name, label in turned]])
-
-
-def has_bust(head: Head) -> bool:
-    """Whether shoulders and clothes are a layer of it."""
-    return any(layer.name == "bust" for layer in head.layers)
 
 
 def render_named_views(head: Head) -> dict[str, Image]:

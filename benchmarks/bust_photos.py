@@ -1,8 +1,8 @@
 """`portraitist bust` on 14 photos: hair over shoulders, hats, a bald head, braids, a dress, suits, tight crops.
 
-    python benchmarks/bust.py                          # unstylized: closed, printable, seconds; a sheet of each
-    python benchmarks/bust.py --stylized               # and painted after artworks: time against that of a head alone
-    python benchmarks/bust.py --photos p01 h04 --stylized --preset draft --sheets /tmp/sheets
+    python benchmarks/bust_photos.py              # unstylized: closed, printable, seconds
+    python benchmarks/bust_photos.py --stylized   # painted after artworks: time against that of a head alone
+    python benchmarks/bust_photos.py --photos p01 h04 --stylized --preset draft --sheets /tmp/sheets
 
 Pictures beside the checkout are needed, as for ``quality.py``. Times are of the process, on all its threads, so that
 they do not depend on what else the machine does. A sheet shows photo, artwork and bust at 0, -40, +40 and 180 degrees;
@@ -76,7 +76,7 @@ def main() -> None:
             rows[name] = {"error": f"{type(error).__name__}: {error}"}
         print(name, json.dumps(rows[name]), flush=True)
         if options.write:
-            command = "python benchmarks/bust.py" + " --stylized" * options.stylized + f" --preset {options.preset}"
+            command = f"python benchmarks/bust_photos.py{' --stylized' * options.stylized} --preset {options.preset}"
             result = {"command": command, "source": hash_source(), "photos": rows}
             path = RESULTS / ("bust_stylized.json" if options.stylized else "bust.json")
             path.write_text(json.dumps(result, indent=1) + "\n")
