@@ -88,5 +88,5 @@ def test_in_a_film_the_shoulders_stay():
         animated.draw(np.zeros(52, np.float32), matrix[:3, :3].astype(np.float32))
         for matrix in (np.eye(4), turn(1, 20))
     )
-    assert (front[:80] != turned[:80]).sum() > 1000
+    assert (front[:80] != turned[:80]).any(2).sum() > 150
     assert np.array_equal(front[110:], turned[110:])
