@@ -19,9 +19,9 @@ if not hasattr(numpy, "bool"):
     numpy.bool = bool
 
 LIGHTS = {  # direction from the bust's middle, in its heights; power in watts per square meter of its height; size
-    "Key": ((-0.9, -1.3, 0.9), 160.0, 0.5),
-    "Fill": ((1.4, -1.1, 0.1), 45.0, 1.2),
-    "Rim": ((0.7, 1.3, 1.0), 190.0, 0.4),
+    "Key": ((-0.9, -1.3, 0.9), 46.0, 0.6),
+    "Fill": ((1.4, -1.1, 0.1), 16.0, 1.4),
+    "Rim": ((0.7, 1.3, 1.0), 60.0, 0.5),
 }
 GROUND = (0.055, 0.06, 0.07, 1.0)
 LENS_MM = 85.0
