@@ -64,15 +64,22 @@ def fit_body(fit: HeadFit, shares: PersonShares, torso: TorsoModel) -> Float[np.
         normal = slopes.T @ (certainty[:, None] * slopes) + np.eye(len(weights))
         weights = np.linalg.solve(normal, slopes.T @ (certainty * wanted)).clip(-EXTREME, EXTREME)
         body = _assemble(neck, torso, turn, weights)
-    return _level(body, torso.ring_row)
+    return body
 
 
-def _level(body: Float[np.ndarray, "r c 3"], ring_row: int) -> Float[np.ndarray, "r c 3"]:
-    """Stretched so that it ends at one height, on which a bust stands."""
-    down = np.clip(np.arange(-ring_row, len(body) - ring_row) / (len(body) - ring_row - 1), 0, 1)[:, None]
-    level = body.copy()
-    level[..., 1] += down**3 * (body[-1, :, 1].mean() - body[-1, :, 1])
-    return level
+def straighten(
+    places: Float[np.ndarray, "r c 3"], ring_row: int, rotation: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, "r c 3"]:
+    """A body as `fit_body` gives it for a camera's ``rotation``, upright and facing ahead as the head does in its own
+    space, and cut at one height, on which a bust stands. Who wants the photo's pose turns the neck."""
+    ring = places[ring_row]
+    torso = places[ring_row + 1 :]
+    local = torso - ring.mean(0)
+    share = smoothstep(np.linalg.norm(torso - ring, axis=-1, keepdims=True), 0.0, TWISTED)
+    straight = ring.mean(0) + mix(local, local @ _choose_turn(rotation), share)
+    down = (np.arange(1, len(torso) + 1) / len(torso))[:, None]
+    straight[..., 1] += down**3 * (straight[-1, :, 1].mean() - straight[-1, :, 1])
+    return np.concatenate([places[: ring_row + 1], straight])
 
 
 def _choose_turn(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:

@@ -18,11 +18,10 @@ ABOVE = 0.008  # meters by which hair lies on the clothes under it
 BELOW = 0.003  # meters by which its inner side lies in them
 
 
-def drape_layers(layers: Sequence[Layer], bust: Mesh, view: Float[np.ndarray, "3"]) -> tuple[Layer, ...]:
-    """The layers over a head, with what hangs into a bust laid on it: what is in its nearer half, seen from ``view`` (a
-    direction towards the viewer), before it, what is in its other half behind it. A picture of the hair before it from
-    there stays as it is."""
-    return tuple(replace(layer, mesh=_drape(layer.mesh, bust, view)) for layer in layers)
+def drape_layers(layers: Sequence[Layer], bust: Mesh) -> tuple[Layer, ...]:
+    """The layers over a head, with what hangs into a bust laid on it: what is in its front half before it, the rest
+    behind it. The front view of what is before it stays as it is."""
+    return tuple(replace(layer, mesh=_drape(layer.mesh, bust, np.array([0.0, 0.0, 1.0]))) for layer in layers)
 
 
 def _drape(mesh: Mesh, bust: Mesh, view: Float[np.ndarray, "3"]) -> Mesh:

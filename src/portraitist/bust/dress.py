@@ -78,7 +78,6 @@ def _point_outwards(
     fade = np.clip((np.arange(len(body)) - ring) / BROAD, 0, 1)[:, None, None]
     outwards = mix(normals, broad, fade)
     outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
-    outwards[-1, :, 1] = 0  # the base is level
     return outwards
 
 

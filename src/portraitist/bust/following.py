@@ -36,5 +36,5 @@ def follow_head(bust: Layer, content: Head, stylized: Head) -> Head:
     lid, base = placed[0].mean(0), placed[-1].mean(0)
     vertices = np.concatenate([placed.reshape(-1, 3), lid[None], base[None]]).astype(np.float32)
     mesh = bust.mesh.with_vertices(from_numpy(vertices, bust.mesh.vertices))
-    covers = drape_layers(stylized.layers, mesh, np.array([0.0, 0.0, 1.0]))
+    covers = drape_layers(stylized.layers, mesh)
     return replace(stylized, layers=(*covers, replace(bust, mesh=mesh)))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.bust.appearance import meet_neck, paint_bust
-from portraitist.bust.body import PersonShares, fit_body
+from portraitist.bust.body import PersonShares, fit_body, straighten
 from portraitist.bust.draping import drape_layers
 from portraitist.bust.dress import dress_body
 from portraitist.bust.grid_mesh import build_mesh
@@ -46,9 +46,9 @@ def build_bust(
     torso = load_torso_model()
     shares = PersonShares(*(to_numpy(share, np.float64) for share in (person, cloth, bare)))
     bust = dress_body(fit_body(fit, shares, torso), shares, fit, torso)
-    mesh = build_mesh(bust.places, fit.mesh)
-    view = to_numpy(fit.camera.rotation, np.float64)[2]
-    covers = [replace(layer, original=layer.mesh.vertices) for layer in drape_layers(content.layers, mesh, view)]
+    upright = straighten(bust.places, torso.ring_row, to_numpy(fit.camera.rotation, np.float64))
+    mesh = build_mesh(upright, fit.mesh)
+    covers = [replace(layer, original=layer.mesh.vertices) for layer in drape_layers(content.layers, mesh)]
     texture = paint_bust(photo, fit.camera, bust, shares, content, model)
     layer = Layer("bust", mesh, texture, mesh.vertices)
     bare_texels = from_numpy(1 - to_texels(bust.dressed, texture.shape[-1]), texture)
