@@ -17,13 +17,14 @@ from export.test_skin import pose
 from portraitist.apps.animated_head import AnimatedHead
 from portraitist.bust.torso_model import load_torso_model
 from portraitist.export.animation import save_animation
-from portraitist.export.neck_joint import BODY, NECK, find_neck_ring, write_bust_glb
+from portraitist.export.glb import write_glb
+from portraitist.export.neck_joint import BODY, NECK, find_neck_ring
 
 
 @pytest.fixture(scope="module")
 def glb(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("bust") / "head.glb"
-    write_bust_glb(path, draw_bust(-0.25).bust.head)
+    write_glb(path, draw_bust(-0.25).bust.head)
     return path
 
 

@@ -39,7 +39,8 @@ class AnimatedHead:
         self._renderer = FrameRenderer(list_parts(head))
         self._camera = view_camera(torch.from_numpy(self._rest), 0.0, 0.0, size_px, MARGIN)
         self._center = (self._rest.min(0) + self._rest.max(0)) / 2
-        self._neck = measure_neck(head) if has_bust(head) else None
+        self._bend = measure_neck(head) if has_bust(head) else None
+        self._shares = np.concatenate(self._bend.find_shares(head)) if self._bend else np.ones(len(shown))
 
     def vertices(self, weights: Float[np.ndarray, "w"]) -> Float[np.ndarray, "n 3"]:
         """Of the head, then of its layers; meters, head space. ``weights``: of 52 expressions, then of the modes."""
@@ -49,11 +50,10 @@ class AnimatedHead:
         """Picture ``[size, size, 3]`` uint8 on white. The head turns in place and keeps its size; on a bust it turns
         on its neck, and the shoulders stay."""
         vertices = self.vertices(weights)
-        if self._neck is None:
+        if self._bend is None:
             return self._renderer.draw(vertices, self._look(rotation))
-        arms = vertices - self._neck.pivot.astype(np.float32)
-        share = np.concatenate(self._neck.shares)[:, None]
-        bent = vertices + share * (arms @ rotation.T - arms)
+        arms = vertices - self._bend.place(0.5).astype(np.float32)
+        bent = vertices + self._shares[:, None] * (arms @ rotation.T - arms)
         return self._renderer.draw(bent.astype(np.float32), self._camera)
 
     def _look(self, rotation: np.ndarray) -> Camera:

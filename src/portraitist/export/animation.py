@@ -15,7 +15,7 @@ from portraitist.devices import to_numpy
 from portraitist.errors import InputError
 from portraitist.export.glb import build_gltf, save_gltf
 from portraitist.export.gltf_buffer import add_accessor, add_view
-from portraitist.export.neck_joint import add_neck, has_bust
+from portraitist.export.neck_joint import NECK
 from portraitist.types import Head
 
 ANIMATION_NAME = "Reenactment"
@@ -53,10 +53,10 @@ def save_animation(
     kept = thin_keys(len(moments), lambda first, last: _weight_errors(moments, values, first, last), tolerance)
     with_original = np.concatenate([values[kept], np.zeros((len(kept), 1))], axis=1)
     sampler = _add_sampler(file, blob, animation, moments[kept], with_original.reshape(-1, 1))
-    for node in range(len(file.nodes)):
+    for node in range(len(file.meshes)):
         _add_channel(animation, sampler, node, "weights")
     kept = thin_keys(len(moments), lambda first, last: _angles(moments, quaternions, first, last), tolerance)
-    turned = add_neck(file, blob, head) if has_bust(head) else 0
+    turned = next((number for number, node in enumerate(file.nodes) if node.name == NECK), 0)
     _add_channel(animation, _add_sampler(file, blob, animation, moments[kept], quaternions[kept]), turned, "rotation")
     file.animations = [animation]
     save_gltf(path, file, blob)

@@ -1,18 +1,17 @@
-"""A neck that bends in a GLB: the head turns on a joint, and shoulders stay."""
+"""A neck that bends: the head turns, and shoulders stay."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pygltflib as gl
 from jaxtyping import Float, Int
 
 from portraitist.devices import from_numpy, to_numpy
-from portraitist.export.glb import build_gltf, save_gltf
-from portraitist.export.provenance import UNSIGNED, Provenance
+from portraitist.errors import InputError
 from portraitist.export.skin import Joint, add_skin
+from portraitist.mesh.closing import list_openings
 from portraitist.rendering.shader_math import smoothstep
 from portraitist.types import REGIONS, Head, Mesh
 
@@ -21,34 +20,41 @@ SHORTEST = 0.3  # of the width of a neck: the least height over which it bends, 
 
 
 @dataclass(frozen=True)
-class NeckBend:
-    """``pivot``: about which a head turns on its neck; meters. ``shares``: how much each vertex of the head, then of
-    its layers, goes with it, 0..1."""
+class Bend:
+    """Where a neck bends: from the ``middle`` of its lower end ``upwards`` (unit vector) over ``height``; meters."""
 
-    pivot: Float[np.ndarray, "3"]
-    shares: list[Float[np.ndarray, "_n"]]
+    middle: Float[np.ndarray, "3"]
+    upwards: Float[np.ndarray, "3"]
+    height: float
+
+    def place(self, share: float) -> Float[np.ndarray, "3"]:
+        """The point at a share 0..1 of the way up."""
+        return self.middle + share * self.height * self.upwards
+
+    def locate(self, head: Head) -> list[Float[np.ndarray, "_n"]]:
+        """How far up each vertex of the neutral head, then of its layers is: 0 at the lower end, 1 where nothing bends
+        any more. Layers, which expressions hardly move, are taken as they are."""
+        parts = [head.neutral, *(layer.mesh.vertices for layer in head.layers)]
+        return [(to_numpy(part, np.float64) - self.middle) @ self.upwards / self.height for part in parts]
+
+    def find_shares(self, head: Head) -> list[Float[np.ndarray, "_n"]]:
+        """How much each of them goes with a head that turns about the middle of the bend, 0..1."""
+        return [smoothstep(up, 0.0, 1.0) for up in self.locate(head)]
 
 
-def write_bust_glb(path: str | Path, head: Head, *, provenance: Provenance = UNSIGNED) -> None:
-    """As `write_glb`, on two joints: "Body" below the root, which moves everything, and "Neck", on which head and hair
-    turn; the lower end of the neck stays where the bust begins. Raises OutputError when it cannot be written."""
-    file, blob = build_gltf(head, provenance=provenance)
-    add_neck(file, blob, head)
-    save_gltf(path, file, blob)
-
-
-def add_neck(file: gl.GLTF2, blob: bytearray, head: Head) -> int:
-    """Hang what `build_gltf` made of ``head`` on the two joints; the number of the node that turns the head."""
-    neck = measure_neck(head)
-    x, y, z = (float(value) for value in neck.pivot)
+def add_neck(file: gl.GLTF2, blob: bytearray, head: Head) -> None:
+    """Hang the parts of ``head`` in a glTF file on two joints: "Body" below the root, which moves everything, and
+    "Neck", on which head and hair turn; the lower end of the neck stays where the bust begins."""
+    bend = measure_neck(head)
+    x, y, z = (float(value) for value in bend.place(0.5))
     joints = [Joint(BODY, (0.0, 0.0, 0.0)), Joint(NECK, (x, y, z), BODY)]
-    weights = [np.stack([1 - share, share], 1).astype(np.float32) for share in neck.shares]
+    weights = [np.stack([1 - share, share], 1).astype(np.float32) for share in bend.find_shares(head)]
     add_skin(file, blob, head, joints, [from_numpy(rows, head.neutral) for rows in weights])
-    return next(number for number, node in enumerate(file.nodes) if node.name == NECK)
 
 
-def measure_neck(head: Head) -> NeckBend:
-    """From its lower end to the lowest point of what is no neck, all on the neutral head."""
+def measure_neck(head: Head) -> Bend:
+    """From its lower end to the lowest point of what is no neck, all on the neutral head. Raises InputError for a head
+    that is closed below."""
     places = to_numpy(head.neutral, np.float64)
     ring = places[find_neck_ring(head.mesh)]
     middle = ring.mean(0)
@@ -56,10 +62,7 @@ def measure_neck(head: Head) -> NeckBend:
     upwards = upwards * np.sign(upwards[1])
     rigid = head.mesh.faces[head.mesh.regions != REGIONS.index("neck")].unique()
     lowest = ((places[to_numpy(rigid)] - middle) @ upwards).min()
-    bending = max(float(lowest), SHORTEST * float(np.ptp(ring[:, 0])))
-    own = [to_numpy(mesh.vertices, np.float64) for mesh in (head.mesh, *(layer.mesh for layer in head.layers))]
-    shares = [smoothstep((vertices - middle) @ upwards, 0.0, bending) for vertices in own]
-    return NeckBend(middle + bending / 2 * upwards, shares)
+    return Bend(middle, upwards, max(float(lowest), SHORTEST * float(np.ptp(ring[:, 0]))))
 
 
 def has_bust(head: Head) -> bool:
@@ -68,10 +71,9 @@ def has_bust(head: Head) -> bool:
 
 
 def find_neck_ring(mesh: Mesh) -> Int[np.ndarray, "p"]:
-    """Vertices of the border at which a head's neck ends."""
-    faces = to_numpy(mesh.faces)
-    edges = np.sort(np.concatenate([faces[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1)
-    of_neck = np.tile(to_numpy(mesh.regions) == REGIONS.index("neck"), 3)
-    _, places, counts = np.unique(edges, axis=0, return_index=True, return_counts=True)
-    border = places[(counts == 1) & of_neck[places]]
-    return np.unique(edges[border])
+    """Vertices of the border at which a head's neck ends: its lowest opening. Raises InputError where there is none."""
+    heights = to_numpy(mesh.vertices)[:, 1]
+    rings = [np.unique(opening) for opening in list_openings(to_numpy(mesh.faces))]
+    if not rings:
+        raise InputError("A neck that bends needs a head that is open below, but this one has no opening.")
+    return min(rings, key=lambda ids: heights[ids].mean())

@@ -20,7 +20,7 @@ import torch
 from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.export.glb import write_glb
-from portraitist.export.neck_joint import has_bust, write_bust_glb
+from portraitist.export.neck_joint import has_bust
 from portraitist.export.obj import write_obj
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet, mark_landmarks
 from portraitist.export.print_files import write_stl
@@ -65,11 +65,9 @@ def write_result(
     does, and when the disk is full.
     """
     with new_folder(out, overwrite) as folder, _FileWriter() as writer:
+        writer.start(write_glb, folder / "head.glb", result.stylized)
         if has_bust(result.stylized):
-            writer.start(write_bust_glb, folder / "head.glb", result.stylized)
             writer.start(_write_solid, folder / "head.stl", result.stylized)
-        else:
-            writer.start(write_glb, folder / "head.glb", result.stylized)
         writer.start(write_obj, folder / "head.obj", result.stylized)
         writer.start(save_head, folder / "head.safetensors", result.stylized)
         views = render_named_views(result.stylized)
