@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from bust.drawn_bust import draw_bust
-from portraitist.apps.bust import BustConfig, paint_bust, stylize_bust
+from bust.drawn_bust import crop_below, draw_bust
+from portraitist.apps.bust import NO_CLOTHES, BustConfig, doubt_bust, paint_bust, stylize_bust
 from portraitist.apps.bust_painting import BustPainting, _unproject, look_at_bust
 from portraitist.apps.image_labels import PICTURE_LABELS
 from portraitist.bust.appearance import find_ring_colors, meet_neck
@@ -88,3 +88,9 @@ def test_a_whole_bust(hopper, brush, models):
         assert head.layers[-1].name == "bust"
     assert [layer.name for layer in result.stylized.layers] == [layer.name for layer in result.content.layers]
     assert {"bust", "painting"} < set(result.seconds)
+    assert NO_CLOTHES not in result.warnings
+
+
+def test_a_photo_without_clothes_is_told():
+    assert doubt_bust(crop_below(draw_bust(), 195).bust) == (NO_CLOTHES,)
+    assert not doubt_bust(draw_bust().bust)

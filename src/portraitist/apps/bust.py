@@ -27,6 +27,11 @@ from portraitist.progress import StageClock
 from portraitist.rendering.cameras import head_camera
 from portraitist.types import Head, Image, Progress, ProgressCallback, Result
 
+NO_CLOTHES = (
+    "The photo shows no clothes, so the shoulders are bare, and those of a plausible body. Use a photo that shows the "
+    "person down to the chest."
+)
+
 
 @dataclass(frozen=True)
 class BustConfig:
@@ -86,7 +91,12 @@ def stylize_bust(
     stylized = paint_bust(whole, bust, exemplar, models, config, progress)
     clock.stop()
     result = collect_result(sitter, [exemplar], geometry, stylized, config.head, clock.seconds)
-    return replace(result, content=bust.head)
+    return replace(result, content=bust.head, warnings=(*result.warnings, *doubt_bust(bust)))
+
+
+def doubt_bust(bust: PhotoBust) -> tuple[str, ...]:
+    """What a user should know of a bust."""
+    return (NO_CLOTHES,) if bool((bust.bare == 1).all()) else ()
 
 
 def build_sitter_bust(sitter: Sitter, models: Models) -> PhotoBust:

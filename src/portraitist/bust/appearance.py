@@ -164,6 +164,7 @@ def meet_neck(bust: Layer, bare: Float[Tensor, "t t"], head: Head, model: HeadMo
     missed = np.log(wanted + DARKEST) - np.log(texture[at] + DARKEST)
     places = to_numpy(bust.mesh.vertices, np.float64)[: rows * len(ring)].reshape(rows, len(ring), 3)
     fade = 1 - smoothstep(measure_depth(places, torso.ring_row, size).clip(0), 0.0, MEETING)
-    share = smoothstep(to_numpy(bare, np.float64), *DRESSED) * fade
+    is_bare = smoothstep(to_numpy(bare, np.float64), *DRESSED)
+    share = is_bare * is_bare[at] * fade  # below cloth there is no skin to meet
     met = np.exp(np.log(texture + DARKEST) + share[..., None] * missed) - DARKEST
     return from_numpy(met.clip(0, 1).transpose(2, 0, 1).astype(np.float32), bust.texture)
