@@ -44,7 +44,7 @@ INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris
 FAR_ENOUGH = 2.0  # standard deviations from an edge, where there is hardly anything but skin
 LOCAL_RADIUS = 6.0  # texels of 1024, over which the skin's color there is averaged
 SOFTENING = 1.5  # texels of 1024, over which probabilities are softened
-LARGEST_STRETCH = 2.0  # of the area of a texel, that does not show
+LARGEST_STRETCH = 2.0  # of the area of a texel, that does not show on a photo's skin
 LINE_WIDTH_MM = 0.8  # of the line of lashes, or where lips meet, to 1/e
 LASH_DARKNESS = 0.6  # log, expected of that line
 LIP_DARKNESS = 0.35
@@ -99,7 +99,7 @@ def clear_lids(
     expected = margin.crop.smooth(margin.crop.fill(own, away, skin.median), LOCAL_RADIUS)
     shown = outside_probability(own, distance / LID_ERROR_MM, expected, INSIDE_DENSITY)
     # Where a closing lid unrolls, few pixels would become long streaks.
-    shown = shown / measure_lid_stretch(model, texels)[margin.crop.ids]
+    shown = shown * np.minimum(LARGEST_STRETCH / measure_lid_stretch(model, texels)[margin.crop.ids], 1)
     lids = margin.crop.fill(own, shown**2, skin.median)
     darkness = measure_line(own, lids, margin, weights[margin.crop.ids], LASH_DARKNESS)
     lids = lids * np.exp(-darkness)[:, None]
@@ -118,14 +118,14 @@ def unroll_lids(colors: Float[np.ndarray, "k 3"], texels: HeadTexels, model: Hea
 
 @functools.lru_cache(maxsize=2)
 def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "k"]:
-    """By how much more than `LARGEST_STRETCH` closing the eyes enlarges the skin at each texel; 1 where it does not."""
+    """By how much closing the eyes enlarges the skin at each texel; 1 where it does not."""
     closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
     faces = to_numpy(model.faces)
     before, after = (
         np.bincount(faces.ravel(), np.repeat(_face_areas(vertices, faces), 3))
         for vertices in (model.mean, model.mean + closing)
     )
-    stretch = np.maximum(after / before / LARGEST_STRETCH, 1.0)
+    stretch = np.maximum(after / before, 1.0)
     return (texels.interpolation @ stretch).astype(np.float32)
 
 

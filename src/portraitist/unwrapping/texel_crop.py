@@ -47,13 +47,13 @@ class TexelCrop:
         self, values: Float[np.ndarray, "n c"], known: Float[np.ndarray, "n"], default: Float[np.ndarray, "c"]
     ) -> Float[np.ndarray, "n c"]:
         """``values`` where they are ``known`` (0..1), elsewhere those around: pull-push over halved pictures (Gortler
-        et al. 1996, "The Lumigraph"); the default where nothing is known at all."""
+        et al. 1996, "The Lumigraph"). Unlike there, weights are averaged: the less is known, the more the default
+        counts, so that a few doubtful texels do not color all around them."""
         finest = np.zeros((*self.mask.shape, values.shape[1] + 1), np.float32)
         finest.reshape(-1, values.shape[1] + 1)[self.pixel_ids] = np.column_stack([values * known[:, None], known])
         levels: list[np.ndarray] = [finest]
         while min(levels[-1].shape[:2]) > 1:
-            halved = cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            levels.append(halved / np.maximum(halved[..., -1:], 1.0))
+            levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
         filled = np.broadcast_to(default, (*levels[-1].shape[:2], values.shape[1])).astype(np.float32)
         for level in reversed(levels):
             grown = cv2.resize(filled, level.shape[1::-1], interpolation=cv2.INTER_LINEAR)
