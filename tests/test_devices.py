@@ -257,6 +257,10 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     ),
     "write_obj (colors)": lambda s: p.write_obj(s.folder / "colors.obj", s.layered, vertex_colors=True),
     "write_glb (layers)": lambda s: p.write_glb(s.folder / "head.glb", s.layered),
+    "write_glb (bust)": lambda s: p.write_glb(
+        s.folder / "head.glb",
+        dataclasses.replace(s.layered, layers=(dataclasses.replace(s.layered.layers[0], name="bust"),)),
+    ),
     "write_usdz": lambda s: p.write_usdz(s.folder / "head.usdz", s.layered),
     "write_vrm": lambda s: p.write_vrm(s.folder / "head.vrm", s.layered),
     "write_stl": None,  # these take what `build_solid` makes, arrays alone
