@@ -89,6 +89,6 @@ def test_only_the_lids_are_unrolled(model: HeadModel, texels: HeadTexels) -> Non
     height = texels.interpolation @ model.mean.numpy()[:, 1]
     striped = np.repeat((np.floor(height / 0.001) % 2)[:, None], 3, axis=1).astype(np.float32)
     unrolled, stretch = unroll_lids(striped, texels, model), measure_lid_stretch(model, texels)
-    assert np.array_equal(unrolled[stretch == 1], striped[stretch == 1])
+    assert np.array_equal(unrolled[stretch < 1.3], striped[stretch < 1.3])
     assert (stretch > 3).sum() > 20
     assert unrolled[stretch > 3].std() < 0.7 * striped[stretch > 3].std()

@@ -1,4 +1,4 @@
-"""What artworks do not show, continued from what is painted after them: ears, neck, scalp and lids, the back of hair.
+"""What artworks do not show, continued from what is painted after them: ears, neck and scalp, lids, the back of hair.
 
 Beyond the paper, whose views end there. Optimizing it from views around the head gives worms on the neck, hues that
 nobody chose, and hair like tweed. Here a neck is painted like a cheek: in the face's colors, light and dark as the
@@ -45,7 +45,7 @@ SOFT_FACE = 48  # of the texture's side: width of the border between face and co
 
 
 def continue_skin(texture: Image, subject: Subject, model: HeadModel) -> Image:
-    """The texture of a head with ears, neck and scalp painted like its face, and lids that can be closed."""
+    """The texture of a head with ears, neck and scalp painted like its face."""
     size = texture.shape[-1]
     texels = locate_head_texels(model, size)
     in_face = mark_face_texels(subject.mesh, size)
@@ -69,8 +69,15 @@ def continue_skin(texture: Image, subject: Subject, model: HeadModel) -> Image:
     elsewhere = _pick(blur_mask((subject.labels.map != SKIN)[None].to(texture), SOFT_FACE), texels)
     own = own * np.maximum(frontal[:, None], elsewhere)
     own = np.where(texels.in_components(*SURFACE_COMPONENTS)[:, None], own, 1)
-    mixed = unroll_lids(mix(continued, painted, own).clip(0, 1).astype(np.float32), texels, model)
+    mixed = mix(continued, painted, own).clip(0, 1).astype(np.float32)
     return from_numpy(np.ascontiguousarray(mixed[texels.nearest_ids].transpose(2, 0, 1)), texture)
+
+
+def continue_lids(texture: Image, model: HeadModel) -> Image:
+    """The texture of a head with paint that can be unrolled on its lids, which artworks show open."""
+    texels = locate_head_texels(model, texture.shape[-1])
+    unrolled = unroll_lids(_pick(texture, texels).astype(np.float32), texels, model)
+    return from_numpy(np.ascontiguousarray(unrolled[texels.nearest_ids].transpose(2, 0, 1)), texture)
 
 
 def continue_layer(texture: Image, subject: Subject, cameras: Sequence[Camera]) -> Image:

@@ -13,7 +13,7 @@ from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.seams import close_seams, find_seams
 from portraitist.rendering.uv_layout import extend_islands
 from portraitist.segmentation.parts import FACE_REGIONS, select_faces
-from portraitist.texture.continuation import continue_skin
+from portraitist.texture.continuation import continue_lids, continue_skin
 from portraitist.texture.detail import match_contrast, suppress_noise
 from portraitist.texture.exemplar import StyleExemplar, StyleSource, study_source
 from portraitist.texture.label_colors import (
@@ -106,7 +106,7 @@ def finish_texture(
     front = render_front_view(mesh, texture, labels, subject.around)
     texture = match_tones(texture, match_colors(texture, labels.map, shares, front, sources, generator))
     texture = limit_label_chroma(texture, labels.map, sources, generator)
-    texture = continue_skin(texture, subject, model)
+    texture = continue_lids(continue_skin(texture, subject, model), model)
     return close_seams(texture, find_seams(mesh, texture.shape[-1], largest_island_only=True))
 
 

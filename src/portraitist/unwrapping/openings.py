@@ -44,7 +44,8 @@ INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris
 FAR_ENOUGH = 2.0  # standard deviations from an edge, where there is hardly anything but skin
 LOCAL_RADIUS = 6.0  # texels of 1024, over which the skin's color there is averaged
 SOFTENING = 1.5  # texels of 1024, over which probabilities are softened
-LARGEST_STRETCH = 2.0  # of the area of a texel, that does not show on a photo's skin
+PHOTO_STRETCH = 2.0  # of the area of a texel by a closing lid, that does not show on skin
+PAINT_STRETCH = 1.3  # the same on strokes
 LINE_WIDTH_MM = 0.8  # of the line of lashes, or where lips meet, to 1/e
 LASH_DARKNESS = 0.6  # log, expected of that line
 LIP_DARKNESS = 0.35
@@ -99,7 +100,7 @@ def clear_lids(
     expected = margin.crop.smooth(margin.crop.fill(own, away, skin.median), LOCAL_RADIUS)
     shown = outside_probability(own, distance / LID_ERROR_MM, expected, INSIDE_DENSITY)
     # Where a closing lid unrolls, few pixels would become long streaks.
-    shown = shown * np.minimum(LARGEST_STRETCH / measure_lid_stretch(model, texels)[margin.crop.ids], 1)
+    shown = shown * keep_unstretched(model, texels, PHOTO_STRETCH)[margin.crop.ids]
     lids = margin.crop.fill(own, shown**2, skin.median)
     darkness = measure_line(own, lids, margin, weights[margin.crop.ids], LASH_DARKNESS)
     lids = lids * np.exp(-darkness)[:, None]
@@ -110,13 +111,18 @@ def unroll_lids(colors: Float[np.ndarray, "k 3"], texels: HeadTexels, model: Hea
     """A painted texture's colors with those of the lids continued where closing the eyes unrolls them: what was painted
     over a few texels would be long streaks."""
     crop = locate_margin(model, texels, EYE_CONTOURS, "eye_socket_left", "eye_socket_right").crop
-    own, kept = colors[crop.ids], 1 / measure_lid_stretch(model, texels)[crop.ids]
+    own, kept = colors[crop.ids], keep_unstretched(model, texels, PAINT_STRETCH)[crop.ids]
     unrolled = colors.copy()
-    unrolled[crop.ids] = mix(crop.fill(own, kept, own.mean(0)), own, kept[:, None])
+    unrolled[crop.ids] = np.where(kept[:, None] < 1, mix(crop.fill(own, kept, own.mean(0)), own, kept[:, None]), own)
     return unrolled
 
 
 @functools.lru_cache(maxsize=2)
+def keep_unstretched(model: HeadModel, texels: HeadTexels, limit: float) -> Float[np.ndarray, "k"]:
+    """Share 0..1 of each texel's color that stays when the lids unroll: 1 up to a stretch of ``limit``, then less."""
+    return np.minimum(limit / measure_lid_stretch(model, texels), 1)
+
+
 def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarray, "k"]:
     """By how much closing the eyes enlarges the skin at each texel; 1 where it does not."""
     closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
