@@ -32,6 +32,7 @@ LEVELS = {
     "reconstruction": 4,
     "unwrapping": 5,
     "hair": 5,
+    "bust": 5,
     "geometry": 6,
     "texture": 6,
     "config": 7,

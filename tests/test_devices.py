@@ -14,6 +14,7 @@ import torch
 
 import portraitist as p
 from conftest import make_quick_config
+from portraitist.apps.bust_painting import BustPainting
 from portraitist.devices import CPU, choose_device, from_numpy, move, to_numpy
 from portraitist.io.images import image_to_uint8
 from portraitist.io.video_writer import write_video
@@ -112,6 +113,11 @@ TINY = p.ImageConfig(head=QUICK, size_px=128, scales=((64, 1), (128, 1)), stroke
 def paint(s: Studio, *, transparent: bool = False, expression: dict[str, float] | None = None) -> p.ImageResult:
     config = dataclasses.replace(TINY, transparent=transparent)
     return p.paint_image(s.sitter, s.exemplar, s.layered, s.models, config, expression=expression)
+
+
+def make_bust(s: Studio) -> p.Result:
+    painting = BustPainting(view_px=64, scales=((64, 1),), stroke_steps=1, samples=64)
+    return p.stylize_bust(s.photo, s.art, s.models, p.BustConfig(QUICK, painting))
 
 
 def write_files(s: Studio) -> None:
@@ -232,6 +238,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
         s.source, s.models.vgg, seeded(), view_px=40.0, stroke_px=40.0, roles=ROLES
     ),
     "stylize": lambda s: p.stylize(s.photo, s.art, s.models, ALL_OPTIONS, mix=[(s.art, 0.5)]),
+    "stylize_bust": make_bust,
     "stylize_image": lambda s: p.stylize_image(s.photo, s.art, s.models, TINY),
     "stylize (paper)": lambda s: p.stylize(s.photo, s.art, s.models, PAPER),
     "subdivide_head": lambda s: p.subdivide_head(s.head),
@@ -250,6 +257,10 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     ),
     "write_obj (colors)": lambda s: p.write_obj(s.folder / "colors.obj", s.layered, vertex_colors=True),
     "write_glb (layers)": lambda s: p.write_glb(s.folder / "head.glb", s.layered),
+    "write_glb (bust)": lambda s: p.write_glb(
+        s.folder / "head.glb",
+        dataclasses.replace(s.layered, layers=(dataclasses.replace(s.layered.layers[0], name="bust"),)),
+    ),
     "write_usdz": lambda s: p.write_usdz(s.folder / "head.usdz", s.layered),
     "write_vrm": lambda s: p.write_vrm(s.folder / "head.vrm", s.layered),
     "write_stl": None,  # these take what `build_solid` makes, arrays alone
@@ -272,6 +283,7 @@ WHOLE_RUNS = {  # of what the stages do one by one
     "reenact_sitter",
     "stylize",
     "stylize (paper)",
+    "stylize_bust",
     "stylize_image",
     "write_result",
 }

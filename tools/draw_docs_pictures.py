@@ -1,8 +1,8 @@
 """Pictures of the README and of docs/, from the embedded photo and artworks: python tools/draw_docs_pictures.py
 
 docs/images/demo.png: heads in the three styles. image.jpg: the photo painted (docs/image.md). stickers.jpg: a sheet of
-expressions (docs/stickers.md). reenactment.jpg: a video of the photo's own head, made here, and two heads
-that follow it (docs/reenactment.md).
+expressions (docs/stickers.md). bust.jpg: the full portrait (docs/bust.md). reenactment.jpg: a video of the photo's own
+head, made here, and two heads that follow it (docs/reenactment.md).
 """
 
 from __future__ import annotations
@@ -16,15 +16,27 @@ import torch
 from PIL import Image, ImageOps
 from scipy.spatial.transform import Rotation
 
-from portraitist import Config, Head, Models, load_image, reenact_video, stylize, stylize_image, write_expression_sheet
+from portraitist import (
+    Config,
+    Head,
+    Models,
+    head_camera,
+    load_image,
+    reenact_video,
+    stylize,
+    stylize_bust,
+    stylize_image,
+    write_expression_sheet,
+)
 from portraitist.apps.animated_head import AnimatedHead
 from portraitist.apps.expression_presets import set_actions
 from portraitist.apps.reenactment import ReenactmentConfig
 from portraitist.assets import asset_path
-from portraitist.export.result_folder import render_named_views
+from portraitist.export.result_folder import BUST_YAWS_DEG, render_named_views
 from portraitist.io.images import image_to_uint8
 from portraitist.io.video import Video
 from portraitist.io.video_writer import write_video
+from portraitist.rendering.sampling import render_all
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "images"
 STYLES = ("brush", "ink", "mosaic")
@@ -55,6 +67,7 @@ def main() -> None:
     draw_stickers(heads["brush"])
     draw_reenactment(results["brush"].content, [heads[style] for style in PAINTED], models)
     draw_paintings(photo_path, arts, heads, models)
+    draw_busts(photo, arts, models)
 
 
 def draw_heads(photo_path: Path, arts: dict[str, Path], heads: dict[str, Head]) -> None:
@@ -68,6 +81,25 @@ def draw_heads(photo_path: Path, arts: dict[str, Path], heads: dict[str, Head]) 
                 cell = ImageOps.contain(cell.convert("RGB"), (CELL - 10, CELL - 10))
                 sheet.paste(cell, (column * CELL + (CELL - cell.width) // 2, row * CELL + (CELL - cell.height) // 2))
     sheet.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(TARGET / "demo.png", optimize=True)
+
+
+def draw_busts(photo: torch.Tensor, arts: dict[str, Path], models: Models) -> None:
+    """Photo and artwork, then the bust from the front, both sides and behind."""
+    rows = []
+    for style in PAINTED:
+        art = load_image(arts[style])
+        bust = stylize_bust(photo, art, models).stylized
+        views = render_all(bust, [head_camera(bust, yaw, 0.0, CELL) for yaw in BUST_YAWS_DEG])
+        cells = [Image.fromarray(image_to_uint8(image)) for image in (photo, art, *views)]
+        row = Image.new("RGB", (CELL * len(cells), CELL), "white")
+        for column, cell in enumerate(cells):
+            cell = ImageOps.contain(cell, (CELL - 10, CELL - 10))
+            row.paste(cell, (column * CELL + (CELL - cell.width) // 2, (CELL - cell.height) // 2))
+        rows.append(row)
+    sheet = Image.new("RGB", (rows[0].width, CELL * len(rows)), "white")
+    for number, row in enumerate(rows):
+        sheet.paste(row, (0, CELL * number))
+    sheet.save(TARGET / "bust.jpg", quality=JPEG_QUALITY)
 
 
 def draw_stickers(head: Head) -> None:

@@ -16,6 +16,7 @@ from portraitist.public_names import HOME_OF
 
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
+    from portraitist.apps.bust import BustConfig, stylize_bust
     from portraitist.apps.edited_head import import_glb
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
@@ -99,6 +100,7 @@ __all__ = [
     "PART_NAMES",
     "REGIONS",
     "AssetError",
+    "BustConfig",
     "Camera",
     "CameraBank",
     "Cancelled",
@@ -177,6 +179,7 @@ __all__ = [
     "study_artwork",
     "study_source",
     "stylize",
+    "stylize_bust",
     "stylize_image",
     "subdivide_head",
     "track",

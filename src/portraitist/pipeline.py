@@ -36,7 +36,7 @@ from portraitist.texture.exemplar import StyleExemplar, crop_exemplar
 from portraitist.texture.layers import stylize_layer
 from portraitist.texture.shading_transfer import unwrap_shading
 from portraitist.texture.transfer import study_artwork_style, stylize_texture
-from portraitist.types import LAYER_NAMES, Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
+from portraitist.types import COVER_NAMES, Head, HeadFit, Image, Landmarks, Progress, ProgressCallback, Result
 from portraitist.unwrapping.delighting import delight_artwork
 from portraitist.unwrapping.gaze import pick_irises
 from portraitist.unwrapping.unwrap import make_content, unwrap_photo
@@ -110,7 +110,7 @@ def reconstruct(
     unwrapped = unwrap_photo(photo, fit, bare, models.head, config.unwrap, irises=pick_irises(points))
     content = make_content(fit, unwrapped.texture, models.head)
     if config.unwrap.hair == "layer":
-        covers = {name: parts.share(name) for name in LAYER_NAMES}
+        covers = {name: parts.share(name) for name in COVER_NAMES}
         layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
         content = replace(content, layers=layers)
         blended = [extend_islands(layer.mesh, blend_into_skin(layer, content, models.head)) for layer in layers]
@@ -246,9 +246,22 @@ def stylize(
     clock.start("texture")
     stylized = transfer_texture(geometry.head, sitter, exemplars, models, config, progress=progress)
     clock.stop()
-    content = sitter.content
+    result = collect_result(sitter, exemplars, geometry, stylized, config, clock.seconds)
     if config.subdivide:
-        content, stylized = subdivide_head(content), subdivide_head(stylized)
+        return replace(result, content=subdivide_head(result.content), stylized=subdivide_head(stylized))
+    return result
+
+
+def collect_result(
+    sitter: Sitter,
+    exemplars: Sequence[Exemplar],
+    geometry: StylizedGeometry,
+    stylized: Head,
+    config: Config,
+    seconds: dict[str, float],
+) -> Result:
+    """What all stages found. ``seconds``: that each took."""
+    of_art = [warning for exemplar in exemplars for warning in exemplar.warnings]
     return Result(
         photo=sitter.photo,
         art=exemplars[0].art,
@@ -257,16 +270,12 @@ def stylize(
         photo_fit=sitter.fit,
         art_fit=exemplars[0].fit,
         person_mask=sitter.person_mask,
-        content=content,
+        content=sitter.content,
         stylized=stylized,
         target_landmarks=geometry.targets,
-        seconds=clock.seconds,
+        seconds=seconds,
         quality=_measure_quality(sitter, exemplars[0], geometry),
-        warnings=(
-            *sitter.warnings,
-            *(w for e in exemplars for w in e.warnings),
-            *geometry.transfer.doubt(config.geometry),
-        ),
+        warnings=(*sitter.warnings, *of_art, *geometry.transfer.doubt(config.geometry)),
     )
 
 

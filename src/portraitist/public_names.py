@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HOMES = {
+    "apps.bust": ("BustConfig", "stylize_bust"),
     "apps.edited_head": ("import_glb",),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (

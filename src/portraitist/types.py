@@ -2,11 +2,10 @@
 
 Conventions (``docs/conventions.md`` has the long form):
 
-* Images are float32 tensors ``[3, h, w]``, sRGB-encoded values in 0..1. Pixel (x, y) covers the square from (x, y) to
-  (x+1, y+1), so its center is at (x+0.5, y+0.5); row 0 is the top.
+* Images are float32 tensors ``[3, h, w]``, sRGB-encoded values in 0..1. Pixel (x, y) has its center at (x+0.5, y+0.5).
 * Head space is in meters, +X towards the sitter's own left (the viewer's right when looking at the face), +Y up, +Z out
   of the face. It is the space of the GLB.
-* UV has its origin at the *top left* of the texture image and v points down, as in glTF. (The OBJ writer flips v.)
+* UV has its origin at the *top left* of the texture and v points down, as in glTF. (The OBJ writer flips v.)
 """
 
 from __future__ import annotations
@@ -36,11 +35,13 @@ REGIONS: tuple[str, ...] = (
     "tongue",
     "hair",  # of layers, see `Layer`
     "headwear",
+    "bust",
 )
 """Region names; ``Mesh.regions`` holds indices into this tuple, one per face."""
 
-LAYER_NAMES: tuple[str, ...] = ("hair", "headwear")
-"""What may lie over a head; each is a region, too."""
+COVER_NAMES: tuple[str, ...] = ("hair", "headwear")
+LAYER_NAMES: tuple[str, ...] = (*COVER_NAMES, "bust")
+"""What may cover a head, and all that may be added to one; each is a region, too."""
 
 EXPRESSION_NAMES: tuple[str, ...] = (
     "browDownLeft",
@@ -96,7 +97,7 @@ EXPRESSION_NAMES: tuple[str, ...] = (
     "noseSneerRight",
     "tongueOut",
 )
-"""The 52 ARKit actions, alphabetical; rows of ``Head.expression_deltas`` and names of the GLB's morph targets."""
+"""The 52 ARKit actions, alphabetical; rows of ``Head.expression_deltas`` and names of morph targets."""
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,8 @@ class Camera:
 
 @dataclass(frozen=True)
 class Fragments:
-    """What the rasterizer saw, one view, no gradient.
-
-    ``face_ids``: -1 where there is background. ``uv_footprint``: side of the pixel's footprint in UV units (0..1), for
-    filtered texture look-ups.
+    """What the rasterizer saw, one view, no gradient. ``face_ids``: -1 where there is background. ``uv_footprint``:
+    side of the pixel's footprint in UV units (0..1), for filtered texture look-ups.
     """
 
     face_ids: Int[Tensor, "h w"]
@@ -229,7 +228,7 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Layer:
-    """What lies over a head as a part of its own: its hair, or what it wears.
+    """What is added to a head as a part of its own: its hair, what it wears, or its shoulders and clothes.
 
     ``name``: one of `LAYER_NAMES`. ``mesh``: closed, in head space, as it lies over the head with its expression; all
     of its faces are of the region ``name``. ``texture``: ``[3, t, t]``, sRGB 0..1, opaque, in the mesh's own UVs.

@@ -67,6 +67,7 @@ class Settings:
     preserve_color: bool = False
     subdivide: bool = False
     head: Settings | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,12 @@ class Config:
     def standard() -> Settings:
         stage = Settings(regions=Settings())
         return Settings(unwrap=Settings(), geometry=stage, texture=stage)
+
+
+class BustConfig:
+    @staticmethod
+    def standard() -> Settings:
+        return Settings(head=Config.standard())
 
 
 class Models:
@@ -160,6 +167,7 @@ def reenact_video(
 
 def replace_modules() -> None:
     replaced = {
+        "apps.bust": {"BustConfig": BustConfig, "stylize_bust": stylize},
         "apps.image_style": {"ImageConfig": ImageConfig, "stylize_image": stylize_image},
         "apps.reenactment": {
             "ReenactmentConfig": types.SimpleNamespace,

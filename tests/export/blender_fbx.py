@@ -37,7 +37,8 @@ def describe_part(part: bpy.types.Object) -> dict:
     rest = read_key(keys[0])
     scale = part.matrix_world.to_scale()[0]
     moves = {key.name: float(numpy.abs(read_key(key) - rest).max() * scale) for key in keys[1:]}
-    return {"moves": moves, "values": {key.name: key.value for key in keys[1:]}, "pictures": list_pictures(part)}
+    values, joints = {key.name: key.value for key in keys[1:]}, [group.name for group in part.vertex_groups]
+    return {"moves": moves, "values": values, "joints": joints, "pictures": list_pictures(part)}
 
 
 def read_key(key: bpy.types.ShapeKey) -> numpy.ndarray:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bust.drawn_bust import draw_bust
 from conftest import add_layers, make_marked_head
 from portraitist.export.gltf_parts import ORIGINAL_SHAPE
+from portraitist.export.neck_joint import BODY, NECK
 from portraitist.export.profiles import PROFILES
 from portraitist.export.provenance import UNSIGNED
 from portraitist.types import EXPRESSION_NAMES, Head
@@ -42,7 +44,11 @@ def pass_through_fbx(profile: str, head: Head, folder: Path, **options: Any) -> 
     return json.loads((folder / "report.json").read_text())
 
 
-def test_all_arrives(layered: Head, tmp_path: Path):
+@pytest.mark.parametrize("joints", [[], [BODY, NECK]])
+def test_all_arrives(joints: list[str], layered: Head, tmp_path: Path):
+    """The two joints are those of a bust."""
+    if joints:
+        layered = draw_bust(-0.25).bust.head
     report = pass_through_fbx("blender", layered, tmp_path)
     textures = {"Head": layered.texture, **{layer.name.capitalize(): layer.texture for layer in layered.layers}}
     assert report["after"].keys() == report["before"].keys() == textures.keys()
@@ -51,6 +57,7 @@ def test_all_arrives(layered: Head, tmp_path: Path):
         assert [*after["moves"]] == [*EXPRESSION_NAMES, ORIGINAL_SHAPE]
         np.testing.assert_allclose([*after["moves"].values()], [*before["moves"].values()], atol=1e-5)
         np.testing.assert_allclose([*after["values"].values()], [*layered.expression.tolist(), 0], atol=1e-5)
+        assert after["joints"] == joints
         (picture,) = after["pictures"]
         assert picture["size"] == [texture.shape[2], texture.shape[1]]
         assert picture["into"] == "Base Color"

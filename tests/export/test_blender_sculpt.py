@@ -22,6 +22,7 @@ from portraitist import (
     transfer_geometry,
     transfer_texture,
 )
+from portraitist.apps.edited_head import UNTOUCHED_M
 from portraitist.export.profiles import PROFILES
 from portraitist.export.provenance import UNSIGNED
 from portraitist.types import EXPRESSION_NAMES, Head
@@ -73,12 +74,19 @@ def push(head: Head) -> torch.Tensor:
     return head.neutral + share[:, None] * torch.tensor([WAY[0], WAY[2], -WAY[1]])
 
 
+def assert_pushed(got: torch.Tensor, head: Head) -> None:
+    """What was pushed by less than rounding alone may do is left as it was."""
+    expected = push(head)
+    off, moved = (got - expected).norm(dim=1), (expected - head.neutral).norm(dim=1)
+    assert moved.max() > 0.01
+    assert off[moved > UNTOUCHED_M].max() < 1e-5
+    assert off.max() <= UNTOUCHED_M
+
+
 @pytest.mark.parametrize("profile", ["blender", "unity"])
 def test_the_sculpted_shape_is_read_to_a_tenth_of_a_millimeter(profile: str, layered: Head, tmp_path: Path):
     got = import_glb(edit(layered, profile, tmp_path, pushes=ask_for_chin(layered), paint=(1.0, 0.0, 0.0)), layered)
-    expected = push(layered)
-    assert (expected - layered.neutral).norm(dim=1).max() > 0.01
-    assert (got.neutral - expected).norm(dim=1).max() < 1e-5
+    assert_pushed(got.neutral, layered)
     painted = got.texture[:, :32, :32]
     np.testing.assert_allclose(painted, torch.tensor([1.0, 0, 0])[:, None, None].expand_as(painted), atol=1 / 255)
     assert torch.equal(got.texture[:, 32:], layered.texture[:, 32:])
@@ -113,6 +121,5 @@ def test_the_imported_head_can_be_painted(hopper, brush, models, tmp_path: Path)
     head = transfer_geometry(sitter, [exemplar], models, config).head
     sculpted = import_glb(edit(head, "blender", tmp_path, pushes=ask_for_chin(head)), head)
     painted = transfer_texture(sculpted, sitter, [exemplar], models, config)
-    assert (sculpted.neutral - head.neutral).norm(dim=1).max() > 0.01
-    assert (painted.neutral - push(head)).norm(dim=1).max() < 1e-5
+    assert_pushed(painted.neutral, head)
     assert (painted.texture - head.texture).abs().mean() > 0.01

@@ -57,15 +57,16 @@ def pose(file: gl.GLTF2, part: int, turns: dict[str, np.ndarray]) -> np.ndarray:
     inverse = read_matrices(file, skin.inverseBindMatrices)
     joints = np.stack([place(number) @ bind for number, bind in zip(skin.joints, inverse, strict=True)])
     ids = read_bytes(file, primitive.attributes.JOINTS_0)
-    accessor = file.accessors[primitive.attributes.WEIGHTS_0]
-    is_small = accessor.componentType == gl.UNSIGNED_BYTE
-    shares = (read_bytes if is_small else read_accessor)(file, primitive.attributes.WEIGHTS_0) / (
-        255 if is_small else 1
-    )
+    shares = read_weights(file, primitive.attributes.WEIGHTS_0)
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-6)
     points = read_accessor(file, primitive.attributes.POSITION)
     moved = np.einsum("nj,njab,nb->na", shares, joints[ids], np.c_[points, np.ones(len(points))])
     return moved[:, :3]
+
+
+def read_weights(file: gl.GLTF2, index: int) -> np.ndarray:
+    is_small = file.accessors[index].componentType == gl.UNSIGNED_BYTE
+    return read_bytes(file, index) / 255 if is_small else read_accessor(file, index)
 
 
 def read_bytes(file: gl.GLTF2, index: int) -> np.ndarray:

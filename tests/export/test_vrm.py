@@ -207,7 +207,7 @@ def test_bad_input_is_refused_and_nothing_is_left(head: Head, tmp_path: Path):
         original=closed.vertices,
         expression_deltas=torch.zeros(52, count, 3),
     )
-    with pytest.raises(InputError, match="open neck"):
+    with pytest.raises(InputError, match="no opening"):
         write_vrm(tmp_path / "a.vrm", body)
     with pytest.raises(OutputError, match="cannot be written"):
         write_vrm(tmp_path / "absent" / "a.vrm", head)

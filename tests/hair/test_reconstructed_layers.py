@@ -17,9 +17,9 @@ from portraitist.hair.blending import blend_into_skin
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.segmentation.picture import PART_NAMES, PictureParts
 from portraitist.texture.labels import LabelStrengths
-from portraitist.types import LAYER_NAMES
+from portraitist.types import COVER_NAMES
 
-HAIR, HEADWEAR = (PART_NAMES.index(name) for name in LAYER_NAMES)
+HAIR, HEADWEAR = (PART_NAMES.index(name) for name in COVER_NAMES)
 THICK_PX = 12
 QUICK = make_quick_config(view_px=48, steps=3, samples=64, stroke_px=48, stroke_steps=1)
 

@@ -21,7 +21,7 @@ from portraitist.io import head_file
 from portraitist.io.head_file import FORMAT_VERSION, METADATA_KEY, VERSION_WITHOUT_LAYERS
 from portraitist.io.head_tensors import HEAD, HEAD_REGIONS, head_to_tensors, list_entries
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.types import EXPRESSION_NAMES, LAYER_NAMES, REGIONS, Head, LandmarkEmbedding, Mesh
+from portraitist.types import COVER_NAMES, EXPRESSION_NAMES, LAYER_NAMES, REGIONS, Head, LandmarkEmbedding, Mesh
 
 
 def list_tensors(value: object, name: str = "head") -> dict[str, torch.Tensor]:
@@ -90,7 +90,7 @@ def test_a_texture_of_a_layer_is_stored_in_8_bits_where_nothing_is_lost(head: He
     hair = dataclasses.replace(hair, texture=(hair.texture * 255).round() / 255)
     save_head(tmp_path / "head", dataclasses.replace(head, layers=(hair, headwear)))
     stored = safetensors.torch.load_file(tmp_path / "head")
-    assert [stored[f"{name}.texture"].dtype for name in LAYER_NAMES] == [torch.uint8, torch.float32]
+    assert [stored[f"{name}.texture"].dtype for name in COVER_NAMES] == [torch.uint8, torch.float32]
     assert torch.equal(load_head(tmp_path / "head").layers[0].texture, hair.texture)
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.devices import to_numpy
+from portraitist.export.neck_joint import has_bust, measure_neck
 from portraitist.mesh.carrying import carry_deltas
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.frames import FrameRenderer
@@ -38,14 +39,22 @@ class AnimatedHead:
         self._renderer = FrameRenderer(list_parts(head))
         self._camera = view_camera(torch.from_numpy(self._rest), 0.0, 0.0, size_px, MARGIN)
         self._center = (self._rest.min(0) + self._rest.max(0)) / 2
+        self._bend = measure_neck(head) if has_bust(head) else None
+        self._shares = np.concatenate(self._bend.find_shares(head)) if self._bend else np.ones(len(shown))
 
     def vertices(self, weights: Float[np.ndarray, "w"]) -> Float[np.ndarray, "n 3"]:
         """Of the head, then of its layers; meters, head space. ``weights``: of 52 expressions, then of the modes."""
         return self._rest + (weights.astype(np.float32) @ self._moves).reshape(-1, 3)
 
     def draw(self, weights: Float[np.ndarray, "w"], rotation: Float[np.ndarray, "3 3"]) -> np.ndarray:
-        """Picture ``[size, size, 3]`` uint8 on white. The head turns in place and keeps its size."""
-        return self._renderer.draw(self.vertices(weights), self._look(rotation))
+        """Picture ``[size, size, 3]`` uint8 on white. The head turns in place and keeps its size; on a bust it turns
+        on its neck, and the shoulders stay."""
+        vertices = self.vertices(weights)
+        if self._bend is None:
+            return self._renderer.draw(vertices, self._look(rotation))
+        arms = vertices - self._bend.place(0.5).astype(np.float32)
+        bent = vertices + self._shares[:, None] * (arms @ rotation.T - arms)
+        return self._renderer.draw(bent.astype(np.float32), self._camera)
 
     def _look(self, rotation: np.ndarray) -> Camera:
         x, y, _ = (rotation @ self._center * self._camera.scale_px).tolist()

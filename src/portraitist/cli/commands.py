@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from portraitist import __version__
 from portraitist.cli.arguments import Parser
+from portraitist.cli.bust import add_bust_options, run_bust
 from portraitist.cli.export import add_export_options, find_export_mistake, run_export
 from portraitist.cli.image import add_image_options, find_image_mistake, run_image
 from portraitist.cli.import_head import add_import_options, find_import_mistake, run_import
@@ -53,6 +54,13 @@ COMMANDS = {
         add_image_options,
         run_image,
         find_image_mistake,
+    ),
+    "bust": Command(
+        "turn a photo and an artwork into a 3D head on shoulders and clothes",
+        "Turn a portrait photo and one artwork with a face into a stylized 3D head with hair and hat, on the shoulders "
+        "and in the clothes of the photo.",
+        add_bust_options,
+        run_bust,
     ),
     "reenact": Command(
         "let a video move a stylized head",

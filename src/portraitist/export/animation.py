@@ -15,6 +15,7 @@ from portraitist.devices import to_numpy
 from portraitist.errors import InputError
 from portraitist.export.glb import build_gltf, save_gltf
 from portraitist.export.gltf_buffer import add_accessor, add_view
+from portraitist.export.neck_joint import NECK
 from portraitist.types import Head
 
 ANIMATION_NAME = "Reenactment"
@@ -35,7 +36,7 @@ def save_animation(
     ``times``: seconds from 0 on, increasing. ``weights``: 0..1, in `EXPRESSION_NAMES` order. ``rotations``: of the
     head about the origin of head space, which lies inside it: ``Camera.rotation``. All weights are one channel of the
     head's node and, the same, of those of its layers; ``originalShape`` stays 0. The rotation is a channel of the
-    head's node, below which the layers are.
+    head's node, below which the layers are; on a bust, of the joint on which the head turns, and shoulders stay.
 
     Between keys weights are interpolated linearly, rotations spherically (LINEAR of glTF). Keys are left out
     (Douglas-Peucker) where, at the given times, no weight then is off by more than ``tolerance`` and no rotation by
@@ -52,10 +53,11 @@ def save_animation(
     kept = thin_keys(len(moments), lambda first, last: _weight_errors(moments, values, first, last), tolerance)
     with_original = np.concatenate([values[kept], np.zeros((len(kept), 1))], axis=1)
     sampler = _add_sampler(file, blob, animation, moments[kept], with_original.reshape(-1, 1))
-    for node in range(len(file.nodes)):
+    for node in range(len(file.meshes)):
         _add_channel(animation, sampler, node, "weights")
     kept = thin_keys(len(moments), lambda first, last: _angles(moments, quaternions, first, last), tolerance)
-    _add_channel(animation, _add_sampler(file, blob, animation, moments[kept], quaternions[kept]), 0, "rotation")
+    turned = next((number for number, node in enumerate(file.nodes) if node.name == NECK), 0)
+    _add_channel(animation, _add_sampler(file, blob, animation, moments[kept], quaternions[kept]), turned, "rotation")
     file.animations = [animation]
     save_gltf(path, file, blob)
 

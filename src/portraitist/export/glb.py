@@ -28,6 +28,7 @@ from portraitist.export.gltf_materials import (
 )
 from portraitist.export.gltf_parts import Part, list_parts, list_weights
 from portraitist.export.meshopt import MESHOPT, compress_vertices
+from portraitist.export.neck_joint import add_neck, has_bust
 from portraitist.export.provenance import UNSIGNED, Provenance
 from portraitist.export.skin import HEAD_JOINT, add_skin
 from portraitist.export.variants import OUTLINE_WIDTH_M, VARIANTS, add_outlines, add_variants, check_styles
@@ -48,8 +49,9 @@ class GlbForm:
     ``textures_beside``: as PNG files beside the GLB, called after it; Blender gives embedded ones no names of files,
     and loses all but one of them when it writes FBX. ``morph_normals``: targets move normals, too, for lit programs
     that do not compute them. ``visemes``: also the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all hangs on
-    one joint below a root "Armature", for programs that show morph targets on skinned meshes only; not for quantized
-    ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown, others are variants.
+    one joint below a root "Armature", for programs that show morph targets on skinned meshes only (a bust hangs on two
+    anyway); not for quantized ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown,
+    others are variants.
     """
 
     dense: bool = False
@@ -81,8 +83,9 @@ def write_glb(
     styles: Mapping[str, Head] | None = None,
     provenance: Provenance = UNSIGNED,
 ) -> None:
-    """Write ``head`` as binary glTF 2.0: a node and mesh "Head" and, below it, one for each layer ("Hair", "Headwear"),
-    each with a material of its own, unlit if ``form`` does not say otherwise, and its texture embedded.
+    """Write ``head`` as binary glTF 2.0: a node and mesh "Head" and, below it, one for each layer ("Hair", "Headwear",
+    "Bust"), each with a material of its own, unlit if ``form`` does not say otherwise, and its texture embedded. With a
+    bust all hangs on joints instead (`add_neck`), so that the head turns on its neck, but for quantized ones.
 
     The head's base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit
     blendshapes plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
@@ -122,6 +125,24 @@ def build_gltf(
 ) -> tuple[gl.GLTF2, bytearray]:
     """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head, its layers come next.
     ``store``: takes the textures that are not to be embedded."""
+    file, blob = build_parts(head, form, store, name=name, styles=styles, provenance=provenance)
+    if has_bust(head) and not form.quantized:
+        add_neck(file, blob, head)
+    elif form.skinned:
+        add_skin(file, blob, head, [HEAD_JOINT])
+    return file, compress_vertices(file, blob) if form.compressed else blob
+
+
+def build_parts(
+    head: Head,
+    form: GlbForm = PLAIN,
+    store: TextureStore | None = None,
+    *,
+    name: str = "painting",
+    styles: Mapping[str, Head] | None = None,
+    provenance: Provenance = UNSIGNED,
+) -> tuple[gl.GLTF2, bytearray]:
+    """The same without joints, and not compressed yet."""
     styles, store = styles or {}, store or TextureStore(form.small_textures)
     check_styles(head, name, styles)
     asset = gl.Asset(version="2.0", generator=f"Portraitist {__version__}", copyright=provenance.copyright())
@@ -149,9 +170,7 @@ def build_gltf(
     variants = [VARIANTS] if VARIANTS in (file.extensions or {}) else []
     file.extensionsRequired = needed
     file.extensionsUsed = [*list_extensions(file), *variants, *needed]
-    if form.skinned:
-        add_skin(file, blob, head, [HEAD_JOINT])
-    return file, compress_vertices(file, blob) if form.compressed else blob
+    return file, blob
 
 
 def save_gltf(path: str | Path, file: gl.GLTF2, blob: bytearray) -> None:

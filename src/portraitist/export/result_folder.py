@@ -20,8 +20,11 @@ import torch
 from portraitist import __version__
 from portraitist.assets import asset_hashes
 from portraitist.export.glb import write_glb
+from portraitist.export.neck_joint import has_bust
 from portraitist.export.obj import write_obj
 from portraitist.export.preview import Panel, draw_landmarks, draw_sheet, mark_landmarks
+from portraitist.export.print_files import write_stl
+from portraitist.export.solid import build_solid
 from portraitist.export.turntable import encode_mp4, encode_webp, render_turn
 from portraitist.io.head_file import save_head
 from portraitist.io.images import save_image
@@ -31,6 +34,8 @@ from portraitist.rendering.sampling import render_all
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Image, Landmarks, ProgressCallback, Result
 
 VIEW_SIZE_PX = 512
+BUST_HEIGHT_MM = 150.0  # of a print, if nothing else is asked for
+BUST_YAWS_DEG = (-40.0, 0.0, 40.0, 180.0)
 PACKAGES = ("torch", "mediapipe", "numpy", "scipy", "embreex", "pillow", "av")
 
 
@@ -50,10 +55,10 @@ def write_result(
     """Write everything a user gets into folder ``out``; return what ``run.json`` says.
 
     ``head.glb``, ``head.obj`` + ``.mtl`` + ``.png``, ``head.safetensors`` (for ``load_head``), ``preview.png``,
-    ``views/*.png`` (512 px, white ground) and ``run.json``; with ``save_intermediates`` also ``content/`` (the
-    unstylized head) and ``intermediates/``; with ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to
-    ``progress``. The folder appears when it is complete; until then, and after any failure, what was at ``out`` before
-    is untouched.
+    ``views/*.png`` (512 px, white ground) and ``run.json``; of a head on a bust also ``head.stl``, one watertight body
+    150 mm high; with ``save_intermediates`` also ``content/`` (the unstylized head) and ``intermediates/``; with
+    ``turntable`` also ``turntable.mp4`` and ``.webp``, reported to ``progress``. The folder appears when it is
+    complete; until then, and after any failure, what was at ``out`` before is untouched.
 
     ``config``: the (nested) dataclass the run was made with. ``inputs``: what each file given by the user was for, and
     where it is. ``device``, ``precision``: what the network computed on, and in. Raises OutputError as ``check_output``
@@ -61,6 +66,8 @@ def write_result(
     """
     with new_folder(out, overwrite) as folder, _FileWriter() as writer:
         writer.start(write_glb, folder / "head.glb", result.stylized)
+        if has_bust(result.stylized):
+            writer.start(_write_solid, folder / "head.stl", result.stylized)
         writer.start(write_obj, folder / "head.obj", result.stylized)
         writer.start(save_head, folder / "head.safetensors", result.stylized)
         views = render_named_views(result.stylized)
@@ -80,13 +87,17 @@ def write_result(
 
 def draw_preview(result: Result, views: Mapping[str, Image], content_front: Image) -> Image:
     """One sheet: photo and artwork with the points that were read, unstylized head, texture; below them the stylized
-    head at -30, 0 and +30 degrees."""
+    head at -30, 0 and +30 degrees, with a bust at -40, 0, +40 and from behind."""
     inputs = [
         Panel("photo", mark_landmarks(result.photo, result.photo_landmarks)),
         Panel("artwork", mark_landmarks(result.art, result.art_landmarks)),
         Panel("unstylized head", content_front),
         Panel("stylized texture", result.stylized.texture),
     ]
+    if has_bust(result.stylized):
+        turned = {f"bust, {yaw:.0f}°": head_camera(result.stylized, yaw, 0.0, VIEW_SIZE_PX) for yaw in BUST_YAWS_DEG}
+        pictures = render_all(result.stylized, [*turned.values()])
+        return draw_sheet([inputs, [Panel(label, image) for label, image in zip(turned, pictures, strict=True)]])
     turned = [("left", "-30°"), ("front", "0°"), ("right", "+30°")]
     return draw_sheet([inputs, [Panel(f"stylized head, {label}", views[name]) for name, label in turned]])
 
@@ -154,6 +165,10 @@ def _write_views(folder: Path, views: Mapping[str, Image]) -> None:
     folder.mkdir()
     for name, image in views.items():
         save_image(folder / f"{name}.png", image)
+
+
+def _write_solid(path: Path, head: Head) -> None:
+    write_stl(path, build_solid(head, BUST_HEIGHT_MM))
 
 
 def _write_content(folder: Path, head: Head, views: Mapping[str, Image]) -> None:

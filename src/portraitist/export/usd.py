@@ -39,7 +39,8 @@ def import_usd() -> Any:
 
 
 def write_usdz(path: str | Path, head: Head, *, visemes: bool = False, provenance: Provenance = UNSIGNED) -> None:
-    """Write ``head`` as USDZ: a mesh "Head" and one for each layer ("Hair", "Headwear"), in meters, y up.
+    """Write ``head`` as USDZ: a mesh "Head" and one for each layer ("Hair", "Headwear", "Bust"), in meters, y
+    up.
 
     Points are those of the neutral shape. Each mesh has the 52 ARKit blendshapes and ``originalShape`` as
     SkelBlendShapes, all weighted by one SkelAnimation, which holds the head's own expression; with ``visemes`` also

@@ -16,24 +16,23 @@ from torch import Tensor
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
 from portraitist.export.combinations import VISEMES
-from portraitist.export.glb import GlbForm, build_gltf, save_gltf
+from portraitist.export.glb import GlbForm, build_parts, save_gltf
 from portraitist.export.gltf_buffer import add_view
 from portraitist.export.gltf_materials import TextureStore
 from portraitist.export.gltf_parts import ORIGINAL_SHAPE, list_meshes, list_parts
 from portraitist.export.mtoon import MTOON, add_mtoon, find_stroke_width
+from portraitist.export.neck_joint import measure_neck
 from portraitist.export.provenance import UNSIGNED, Provenance
 from portraitist.export.skin import Joint, add_skin
 from portraitist.io.images import encode_png
-from portraitist.mesh.closing import list_openings
 from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.sampling import render
 from portraitist.rendering.shader_math import smoothstep
-from portraitist.types import EXPRESSION_NAMES, REGIONS, Head, Mesh
+from portraitist.types import EXPRESSION_NAMES, REGIONS, Head
 
 VRM = "VRMC_vrm"
 LICENSE = "https://vrm.dev/licenses/1.0/"  # the one that VRM 1.0 knows; the terms below are its settings
 THUMBNAIL_PX = 256
-BENDING = 0.6  # of the width of a neck: height above its lower end over which it bends
 SHOULDERS_M = 1.38  # height of the lower end of the neck above the ground: of a grown-up
 EYE_POINTS = slice(36, 48)  # of the 68
 UNKNOWN = "unknown"  # author, where none is given: VRM demands one
@@ -132,21 +131,21 @@ def write_vrm(
     provenance: Provenance = UNSIGNED,
 ) -> None:
     """Write ``head`` with its layers as VRM 1.0: as tall as a grown-up, on the bones of a plain body without a shape,
-    the neck bending between head and chest.
+    the neck bending between head and chest, on which a bust hangs.
 
     It rests in its neutral expression. Custom expressions: the 52 ARKit blendshapes by their Perfect Sync names
     (``JawOpen``), "Painted" for the expression of the head, "OriginalShape". Presets are made of the blendshapes; eyes
     look by expressions. Materials are MToon. ``name``: of the avatar. ``terms``: of `TERMS`, who may use it: the author
     alone or everyone. ``license_url``: of a license beside. ``provenance``: its author and source license stand in the
-    fields of VRM. The file appears whole or not at all. Raises InputError for unknown terms or a head without a neck,
-    OutputError when the file cannot be written.
+    fields of VRM. The file appears whole or not at all. Raises InputError for unknown terms or a head that is closed
+    below, OutputError when the file cannot be written.
     """
     if terms not in TERMS:
         raise InputError(f"The terms of an avatar are {' or '.join(TERMS)}, got {terms!r}.")
     joints, standing, weights = _raise_on_body(head)
     store = TextureStore()
     # Khronos' validator warns of unlit materials that are MToon as well.
-    file, blob = build_gltf(standing, GlbForm(looks=("lit",)), store, provenance=provenance)
+    file, blob = build_parts(standing, GlbForm(looks=("lit",)), store, provenance=provenance)
     outline_m = find_stroke_width(head.mesh, head.texture)
     for part, mesh in zip(list_parts(standing), file.meshes, strict=True):
         (primitive,) = mesh.primitives
@@ -170,28 +169,19 @@ def write_vrm(
 
 def _raise_on_body(head: Head) -> tuple[list[Joint], Head, list[Float[Tensor, "_n j"]]]:
     """All joints, the head at its height, and how much each joint moves its vertices and those of its layers."""
-    places, faces = to_numpy(head.neutral, np.float64), to_numpy(head.mesh.faces)
-    rims = [np.unique(opening) for opening in list_openings(faces)]
-    if not rims:
-        raise InputError("An avatar needs a head with an open neck, but this one has no opening.")
-    rim = min(rims, key=lambda ids: places[ids, 1].mean())
-    middle = places[rim].mean(0)
-    upwards = np.linalg.svd(places[rim] - middle)[2][2]  # of the plane that lies closest to the neck's lower end
-    upwards *= np.sign(upwards[1])
-    bending = BENDING * np.ptp(places[rim, 0])
-    shift = np.array([-middle[0], SHOULDERS_M - middle[1], -middle[2]])
+    bend = measure_neck(head)
+    shift = np.array([0.0, SHOULDERS_M, 0.0]) - bend.middle
     joints = [Joint(name, place, parent) for name, (parent, place) in BODY.items()]
-    above = [("neck", "chest", middle), ("head", "neck", middle + bending * upwards)]
+    above = [("neck", "chest", bend.place(0.0)), ("head", "neck", bend.place(1.0))]
     joints += [Joint(name, tuple((place + shift).tolist()), parent) for name, parent, place in above]
     names = [joint.name for joint in joints]
 
-    def share(mesh: Mesh) -> Float[Tensor, "_n j"]:
-        height = (to_numpy(mesh.vertices, np.float64) - middle) @ upwards
-        rows = np.zeros((len(height), len(joints)), np.float32)
-        rows[:, names.index("chest")] = 1 - smoothstep(height, 0.0, bending / 2)
-        rows[:, names.index("head")] = smoothstep(height, bending / 2, bending)
+    def share(up: Float[np.ndarray, "_n"]) -> Float[Tensor, "_n j"]:
+        rows = np.zeros((len(up), len(joints)), np.float32)
+        rows[:, names.index("chest")] = 1 - smoothstep(up, 0.0, 0.5)
+        rows[:, names.index("head")] = smoothstep(up, 0.5, 1.0)
         rows[:, names.index("neck")] = 1 - rows.sum(1)
-        return from_numpy(rows, mesh.vertices)
+        return from_numpy(rows, head.neutral)
 
     offset = from_numpy(shift, head.neutral)
     meshes = [mesh.with_vertices(mesh.vertices + offset) for mesh in list_meshes(head)]
@@ -206,7 +196,7 @@ def _raise_on_body(head: Head) -> tuple[list[Joint], Head, list[Float[Tensor, "_
         original=head.original + offset,
         layers=tuple(layers),
     )
-    return joints, standing, [share(mesh) for mesh in list_meshes(head)]
+    return joints, standing, [share(up) for up in bend.locate(head)]
 
 
 def _describe(name: str, terms: str, license_url: str | None, provenance: Provenance) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def paint_layer(
     if not (weights > 0).any():  # so narrow that no texel is surely its own
         own = to_numpy(photo)[:, share > share.max() / 2]
         return from_numpy(np.broadcast_to(own.mean(1)[:, None, None], (3, size, size)).copy(), photo)
-    spread = _spread(np.log(colors + DARKEST), weights, size)
+    spread = spread_colors(np.log(colors + DARKEST), weights, size)
     detail = _lay_out_strands(photo, camera, shell, share, size) if strands else 0.0
     filled = np.exp(spread + detail) - DARKEST
     texture = mix(filled, colors, weights[..., None]).clip(0, 1).astype(np.float32)
@@ -61,7 +61,7 @@ def _project(
     places = shell.chart.place(shell.radii)
     normals = vertex_normals(places.reshape(-1, 3), shell.chart.faces).reshape(places.shape)
     facing = normals @ to_numpy(camera.rotation, np.float64)[2]
-    points = _to_texels(places, size)
+    points = to_texels(places, size)
     flat = from_numpy(points.reshape(-1, 3).astype(np.float32), photo)
     pixels = camera.project(flat)
     across = pixels.reshape(size, size, 2).diff(dim=1, append=pixels.reshape(size, size, 2)[:, :1]).norm(dim=-1)
@@ -72,11 +72,11 @@ def _project(
     samples = sample_mipmapped(from_numpy(picture, photo), uv, across.reshape(-1).clamp(1, 16))
     samples = to_numpy(samples.T).reshape(size, size, 4).clip(0, 1)
     inside = to_numpy(((uv > 0) & (uv < 1)).all(1)).reshape(size, size)
-    weights = smoothstep(_to_texels(facing, size), *FACING) * smoothstep(samples[..., 3], *OWN_SHARE)
-    return samples[..., :3], weights * _to_texels(shell.seen.astype(float), size) * inside
+    weights = smoothstep(to_texels(facing, size), *FACING) * smoothstep(samples[..., 3], *OWN_SHARE)
+    return samples[..., :3], weights * to_texels(shell.seen.astype(float), size) * inside
 
 
-def _to_texels(values: Float[np.ndarray, "r c *d"], size: int) -> Float[np.ndarray, "t t *d"]:
+def to_texels(values: Float[np.ndarray, "r c *d"], size: int) -> Float[np.ndarray, "t t *d"]:
     """Values at the chart's rays, between them."""
     rows, columns = values.shape[:2]
     at = np.mgrid[:size, :size] + 0.5
@@ -85,19 +85,24 @@ def _to_texels(values: Float[np.ndarray, "r c *d"], size: int) -> Float[np.ndarr
     return cv2.remap(around, *where, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _spread(
-    logs: Float[np.ndarray, "t t 3"], weights: Float[np.ndarray, "t t"], size: int
+def spread_colors(
+    logs: Float[np.ndarray, "t t 3"],
+    weights: Float[np.ndarray, "t t"],
+    size: int,
+    widths: int = WIDTHS,
+    far: Float[np.ndarray, "3"] | None = None,
 ) -> Float[np.ndarray, "t t 3"]:
     """Broad colors around each texel, spread to where none is known: means over ever wider surroundings, the narrowest
-    that holds enough."""
+    that holds enough; where none does the color ``far``, or the mean of all."""
     weighted = np.concatenate([logs * weights[..., None], weights[..., None]], 2)
     small = cv2.resize(weighted, None, fx=1 / COARSER, fy=1 / COARSER, interpolation=cv2.INTER_AREA)
     means, known = [], []
-    for step in range(WIDTHS):
+    for step in range(widths):
         blurred = _blur(small, BROAD / COARSER * size / 1024 * WIDENING**step)
         known.append(blurred[..., 3:])
         means.append(blurred[..., :3] / np.maximum(known[-1], 1e-9))
-    spread = np.broadcast_to(small[..., :3].sum((0, 1)) / small[..., 3].sum(), means[0].shape)
+    mean = small[..., :3].sum((0, 1)) / small[..., 3].sum()
+    spread = np.broadcast_to(mean if far is None else far, means[0].shape)
     for mean, count in zip(reversed(means), reversed(known), strict=True):
         spread = mix(spread, mean, count / (count + LEAST_KNOWN))
     return cv2.resize(spread, weights.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -124,7 +129,7 @@ def _lay_out_strands(
     example = Example.cut(detail.astype(np.float32), own > 0, PIECE_RADIUS * px_per_m, px_per_m, QUIET).stand_up()
     places = shell.chart.place(shell.radii)
     normals = vertex_normals(places.reshape(-1, 3), shell.chart.faces).reshape(places.shape)
-    points, facing = (_to_texels(each, size).reshape(-1, 3) for each in (places, normals))
+    points, facing = (to_texels(each, size).reshape(-1, 3) for each in (places, normals))
     facing = facing / np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
     laid = lay_out(example, points, facing, np.random.default_rng(0))
     return laid.reshape(size, size, 3)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from portraitist.devices import to_numpy
+from portraitist.mesh.grids import grid_faces
 from portraitist.mesh.laplacian import cotangent_laplacian, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.ray_casting import cast_rays
@@ -56,11 +57,7 @@ class HairChart:
     @functools.cached_property
     def faces(self) -> Int[np.ndarray, "f 3"]:
         """Triangles of the rays' ends, seen from outside counter-clockwise; closed around."""
-        ids = np.arange(self.skull.size).reshape(self.skull.shape)
-        here, right, below = ids[:-1], np.roll(ids, -1, 1)[:-1], ids[1:]
-        across = np.roll(ids, -1, 1)[1:]
-        halves = (np.stack(corners, -1).reshape(-1, 3) for corners in ((here, below, across), (here, across, right)))
-        return np.concatenate(list(halves))
+        return grid_faces(*self.skull.shape)
 
     def place(self, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c 3"]:
         """Points at these radii (meters)."""

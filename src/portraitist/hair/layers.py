@@ -11,7 +11,7 @@ from portraitist.hair.appearance import paint_layer
 from portraitist.hair.shell import fit_shell
 from portraitist.hair.surface import cut_layer
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.types import LAYER_NAMES, HeadFit, Image, Layer
+from portraitist.types import COVER_NAMES, HeadFit, Image, Layer
 
 
 def build_layers(
@@ -27,13 +27,13 @@ def build_layers(
     ``covers``: by layer name, its share 0..1 of each pixel. ``head``: share of all that is head: bare skin, beard,
     glasses and the covers.
     """
-    shares = {name: to_numpy(covers[name], np.float64) for name in LAYER_NAMES}
+    shares = {name: to_numpy(covers[name], np.float64) for name in COVER_NAMES}
     shell = fit_shell(shares, to_numpy(head, np.float64), fit, model)
     if shell is None:
         return ()
     layers = []
-    for name in LAYER_NAMES:
-        others = np.max([shell.shares[other] for other in LAYER_NAMES if other != name], axis=0)
+    for name in COVER_NAMES:
+        others = np.max([shell.shares[other] for other in COVER_NAMES if other != name], axis=0)
         mesh = cut_layer(shell.chart, shell.radii, shell.shares[name], others, name, fit)
         if mesh is not None:
             texture = paint_layer(photo, fit.camera, shell, shares[name], texture_size, strands=name == "hair")

@@ -38,6 +38,7 @@ _PART_OF_REGION = {
     "tongue": MOUTH,
     "hair": HAIR,
     "headwear": HAIR,
+    "bust": UNLABELED,
 }
 
 
