@@ -30,7 +30,7 @@ SCALE_RANGE = (0.4, 2.5)  # of a displacement, however far the shape is stretche
 CONTACT_WEIGHT = 30.0  # against edges of weight about one
 LID_TRAVEL_DM = 0.02  # what a blink moves further is upper lid
 JAW_TRAVEL_DM = 0.06  # what an opening jaw moves further is lower lip
-LID_OVERLAP = 0.3  # of the way that lids come together: at 0.15 three times as much of a huge eye shows in a blink
+LID_OVERLAP = 0.35  # of the way that lids come together: at 0.15 three times as much of a huge eye shows in a blink
 LID_MISFIT = 0.1  # of the opening: from here on the whole overlap is used
 CONTACT_DISTANCE_DM = 0.05  # between closed lids or lips
 
