@@ -199,8 +199,8 @@ FACES = [
         ("face in the photo is turned far to the side",),
     ),
     Case(
-        "face in profile",
-        feed("side.png", side_png=lambda path: files.save_turned_head(path, 90)),
+        "face turned beyond profile",
+        feed("side.png", side_png=lambda path: files.save_turned_head(path, 100)),
         NO_FACE,
         ("No face was found in the photo", "less turned"),
     ),

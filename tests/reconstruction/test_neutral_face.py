@@ -83,3 +83,12 @@ def test_nothing_is_seen_between_the_mean_heads_lips(model: HeadModel) -> None:
         camera = Camera(rotation_from_yaw_pitch(yaw, 0.0), 2000.0, (300.0, 150.0), (600, 600))
         seen = rasterize(model.template, camera)
         assert not inside[seen.face_ids[seen.mask]].any()
+
+
+def test_a_dropped_jaw_closes_its_mouth(scream: HeadFit, model: HeadModel) -> None:
+    """``mouthClose`` goes as far as this person's ``jawOpen``."""
+    weights = torch.zeros(52)
+    weights[[EXPRESSION_NAMES.index(name) for name in ("jawOpen", "mouthClose")]] = 1.0
+    closed = scream.neutral + torch.einsum("e,end->nd", weights, scream.expression_deltas)
+    expected = model.mean + torch.einsum("e,end->nd", weights, model.expression_deltas)
+    assert abs(measure_gap(closed, model) - measure_gap(expected, model)) < 0.001

@@ -16,11 +16,12 @@ from portraitist.devices import from_numpy, to_numpy
 from portraitist.reconstruction.gauss_newton import solve_box_constrained
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.landmark_noise import LandmarkNoise
-from portraitist.types import Camera, LandmarkEmbedding
+from portraitist.types import EXPRESSION_NAMES, Camera, LandmarkEmbedding
 
 AMPLITUDE_SPREAD = 0.3  # standard deviation of how much further than average one moves
 NO_OPENING = 0.003  # meters: lips that an expression parts by less may as well be closed ones, badly seen
 LARGEST_EXCESS = 0.5  # of that: beyond, the fit is wrong
+JAW_OPEN, MOUTH_CLOSE = (EXPRESSION_NAMES.index(name) for name in ("jawOpen", "mouthClose"))
 DENSE_LIP_PAIRS = (
     (13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324),
 )  # fmt: skip
@@ -48,11 +49,15 @@ def personalize_actions(
     moves = (deltas[:, model.faces[embedding.face_ids]] * embedding.barycentrics[..., None]).sum(2)
     seen = expression[:, None, None] * moves @ camera.rotation[:2].T
     moves = to_numpy(seen, np.float64).reshape(len(deltas), -1)
+    # What closes a mouth over an open jaw goes as far as the jaw.
+    moves[JAW_OPEN] += moves[MOUTH_CLOSE]
+    moves[MOUTH_CLOSE] = 0
     # Jointly the detector's errors explain nearly all that a fit misses. Its residual believes the points one by one.
     weighted = moves / (noise.variance + (noise.loadings**2).sum(1))
     normal = weighted @ moves.T + np.eye(len(moves)) / AMPLITUDE_SPREAD**2
     limit = np.full(len(moves), LARGEST_EXCESS)
     excess = solve_box_constrained(normal, weighted @ missing.ravel(), -limit, limit)
+    excess[MOUTH_CLOSE] = excess[JAW_OPEN]
     return deltas * from_numpy(1 + excess, deltas)[:, None, None]
 
 
@@ -74,13 +79,16 @@ def carry_opening(
 ) -> Float[Tensor, "52 n 3"]:
     """The actions with ``opening``, a displacement of the shown head, put down to those that open its mouth.
 
-    Each gets as much of it as it has in the gap between the lips; the smaller that gap, the less is carried.
+    Each gets as much of it as it has in the gap between the lips; the smaller that gap, the less is carried. What an
+    opening jaw gets, ``mouthClose`` takes back.
     """
     corners = model.faces[embedding.face_ids]
     at_points = (deltas[:, corners] * embedding.barycentrics[..., None]).sum(2)
     gaps = torch.stack([_measure_gap(points, dense) for points in at_points]).clamp(min=0)
     total = (expression * gaps).sum()
-    return deltas + torch.einsum("e,nd->end", gaps * total / (total**2 + NO_OPENING**2), opening)
+    shares = gaps * total / (total**2 + NO_OPENING**2)
+    shares[MOUTH_CLOSE] = -shares[JAW_OPEN]
+    return deltas + torch.einsum("e,nd->end", shares, opening)
 
 
 def _measure_gap(points: Float[Tensor, "k 3"], dense: bool) -> Float[Tensor, ""]:
