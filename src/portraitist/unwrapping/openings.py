@@ -11,7 +11,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 from scipy.special import ndtr
@@ -57,11 +57,12 @@ LEAST_SEEN = 1.0  # texels of 1024, by weight, that are worth as much as what is
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """Texels of the outer skin around an opening. ``distance_mm``: from its edge, negative inside. ``along``: place
-    of the nearest point of the edge along its contour, 0..1, from a corner over the lower lid or the upper lip."""
+    """Texels of the outer skin around an opening. ``distance_mm``: from its edge, negative inside. ``contour``:
+    number of the nearest one. ``along``: place of its nearest point on it, 0..1 once around."""
 
     crop: TexelCrop
     distance_mm: Float[np.ndarray, "n"]
+    contour: Int[np.ndarray, "n"]
     along: Float[np.ndarray, "n"]
 
 
@@ -79,10 +80,11 @@ def locate_margin(model: HeadModel, texels: HeadTexels, contours: tuple[tuple[in
     signed = np.where(behind, -distance, distance) * 1000
     near = texels.in_components("outer_skin") & (texels.interpolation @ distance < FAR_MM / 1000)
     crop = TexelCrop.around(texels, near)
-    points = texels.interpolation[crop.ids] @ vertices
-    starts = np.concatenate([np.arange(len(ring) * EDGE_STEPS) / (len(ring) * EDGE_STEPS) for ring in contours])
-    along = starts[KDTree(edge).query(points)[1]]
-    return Margin(crop, (texels.interpolation[crop.ids] @ signed).astype(np.float32), along.astype(np.float32))
+    _, at_edge = KDTree(edge).query(texels.interpolation[crop.ids] @ vertices)
+    counts = [len(ring) * EDGE_STEPS for ring in contours]
+    contour = np.repeat(np.arange(len(contours)), counts)[at_edge]
+    along = np.concatenate([np.arange(count) / count for count in counts])[at_edge].astype(np.float32)
+    return Margin(crop, (texels.interpolation[crop.ids] @ signed).astype(np.float32), contour, along)
 
 
 def clear_lids(
@@ -153,18 +155,19 @@ def measure_line(
     A mean over cells, narrow across the edge and long along it. ``expected``: at the edge, where the photo does not
     show it."""
     low, high = float(margin.distance_mm.min()), FAR_MM
-    shape = (round((high - low) / CELL_MM), CELLS_ALONG)
-    rows = (margin.distance_mm - low) / (high - low) * shape[0] - 0.5
-    columns = margin.along * shape[1] - 0.5
-    cells = rows.round().astype(int).clip(0, shape[0] - 1), columns.round().astype(int) % shape[1]
+    count = round((high - low) / CELL_MM)
+    shape = (int(margin.contour.max()) + 1, count, CELLS_ALONG)
+    rows = ((margin.distance_mm - low) / (high - low) * count - 0.5).clip(0, count - 1)
+    columns = margin.along * CELLS_ALONG - 0.5
+    cells = margin.contour, rows.round().astype(int), columns.round().astype(int) % CELLS_ALONG
     darker = (to_logs(luminance(cleared)) - to_logs(luminance(own))).clip(min=0)
     sums, seen = np.zeros(shape), np.zeros(shape)
     np.add.at(sums, cells, weights * darker)
     np.add.at(seen, cells, weights)
-    middles = (low + (np.arange(shape[0]) + 0.5) / shape[0] * (high - low))[:, None]
+    middles = (low + (np.arange(count) + 0.5) / count * (high - low))[:, None]
     sums += LEAST_SEEN * expected * np.exp(-((middles / LINE_WIDTH_MM) ** 2))
     profile = sums / (seen + LEAST_SEEN) * np.exp(-((middles.clip(0) / LINE_REACH_MM) ** 2))
-    line = map_coordinates(profile, [rows, columns], order=1, mode="grid-wrap").astype(np.float32)
+    line = map_coordinates(profile, [margin.contour, rows, columns], order=1, mode="grid-wrap").astype(np.float32)
     return margin.crop.smooth(line, SOFTENING)
 
 
