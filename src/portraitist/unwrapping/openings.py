@@ -36,7 +36,7 @@ FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
 
 # Distances are millimeters from the edge, negative inside.
 LID_ERROR_MM = 0.5  # standard deviation of where the fit has an edge
-LIPS_ERROR_MM = (1.5, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
+LIPS_ERROR_MM = (0.8, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
 BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
 TOOTH_NOISE = 0.35  # the same of teeth around the light on the whites of the eyes
 HUE_NOISE = 0.075
