@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -10,25 +11,15 @@ import pytest
 from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
+from cli.command import run_command
 from portraitist import load_head
 from portraitist.assets import asset_path
-from portraitist.cli.main import main
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = asset_path("exemplars/brush.jpg")
 
 
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(["bust", *map(str, arguments)])
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+run = functools.partial(run_command, "bust")
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["demo", "--help"],
         ["turntable", "--help"],
         ["image", "--help"],
+        ["bust", "--help"],
         ["landmarks", "--help"],
         ["sheet", "--help"],
         ["reenact", "--help"],

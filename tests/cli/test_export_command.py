@@ -114,6 +114,7 @@ def test_what_cannot_be_exported_is_refused(run_here: Run, folder: Path, layered
         ((head, "--for", "web", "--date", "today"), 2, "YYYY-MM-DD"),
         ((head, "--for", "web", "--style", "bare.safetensors"), 2, "other layers"),
         ((head, "--for", "web", "--style", head), 2, "Two styles"),
+        ((head, "--for", "web", *2 * ("--style", "pen and ink/head.safetensors")), 2, "called 'pen_and_ink'"),
         ((head, "--for", "web", "--height", "50"), 2, "--height means nothing for web"),
         ((head, "--for", "print", "--height", "0"), 2, "10 to 2000"),
         ((head, "--for", "print", "-o", "head.glb"), 2, ".3mf or .stl or .ply"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from pathlib import Path
 
@@ -11,28 +12,18 @@ import torch
 from matplotlib.cbook import get_sample_data
 from PIL import Image as PillowImage
 
+from cli.command import run_command
 from conftest import make_head, make_marked_head
 from portraitist import Config, save_head
 from portraitist.apps.image_style import ImageConfig
 from portraitist.assets import asset_path
 from portraitist.cli.image import make_image_config
-from portraitist.cli.main import main
 
 PHOTO = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
 ART = asset_path("exemplars/brush.jpg")
 
 
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(["image", *map(str, arguments)])
-    assert isinstance(end.value.code, int)
-    return end.value.code
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+run = functools.partial(run_command, "image")
 
 
 @pytest.mark.parametrize(

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from export.npm import find_package
+
 SCRIPT = Path(__file__).parents[2] / ".ci" / "validate_glb.js"
-
-
-@cache
-def find_modules() -> str | None:
-    """The folder of npm's global modules, if the validator is among them."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return None
-    root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False).stdout.strip()
-    return root if (Path(root) / "gltf-validator").is_dir() else None
+VALIDATOR = find_package("gltf-validator")
 
 
 needs_validator = pytest.mark.skipif(
-    find_modules() is None, reason="npm's global gltf-validator is not installed: GLBs are NOT validated"
+    VALIDATOR is None, reason="npm's global gltf-validator is not installed: GLBs are NOT validated"
 )
 
 
 def assert_valid(glb: Path) -> None:
     """No error and no warning."""
-    environment = os.environ | {"NODE_PATH": find_modules() or ""}
+    assert VALIDATOR is not None
+    environment = os.environ | {"NODE_PATH": str(VALIDATOR.parent)}
     command = ["node", str(SCRIPT), str(glb)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,21 +14,18 @@ from PIL import Image as PillowImage
 from scipy.spatial import cKDTree
 
 from conftest import add_layers, assert_same_picture, make_marked_head
+from export.blender import needs_blender, run_blender
 from portraitist import head_camera, render, write_glb
 from portraitist.export.gltf_parts import ORIGINAL_SHAPE
 from portraitist.io.images import image_from_pil
 from portraitist.mesh.carrying import pose_head
 from portraitist.types import EXPRESSION_NAMES, Camera, Head, Image
 
-BLENDER = shutil.which("blender")
-SCRIPT = Path(__file__).with_name("blender_script.py")
+UNTESTED = "its import of the GLB is NOT tested"
 SIZE_PX = 256
 SHAPES = {"default": None, "jawOpen": {"jawOpen": 1.0}, "original": None}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BLENDER is None, reason="Blender is not installed: its import of the GLB is NOT tested"),
-]
+pytestmark = needs_blender(UNTESTED)
 
 
 class Imported(NamedTuple):
@@ -68,11 +63,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Imported:
     }
     (folder / "job.json").write_text(json.dumps(job))
     files = [folder / "head.glb", folder / "job.json", folder]
-    command = [str(BLENDER), "-b", "--factory-startup", "--python-exit-code", "1", "--python", str(SCRIPT), "--"]
-    run = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=180, check=False)
-    if "No module named 'numpy'" in run.stdout + run.stderr:
-        pytest.skip("Blender's own Python has no numpy (Debian: python3-numpy): its import of the GLB is NOT tested")
-    assert run.returncode == 0, run.stdout + run.stderr
+    run_blender("blender_script.py", *files, untested=UNTESTED)
     pictures = {shape: read_over_white(folder / f"{shape}.png") for shape in SHAPES}
     return Imported(head, camera, json.loads((folder / "report.json").read_text()), pictures)
 

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
 from conftest import add_layers, make_marked_head
+from export.blender import needs_blender, run_blender
 from portraitist import save_animation
 from portraitist.types import EXPRESSION_NAMES
 
-BLENDER = shutil.which("blender")
-SCRIPT = Path(__file__).with_name("blender_animation.py")
+UNTESTED = "the animation is NOT tested in it"
 HEAD_TO_BLENDER = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 TOLERANCE = 0.01
 TIMES = torch.arange(60) / 25
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BLENDER is None, reason="Blender is not installed: the animation is NOT tested in it"),
-]
+pytestmark = needs_blender(UNTESTED)
 
 
 def test_it_plays(tmp_path: Path):
@@ -38,11 +32,7 @@ def test_it_plays(tmp_path: Path):
     head = add_layers(make_marked_head(8))
     save_animation(files[0], head, TIMES, weights, torch.from_numpy(rotations).float(), tolerance=TOLERANCE)
     files[1].write_text(json.dumps({"times": TIMES.tolist()}))
-    command = [str(BLENDER), "-b", "--factory-startup", "--python-exit-code", "1", "--python", str(SCRIPT), "--"]
-    run = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=600, check=False)
-    if "No module named 'numpy'" in run.stdout + run.stderr:
-        pytest.skip("Blender's own Python has no numpy (Debian: python3-numpy): the animation is NOT tested in it")
-    assert run.returncode == 0, run.stdout + run.stderr
+    run_blender("blender_animation.py", *files, untested=UNTESTED, timeout=600)
     report = json.loads(files[2].read_text())
     for moment, given, rotation in zip(report["played"], weights, rotations, strict=True):
         for part in ("Head", "Hair", "Headwear"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +11,16 @@ import pytest
 
 from bust.drawn_bust import draw_bust
 from conftest import add_layers, make_marked_head
+from export.blender import needs_blender, run_blender
 from portraitist.export.gltf_parts import ORIGINAL_SHAPE
 from portraitist.export.neck_joint import BODY, NECK
 from portraitist.export.profiles import PROFILES
 from portraitist.export.provenance import UNSIGNED
 from portraitist.types import EXPRESSION_NAMES, Head
 
-BLENDER = shutil.which("blender")
-SCRIPT = Path(__file__).with_name("blender_fbx.py")
+UNTESTED = "the way through FBX is NOT tested"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BLENDER is None, reason="Blender is not installed: the way through FBX is NOT tested"),
-]
+pytestmark = needs_blender(UNTESTED)
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +31,7 @@ def layered() -> Head:
 def pass_through_fbx(profile: str, head: Head, folder: Path, **options: Any) -> dict[str, Any]:
     PROFILES[profile].write(folder / "head.glb", head, provenance=UNSIGNED, **options)
     files = [folder / "head.glb", folder / "head.fbx", folder / "report.json"]
-    command = [str(BLENDER), "-b", "--factory-startup", "--python-exit-code", "1", "--python", str(SCRIPT), "--"]
-    run = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=180, check=False)
-    if "No module named 'numpy'" in run.stdout + run.stderr:
-        pytest.skip("Blender's own Python has no numpy (Debian: python3-numpy): the way through FBX is NOT tested")
-    assert run.returncode == 0, run.stdout + run.stderr
+    run_blender("blender_fbx.py", *files, untested=UNTESTED)
     return json.loads((folder / "report.json").read_text())
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 import torch
 
 from conftest import add_layers, make_marked_head, make_quick_config
+from export.blender import needs_blender, run_blender
 from portraitist import (
     InputError,
     import_glb,
@@ -27,16 +26,12 @@ from portraitist.export.profiles import PROFILES
 from portraitist.export.provenance import UNSIGNED
 from portraitist.types import EXPRESSION_NAMES, Head
 
-BLENDER = shutil.which("blender")
-SCRIPT = Path(__file__).with_name("blender_sculpt.py")
+UNTESTED = "what it sculpts is NOT read"
 JOB = {"pushes": [], "paint": None, "key": None, "delete": None, "split": False}
 RADIUS, WAY = 0.04, (0.005, -0.01, -0.015)
 """Of a pushed chin, meters, in Blender's space."""
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BLENDER is None, reason="Blender is not installed: what it sculpts is NOT read"),
-]
+pytestmark = needs_blender(UNTESTED)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +45,7 @@ def edit(head: Head, profile: str, folder: Path, **job: Any) -> Path:
     PROFILES[profile].write(folder / "head.glb", head, provenance=UNSIGNED)
     (folder / "job.json").write_text(json.dumps(JOB | job))
     files = [folder / "head.glb", folder / "job.json", folder / "edited.glb"]
-    command = [str(BLENDER), "-b", "--factory-startup", "--python-exit-code", "1", "--python", str(SCRIPT), "--"]
-    run = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=180, check=False)
-    if "No module named 'numpy'" in run.stdout + run.stderr:
-        pytest.skip("Blender's own Python has no numpy (Debian: python3-numpy): what it sculpts is NOT read")
-    assert run.returncode == 0, run.stdout + run.stderr
+    run_blender("blender_sculpt.py", *files, untested=UNTESTED)
     return folder / "edited.glb"
 
 

@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 
 from conftest import add_layers, make_head, make_marked_head
 from export.gltf_validator import assert_valid, needs_validator
+from export.npm import find_package
 from export.read_glb import read_accessor
-from export.three_page import find_three, needs_three, open_page
+from export.three_page import needs_three, open_page
 from portraitist import InputError, OutputError
 from portraitist.export.mtoon import THINNEST_M, WIDEST_M, find_shade, find_stroke_width
 from portraitist.export.provenance import Provenance
@@ -228,8 +229,7 @@ def test_the_validator_finds_nothing(path: Path):
 @pytest.mark.slow
 @needs_three
 def test_it_lives_in_three_vrm(path: Path, head: Head, tmp_path: Path):
-    three = find_three()
-    if three is None or not (three.parent / "@pixiv" / "three-vrm").is_dir():
+    if find_package("@pixiv/three-vrm") is None:
         pytest.skip("npm's global @pixiv/three-vrm is not installed: VRMs are NOT opened in it")
     degrees = 7.0
     moments = [

@@ -9,13 +9,14 @@ import queue
 import shutil
 import subprocess
 import threading
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+
+from export.npm import find_package
 
 PAGE = Path(__file__).with_name("three_page.html")
 CHROMIUM = shutil.which("chromium")
@@ -28,19 +29,8 @@ OPTIONS = (
 )
 
 
-@cache
-def find_three() -> Path | None:
-    """The folder of npm's global `three`."""
-    npm = shutil.which("npm")
-    if npm is None:
-        return None
-    root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False).stdout.strip()
-    folder = Path(root) / "three"
-    return folder if (folder / "build" / "three.module.js").is_file() else None
-
-
 needs_three = pytest.mark.skipif(
-    CHROMIUM is None or find_three() is None,
+    CHROMIUM is None or find_package("three") is None,
     reason="Chromium or npm's global three is not installed: GLBs are NOT tested in three.js",
 )
 
@@ -87,7 +77,7 @@ def open_page(page: Path, glb: Path, job: dict[str, Any], scratch: Path) -> dict
 def _make_handler(
     page: Path, glb: Path, job: dict[str, Any], reports: queue.Queue
 ) -> type[http.server.BaseHTTPRequestHandler]:
-    three = find_three()
+    three = find_package("three")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from portraitist.apps.bust_painting import BustPainting, paint_bust_texture
+from portraitist.apps.image_painting import count_steps
 from portraitist.apps.image_style import find_landmarks, read_style
 from portraitist.bust.appearance import meet_neck
 from portraitist.bust.following import follow_head
@@ -25,7 +25,7 @@ from portraitist.pipeline import (
 )
 from portraitist.progress import StageClock
 from portraitist.rendering.cameras import head_camera
-from portraitist.types import Head, Image, Progress, ProgressCallback, Result
+from portraitist.types import Head, Image, ProgressCallback, Result
 
 NO_CLOTHES = (
     "The photo shows no clothes, so the shoulders are bare, and those of a plausible body. Use a photo that shows the "
@@ -119,21 +119,8 @@ def paint_bust(
     size = config.painting.view_px
     front = head_camera(replace(head, layers=head.layers[-1:]), 0.0, 0.0, size)
     artwork = read_style(exemplar, find_landmarks(head, front), (size, size))
-    texture = paint_bust_texture(
-        head, bust.bare, artwork, models.vgg, config.painting, generator, _count_steps(config.painting, progress)
-    )
+    report = count_steps("painting", config.painting.total_steps, progress)
+    texture = paint_bust_texture(head, bust.bare, artwork, models.vgg, config.painting, generator, report)
     layer = replace(head.layers[-1], texture=texture)
     layer = replace(layer, texture=meet_neck(layer, bust.bare, head, models.head))
     return replace(head, layers=(*head.layers[:-1], layer))
-
-
-def _count_steps(painting: BustPainting, progress: ProgressCallback | None) -> Callable[[float, Image], None]:
-    done = 0
-
-    def report(loss: float, preview: Image) -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(Progress("painting", done, painting.total_steps, loss, preview))
-
-    return report

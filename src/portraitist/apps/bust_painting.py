@@ -3,7 +3,6 @@ back to its texture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from portraitist.apps.image_labels import PICTURE_LABELS, replace_missing
 from portraitist.apps.image_painting import (
     PictureContent,
     PictureStyle,
+    Report,
     paint_last_strokes,
     paint_scale,
     share_colors,
@@ -30,7 +30,7 @@ from portraitist.reconstruction.head_texels import DARKEST
 from portraitist.rendering.cameras import view_camera
 from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.rendering.sampling import sample_bilinear, shade_parts
-from portraitist.rendering.shader_math import mix, smoothstep
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.rendering.uv_layout import locate_texels
 from portraitist.segmentation.parts import SKIN, UNLABELED
 from portraitist.texture.label_colors import limit_label_chroma, match_tones
@@ -39,7 +39,6 @@ from portraitist.texture.optimization import guided_weights
 from portraitist.types import Camera, Fragments, Head, Image, Layer
 from portraitist.vgg import VGG
 
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec. 709
 HIDDEN = 0.006  # meters behind what a picture shows from which on a place is hidden in it
 YAWS_DEG = (0.0, 180.0, -90.0, 90.0)  # of the four pictures
 """Front, back and both sides: one picture of two by two, so that all are painted alike."""
@@ -111,7 +110,7 @@ def paint_bust_texture(
     vgg: VGG,
     config: BustPainting,
     generator: torch.Generator,
-    report: Callable[[float, Image], None],
+    report: Report,
 ) -> Image:
     """Texture of the bust of a stylized, painted ``head``, its last layer, in the artwork's style."""
     views = look_at_bust(head, bare, config.view_px)
@@ -144,9 +143,8 @@ def paint_bust_texture(
 def _keep_hues(picture: Image, guide: Image) -> Image:
     """The light and shade of a picture in the hues of another: in few steps the network finds lines, and colors only as
     clouds."""
-    gray = picture.new_tensor(LUMINANCE)[:, None, None]
-    shades = [(gray * image).sum(0) + DARKEST for image in (picture, guide)]
-    return (guide * shades[0] / shades[1]).clamp(0, 1)
+    shades = [luminance(to_numpy(image).transpose(1, 2, 0)) + DARKEST for image in (picture, guide)]
+    return (guide * from_numpy(shades[0] / shades[1], guide)).clamp(0, 1)
 
 
 def _unproject(bust: Layer, views: BustViews, painted: Image) -> Image:

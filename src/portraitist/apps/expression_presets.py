@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.errors import InputError
+from portraitist.export.combinations import list_actions
 from portraitist.types import EXPRESSION_NAMES
 
 
@@ -40,7 +41,7 @@ def set_actions(weights: Float[Tensor, "52"], asked: Mapping[str, float | int]) 
     """
     weights = weights.clone()
     for name, weight in asked.items():
-        ids = [i for i, action in enumerate(EXPRESSION_NAMES) if action in (name, f"{name}Left", f"{name}Right")]
+        ids = [EXPRESSION_NAMES.index(action) for action in list_actions(name)]
         if not ids:
             raise InputError(
                 f"{name!r} is none of the 52 ARKit actions. Use their names, such as jawOpen or mouthSmileLeft, or "

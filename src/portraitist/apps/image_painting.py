@@ -22,7 +22,7 @@ from portraitist.texture.patches import PatchPlaces, PatchSource, make_patch_sou
 from portraitist.texture.pyramid import build_pyramid, fold_pyramid
 from portraitist.texture.strokes import find_means, measure_strokes
 from portraitist.texture.views import spread_points
-from portraitist.types import Image
+from portraitist.types import Image, Progress, ProgressCallback
 from portraitist.vgg import VGG, sample_hypercolumns
 
 CHANGED_LEVELS = 3  # of the pyramid, the finest, at each scale after the first
@@ -32,6 +32,19 @@ SOFT_COLORS = 128  # of the picture's side: width over which recoloring fades
 
 Report = Callable[[float, Image], None]
 """Is told the loss and the picture after each step."""
+
+
+def count_steps(stage: str, steps: int, progress: ProgressCallback | None) -> Report:
+    """Tells ``progress`` which of the ``steps`` of a stage was done."""
+    done = 0
+
+    def report(loss: float, preview: Image) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(Progress(stage, done, steps, loss, preview))
+
+    return report
 
 
 @dataclass(frozen=True)

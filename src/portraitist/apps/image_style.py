@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -22,6 +22,8 @@ from portraitist.apps.image_labels import PICTURE_LABELS, label_picture, replace
 from portraitist.apps.image_painting import (
     PictureContent,
     PictureStyle,
+    Report,
+    count_steps,
     paint_last_strokes,
     paint_scale,
     resize_picture,
@@ -188,7 +190,8 @@ def paint_image(
     # 3. The painting.
     artwork = read_style(exemplar, own_px, size)
     content = PictureContent(warped, replace_missing(labels, artwork.source), mask, warped)
-    painted = _paint(content, painted_face, artwork, models, config, generator, _count_steps(config, progress))
+    report = count_steps("picture", config.total_steps, progress)
+    painted = _paint(content, painted_face, artwork, models, config, generator, report)
     of_head = torch.where(labels == PICTURE_LABELS.index("headwear"), HAIR, labels)
     of_head = torch.where(of_head < len(LABELS), of_head, UNLABELED)
     strengths = config.head.texture.strength * spread_strengths(of_head, config.head.texture.regions)
@@ -244,7 +247,7 @@ def _paint(
     models: Models,
     config: ImageConfig,
     generator: torch.Generator,
-    report: Callable[[float, Image], None],
+    report: Report,
 ) -> Image:
     """The content in the artwork's colors, then painted coarse to fine."""
     if config.head.texture.strength == 0:
@@ -275,15 +278,3 @@ def _paint(
 def _paint_fully(config: Config) -> Config:
     """A guide is painted at full strength; strengths are the picture's."""
     return replace(config, texture=replace(config.texture, strength=1.0, regions=LabelStrengths()))
-
-
-def _count_steps(config: ImageConfig, progress: ProgressCallback | None) -> Callable[[float, Image], None]:
-    done = 0
-
-    def report(loss: float, preview: Image) -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(Progress("picture", done, config.total_steps, loss, preview))
-
-    return report

@@ -9,17 +9,17 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from portraitist.bust.body import PersonShares, project
+from portraitist.bust.body import PersonShares, find_visible
 from portraitist.bust.dress import DRESSED, Bust
+from portraitist.bust.grid_mesh import list_rows
 from portraitist.bust.material import compare_to, find_light, find_main_color, lay_out_weave
 from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.hair.appearance import spread_colors, to_texels
-from portraitist.mesh.grids import grid_faces
-from portraitist.mesh.laplacian import vertex_normals
+from portraitist.mesh.grids import grid_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import DARKEST, locate_head_texels
-from portraitist.rendering.ray_casting import is_occluded
+from portraitist.rendering.cameras import project_places
 from portraitist.rendering.sampling import sample_mipmapped
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, Head, Image, Layer
@@ -28,7 +28,6 @@ from portraitist.unwrapping.projection import erode_mask
 FACING = (0.15, 0.4)  # cosine to the line of sight: too slanted to be read, read
 MARGIN = 0.003  # meters by which borders between cloth, skin and the rest are moved inwards
 OWN_SHARE = (0.9, 1.0)  # of a part in a pixel: along its border colors are mixed
-RAY_STEP = 0.004  # meters before the surface at which rays start
 MEETING = 0.035  # meters from the ring over which skin takes on the color of the head's neck
 NEAR_WIDTHS = 2  # within which colors go on as they are beside; further away clothes are of their main color
 OUTER = 0.2  # meters below the ring from which on what is worn is the outer garment, which goes on where nobody sees
@@ -81,11 +80,10 @@ def _complete_cloth(
         main = find_main_color(logs.reshape(-1, 3), (outer * seen.cloth).ravel(), around, skin)
     else:  # so little that no texel is surely of cloth
         main = find_main_color(np.log(pixels[own] + DARKEST), shares.cloth[own], around, skin)
-    places, normals = bust.places, vertex_normals(bust.places.reshape(-1, 3), grid_faces(*bust.places.shape[:2]))
-    normals = to_texels(normals.reshape(places.shape), size).reshape(-1, 3)
+    normals = to_texels(grid_normals(bust.places), size).reshape(-1, 3)
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-6)
     light = find_light(logs.reshape(-1, 3), normals, seen.cloth.ravel(), main).reshape(size, size, 1)
-    points = to_texels(places, size).reshape(-1, 3)
+    points = to_texels(bust.places, size).reshape(-1, 3)
     weave = lay_out_weave(pixels, own, main, float(camera.scale_px), points, normals).reshape(size, size, 3)
     plain = np.broadcast_to(main, logs.shape)
     if (seen.cloth > 0).any():
@@ -103,12 +101,10 @@ def measure_depth(places: Float[np.ndarray, "r c 3"], ring_row: int, size: int) 
 
 
 def _project(photo: Image, camera: Camera, bust: Bust, shares: PersonShares, content: Head, size: int) -> Seen:
-    places, faces = bust.places, grid_faces(*bust.places.shape[:2])
     view = to_numpy(camera.rotation, np.float64)[2]
-    normals = vertex_normals(places.reshape(-1, 3), faces).reshape(places.shape)
-    facing = to_texels(normals @ view, size)
-    points = to_texels(places, size)
-    pixels = project(points.astype(np.float64), camera)
+    facing = to_texels(grid_normals(bust.places) @ view, size)
+    points = to_texels(bust.places, size)
+    pixels = project_places(points, camera)
     step = np.linalg.norm(np.diff(pixels, axis=1, append=pixels[:, :1]), axis=-1)
     masks = [
         erode_mask(from_numpy(mask.astype(np.float32), photo), MARGIN * camera.scale_px)
@@ -120,24 +116,10 @@ def _project(photo: Image, camera: Camera, bust: Bust, shares: PersonShares, con
     samples = sample_mipmapped(picture, uv, from_numpy(step.reshape(-1).clip(1, 16).astype(np.float32), photo))
     samples = to_numpy(samples.T).reshape(size, size, 5).clip(0, 1)
     inside = ((pixels > 0) & (pixels < [width, height])).all(-1)
-    weights = smoothstep(facing, *FACING) * inside * _find_visible(points, places, faces, view, content)
+    # Hair does not hide: its pixels are its own.
+    weights = smoothstep(facing, *FACING) * inside * find_visible(points, bust.places, content.mesh, camera)
     cloth_seen, skin_seen = (weights * smoothstep(samples[..., k], *OWN_SHARE) for k in (3, 4))
     return Seen(samples[..., :3], cloth_seen, skin_seen)
-
-
-def _find_visible(
-    points: Float[np.ndarray, "t t 3"],
-    places: Float[np.ndarray, "r c 3"],
-    faces: np.ndarray,
-    view: Float[np.ndarray, "3"],
-    content: Head,
-) -> Float[np.ndarray, "t t"]:
-    """1 where neither head nor bust lies between a texel and the camera. Hair does not hide: its pixels are its own."""
-    head = to_numpy(content.mesh.vertices, np.float64)[to_numpy(content.mesh.faces)]
-    corners = np.concatenate([head, places.reshape(-1, 3)[faces]])
-    starts = (points + RAY_STEP * view).reshape(-1, 3)
-    hidden = is_occluded(corners, starts, np.broadcast_to(view, starts.shape))
-    return 1.0 - hidden.reshape(points.shape[:2])
 
 
 def find_ring_colors(head: Head, model: HeadModel) -> Float[np.ndarray, "c 3"]:
@@ -155,14 +137,13 @@ def meet_neck(bust: Layer, bare: Float[Tensor, "t t"], head: Head, model: HeadMo
     """The texture of a bust under ``head`` with the neck's own color where bare skin begins there, and its own further
     down. ``bare``: where it shows skin, 0..1."""
     torso, size = load_torso_model(), bust.texture.shape[-1]
-    rows = len(torso.neck_faces) + 1 + len(torso.mean)
     ring = find_ring_colors(head, model)
+    places = list_rows(bust.mesh, len(ring))
     texture = to_numpy(bust.texture, np.float64).transpose(1, 2, 0)
-    at = int((torso.ring_row + 0.5) / rows * size)
+    at = int((torso.ring_row + 0.5) / len(places) * size)
     columns = (np.arange(size) + 0.5) / size * len(ring)
     wanted = np.stack([np.interp(columns, np.arange(len(ring)), axis, period=len(ring)) for axis in ring.T], 1)
     missed = np.log(wanted + DARKEST) - np.log(texture[at] + DARKEST)
-    places = to_numpy(bust.mesh.vertices, np.float64)[: rows * len(ring)].reshape(rows, len(ring), 3)
     fade = 1 - smoothstep(measure_depth(places, torso.ring_row, size).clip(0), 0.0, MEETING)
     is_bare = smoothstep(to_numpy(bare, np.float64), *DRESSED)
     share = is_bare * is_bare[at] * fade  # below cloth there is no skin to meet

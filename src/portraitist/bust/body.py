@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
-from scipy.ndimage import map_coordinates
+from jaxtyping import Bool, Float
 
 from portraitist.bust.torso_model import TorsoModel
 from portraitist.devices import to_numpy
-from portraitist.mesh.grids import grid_faces
-from portraitist.mesh.laplacian import vertex_normals
+from portraitist.mesh.grids import grid_faces, grid_normals
+from portraitist.rendering.cameras import project_places
+from portraitist.rendering.ray_casting import is_occluded
+from portraitist.rendering.sampling import look_up
 from portraitist.rendering.shader_math import mix, smoothstep
-from portraitist.types import Camera, HeadFit
+from portraitist.types import Camera, HeadFit, Mesh
 
 FOLLOWING = 0.5  # of the head's turn and nod: a body takes part in them, as far as nobody sees
 TWISTED = 0.10  # meters from the ring over which the body's own direction takes over from the head's
@@ -25,6 +26,7 @@ BELIEVED = 0.06  # meters from the body's edge at which an outline is hardly tha
 EXTREME = 1.5  # standard deviations that a body may differ from the mean: what is more is clothes
 TOGETHER = 12.0  # points along an outline that tell of one thing
 ROUNDS = 3
+RAY_STEP = 0.004  # meters before the surface at which rays start
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +114,13 @@ def find_outline(body: Float[np.ndarray, "r c 3"], shares: PersonShares, camera:
     """Where the person ends beside points that lie along the outline of a body; where it ends with hair, or something
     held, that is not the body's."""
     rotation = to_numpy(camera.rotation, np.float64)
-    normals = vertex_normals(body.reshape(-1, 3), grid_faces(*body.shape[:2])).reshape(body.shape)
-    in_view = normals @ rotation.T
+    in_view = grid_normals(body) @ rotation.T
     slant = in_view[..., 2]
     flat = in_view * [1, 1, 0]
     flat /= np.linalg.norm(flat, axis=-1, keepdims=True).clip(1e-6)
     outwards = flat @ rotation
     along = body[:, :, None] + SEARCHED[:, None] * outwards[:, :, None]
-    pixels = project(along, camera)
+    pixels = project_places(along, camera)
     inside = look_up(shares.person, pixels) > 0.5
     count = np.logical_and.accumulate(inside, axis=2).sum(2)
     last = np.maximum(count - 1, 0)
@@ -133,11 +134,13 @@ def find_outline(body: Float[np.ndarray, "r c 3"], shares: PersonShares, camera:
     return Outline(moves, weights, outwards)
 
 
-def project(points: Float[np.ndarray, "*k 3"], camera: Camera) -> Float[np.ndarray, "*k 2"]:
-    rotated = points @ to_numpy(camera.rotation, np.float64).T
-    return np.array(camera.center_px) + camera.scale_px * rotated[..., :2] * [1, -1]
-
-
-def look_up(image: Float[np.ndarray, "h w"], pixels: Float[np.ndarray, "*k 2"]) -> Float[np.ndarray, "*k"]:
-    """Bilinear; beyond the picture as at its border."""
-    return map_coordinates(image, [pixels[..., 1] - 0.5, pixels[..., 0] - 0.5], order=1, mode="nearest")
+def find_visible(
+    points: Float[np.ndarray, "*k 3"], places: Float[np.ndarray, "r c 3"], head: Mesh, camera: Camera
+) -> Bool[np.ndarray, "*k"]:
+    """Which points neither a head nor the surface with the rows ``places`` hides from a camera."""
+    view = to_numpy(camera.rotation, np.float64)[2]
+    of_head = to_numpy(head.vertices, np.float64)[to_numpy(head.faces)]
+    corners = np.concatenate([of_head, places.reshape(-1, 3)[grid_faces(*places.shape[:2])]])
+    starts = (points + RAY_STEP * view).reshape(-1, 3)
+    hidden = is_occluded(corners, starts, np.broadcast_to(view, starts.shape))
+    return ~hidden.reshape(points.shape[:-1])

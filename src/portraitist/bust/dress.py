@@ -9,12 +9,13 @@ import scipy.sparse as sp
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 
-from portraitist.bust.body import PersonShares, find_outline, look_up, project
+from portraitist.bust.body import PersonShares, find_outline, find_visible
 from portraitist.bust.torso_model import TorsoModel
 from portraitist.devices import to_numpy
-from portraitist.mesh.grids import grid_faces
-from portraitist.mesh.laplacian import cotangent_laplacian, factor_symmetric, vertex_normals
-from portraitist.rendering.ray_casting import is_occluded
+from portraitist.mesh.grids import grid_faces, grid_normals
+from portraitist.mesh.laplacian import cotangent_laplacian, factor_symmetric
+from portraitist.rendering.cameras import project_places
+from portraitist.rendering.sampling import look_up
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import HeadFit
 
@@ -31,7 +32,6 @@ UNSEEN = 0.02  # weight of a neckline's usual height where nobody sees it
 USUAL_HEIGHT = 0.012  # meters above the ring to which clothes usually reach
 FEWEST_PIXELS = 0.02  # meters: side of the square of clothes from which on there are any
 DRESSED = (0.35, 0.65)  # likelihood of cloth: skin, cloth
-STEP = 0.004  # meters before the surface at which rays start
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,8 @@ class Bust:
 
 def dress_body(body: Float[np.ndarray, "r c 3"], shares: PersonShares, fit: HeadFit, torso: TorsoModel) -> Bust:
     """Surface of all that is not the head: of clothes where there are any, else of the body."""
-    faces, ring = grid_faces(*body.shape[:2]), torso.ring_row
-    normals = vertex_normals(body.reshape(-1, 3), faces).reshape(body.shape).astype(np.float64)
-    laplacian, areas = cotangent_laplacian(body.reshape(-1, 3) / DECIMETER, faces)
+    ring, normals = torso.ring_row, grid_normals(body).astype(np.float64)
+    laplacian, areas = cotangent_laplacian(body.reshape(-1, 3) / DECIMETER, grid_faces(*body.shape[:2]))
     dressed = _continue_neckline(body, normals, shares, fit, ring, laplacian, areas)
 
     # Thickness: what the outline says, smooth between.
@@ -74,9 +73,8 @@ def _point_outwards(
 ) -> Float[np.ndarray, "r c 3"]:
     """Along the neck's normals, and the smoother ones of the torso: thick clothes do not repeat its forms."""
     smooth = gaussian_filter1d(gaussian_filter1d(body, BROAD, axis=0, mode="nearest"), BROAD, axis=1, mode="wrap")
-    broad = vertex_normals(smooth.reshape(-1, 3), grid_faces(*body.shape[:2])).reshape(body.shape)
     fade = np.clip((np.arange(len(body)) - ring) / BROAD, 0, 1)[:, None, None]
-    outwards = mix(normals, broad, fade)
+    outwards = mix(normals, grid_normals(smooth), fade)
     outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
     return outwards
 
@@ -94,27 +92,16 @@ def _continue_neckline(
     without clothes leaves shoulders bare."""
     if shares.cloth.sum() < (FEWEST_PIXELS * fit.camera.scale_px) ** 2:
         return np.zeros(body.shape[:2])
-    pixels = project(body, fit.camera)
+    pixels = project_places(body, fit.camera)
     cloth, bare = look_up(shares.cloth, pixels), look_up(shares.bare, pixels)
     height, width = fit.camera.size
     in_picture = ((pixels > 1) & (pixels < [width - 1, height - 1])).all(-1)
-    weights = CERTAINTY * _find_seen(body, normals, fit) * in_picture * (cloth + bare)
+    facing = (normals @ to_numpy(fit.camera.rotation, np.float64)[2]).clip(0, 1)
+    seen = facing * find_visible(body, body, fit.mesh, fit.camera)
+    weights = CERTAINTY * seen * in_picture * (cloth + bare)
     share = cloth / (cloth + bare).clip(1e-6)
     usual = body[..., 1] - body[ring, :, 1] < USUAL_HEIGHT
     screen = areas * (weights + UNSEEN).ravel()
     data = areas * (weights * share + UNSEEN * usual).ravel()
     solved = factor_symmetric(REACH**2 * laplacian + sp.diags(screen)).solve(data)
     return solved.reshape(cloth.shape).clip(0, 1)
-
-
-def _find_seen(
-    places: Float[np.ndarray, "r c 3"], normals: Float[np.ndarray, "r c 3"], fit: HeadFit
-) -> Float[np.ndarray, "r c"]:
-    """Cosine to the line of sight of points that neither head nor body hides from the camera; 0 of others."""
-    view = to_numpy(fit.camera.rotation, np.float64)[2]
-    facing = (normals @ view).clip(0, 1)
-    head = to_numpy(fit.mesh.vertices, np.float64)[to_numpy(fit.mesh.faces)]
-    own = places.reshape(-1, 3)[grid_faces(*places.shape[:2])]
-    starts = (places + STEP * view).reshape(-1, 3)
-    hidden = is_occluded(np.concatenate([head, own]), starts, np.broadcast_to(view, starts.shape))
-    return facing * ~hidden.reshape(facing.shape)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from portraitist.bust.draping import drape_layers
+from portraitist.bust.grid_mesh import list_rows, list_vertices
 from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.rendering.shader_math import smoothstep
@@ -26,15 +27,11 @@ def follow_head(bust: Layer, content: Head, stylized: Head) -> Head:
     middle, there = ring.mean(0), moved.mean(0)
     # The width of both rings: a body does not bend with a neck.
     scale = np.clip(np.sqrt(((moved - there) ** 2).sum() / ((ring - middle) ** 2).sum()), SMALLEST, LARGEST)
-    own = to_numpy(bust.mesh.vertices, np.float64)
-    rows, columns = len(moves) + len(torso.mean), len(ring)
-    grid = own[: rows * columns].reshape(rows, columns, 3)
+    grid = list_rows(bust.mesh, len(ring))
     torso_rows = grid[len(moves) :]
     missed = moved - (there + scale * (ring - middle))
     fade = 1 - smoothstep(np.linalg.norm(torso_rows - ring, axis=-1, keepdims=True), 0.0, SETTLED)
     placed = np.concatenate([grid[: len(moves)] + moves, there + scale * (torso_rows - middle) + fade * missed])
-    lid, base = placed[0].mean(0), placed[-1].mean(0)
-    vertices = np.concatenate([placed.reshape(-1, 3), lid[None], base[None]]).astype(np.float32)
-    mesh = bust.mesh.with_vertices(from_numpy(vertices, bust.mesh.vertices))
+    mesh = bust.mesh.with_vertices(from_numpy(list_vertices(placed), bust.mesh.vertices))
     covers = drape_layers(stylized.layers, mesh)
     return replace(stylized, layers=(*covers, replace(bust, mesh=mesh)))

@@ -66,6 +66,9 @@ def find_export_mistake(values: argparse.Namespace) -> str | None:
     if hasattr(values, "output") and values.output.suffix.lower() not in suffixes:
         needed = " or ".join(suffixes)
         return f"-o: the name of a file for {values.profile} must end in {needed}, got {str(values.output)!r}"
+    names = [name_style(path) for path in (values.head, *getattr(values, "styles", ()))]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        return f"Two styles are called {twice[0]!r}; rename one of the files, since variants go by their names"
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from portraitist.types import EXPRESSION_NAMES
+
 VISEMES: dict[str, dict[str, float]] = {
     "viseme_sil": {},
     "viseme_PP": {"mouthPressLeft": 0.5, "mouthPressRight": 0.5, "mouthRollLower": 0.35, "mouthRollUpper": 0.35},
@@ -32,3 +34,8 @@ COMBINATIONS = VISEMES | {
     "eyesClosed": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
 }
 """With the two that players of Ready Player Me's heads look for."""
+
+
+def list_actions(name: str) -> list[str]:
+    """The blendshapes that a name means: its own or, without Left or Right, both sides' (mouthSmile); else none."""
+    return [action for action in EXPRESSION_NAMES if action in (name, f"{name}Left", f"{name}Right")]

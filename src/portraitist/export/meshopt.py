@@ -9,11 +9,9 @@ import numpy as np
 import pygltflib as gl
 from jaxtyping import UInt8
 
-MESHOPT = "EXT_meshopt_compression"
+from portraitist.io.gltf_accessors import KINDS, WIDTHS
 
-# Numbers of an element, and bytes of a number.
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
-SIZES = {gl.FLOAT: 4, gl.SHORT: 2, gl.UNSIGNED_SHORT: 2, gl.UNSIGNED_BYTE: 1, gl.UNSIGNED_INT: 4}
+MESHOPT = "EXT_meshopt_compression"
 
 # Of the format (its specification, appendix A).
 HEADER = 0xA0
@@ -89,4 +87,4 @@ def _encode_block(groups: UInt8[np.ndarray, "g 16"]) -> bytes:
 
 def _find_stride(file: gl.GLTF2, accessor: gl.Accessor) -> int:
     own = file.bufferViews[accessor.bufferView].byteStride if accessor.bufferView is not None else None
-    return own or WIDTHS[accessor.type] * SIZES[accessor.componentType]
+    return own or WIDTHS[accessor.type] * np.dtype(KINDS[accessor.componentType]).itemsize

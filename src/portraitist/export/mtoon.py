@@ -14,6 +14,7 @@ from portraitist.devices import from_numpy, to_numpy
 from portraitist.export.gltf_materials import TextureStore, add_texture, find_darkest, to_linear
 from portraitist.export.gltf_parts import Part
 from portraitist.export.variants import INSIDE
+from portraitist.mesh.laplacian import triangle_areas
 from portraitist.rendering.shader_math import luminance
 from portraitist.rendering.uv_layout import extend_islands, mark_texels
 from portraitist.types import REGIONS, Image, Mesh
@@ -72,8 +73,7 @@ def find_stroke_width(mesh: Mesh, texture: Image) -> float:
     if not shown.any():
         return THINNEST_M
     corners = to_numpy(mesh.vertices[mesh.faces], np.float64)[of_face]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    texel_m = (areas.sum() / shown.sum()) ** 0.5
+    texel_m = (triangle_areas(corners).sum() / shown.sum()) ** 0.5
     light = luminance(np.moveaxis(to_numpy(texture, np.float64), 0, -1))
     first, last = (max(round(width / texel_m), 1) for width in (THINNEST_M, WIDEST_M))
     widths = np.arange(first, last + 1)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from portraitist.devices import to_numpy
 from portraitist.export.gltf_buffer import add_accessor, add_vectors, add_view, split_at_uv_seams
+from portraitist.export.gltf_parts import list_meshes
 from portraitist.types import Head
 
 ARMATURE = "Armature"
@@ -61,7 +62,7 @@ def add_skin(
             name=ARMATURE, joints=[*numbers.values()], skeleton=first, inverseBindMatrices=add_accessor(file, matrices)
         )
     )
-    for place, mesh in enumerate([head.mesh, *(layer.mesh for layer in head.layers)]):
+    for place, mesh in enumerate(list_meshes(head)):
         vertex_ids, _, _ = split_at_uv_seams(mesh)
         if weights is None:
             rows = np.zeros((len(mesh.vertices), len(joints)), np.float32)

@@ -16,7 +16,7 @@ from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
 from portraitist.mesh.closing import close_openings
 from portraitist.mesh.grid_lines import Crossings, cut_grid
-from portraitist.mesh.laplacian import vertex_normals
+from portraitist.mesh.laplacian import factor_symmetric, triangle_areas, vertex_normals
 from portraitist.mesh.marching_cubes import march_cubes
 from portraitist.mesh.subdivision import subdivide_mesh
 from portraitist.rendering.layers import list_parts
@@ -216,7 +216,7 @@ def _relax(
     links = sp.csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (len(known), len(known)))[free]
     system = sp.diags(np.asarray(links.sum(1)).ravel()) - links[:, free]
     solved = values.copy()
-    solved[free] = sp.linalg.spsolve(system.tocsc(), links[:, known] @ values[known])
+    solved[free] = factor_symmetric(system).solve(links[:, known] @ values[known])
     return solved
 
 
@@ -244,8 +244,7 @@ def describe_doubts(solid: Solid, width_mm: float = 0.8) -> tuple[str, ...]:
     thinnest piece of this size.
     """
     corners = solid.vertices[solid.faces].astype(np.float64)
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    area = np.bincount(solid.faces.ravel(), np.repeat(areas / 3, 3), len(solid.vertices))
+    area = np.bincount(solid.faces.ravel(), np.repeat(triangle_areas(corners) / 3, 3), len(solid.vertices))
     thin = []
     for region in np.unique(solid.regions[solid.regions >= 0]):
         (here,) = np.nonzero((solid.regions == region) & (solid.thickness_mm < width_mm))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
-from portraitist.export.combinations import VISEMES
+from portraitist.export.combinations import VISEMES, list_actions
 from portraitist.export.glb import GlbForm, build_parts, save_gltf
 from portraitist.export.gltf_buffer import add_view
 from portraitist.export.gltf_materials import TextureStore
@@ -85,12 +85,7 @@ NEVER = (
 
 def _both(weights: Mapping[str, float]) -> dict[str, float]:
     """A name without side means both."""
-    return {
-        name: weight
-        for asked, weight in weights.items()
-        for name in EXPRESSION_NAMES
-        if name in (asked, f"{asked}Left", f"{asked}Right")
-    }
+    return {name: weight for asked, weight in weights.items() for name in list_actions(asked)}
 
 
 EMOTIONS = {

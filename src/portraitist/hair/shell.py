@@ -12,16 +12,17 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import map_coordinates
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from portraitist.devices import from_numpy, to_numpy
+from portraitist.devices import to_numpy
 from portraitist.hair.chart import DECIMETER, HairChart, make_chart
 from portraitist.hair.surface import find_level
 from portraitist.mesh.laplacian import factor_symmetric, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
+from portraitist.rendering.cameras import project_places
 from portraitist.rendering.ray_casting import is_occluded
+from portraitist.rendering.sampling import look_up
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, HeadFit
 
@@ -79,12 +80,14 @@ def fit_shell(
         seen = _find_seen(chart, radii, view, vertices[to_numpy(model.faces)])
         places = chart.place(np.minimum(radii, ends))
         # Of what is head: along the outline a pixel is in part background.
-        of_head = _look_up(head, places, fit.camera)
-        shown = {name: _look_up(image, places, fit.camera) / of_head.clip(0.1) for name, image in covers.items()}
+        pixels = project_places(places, fit.camera)
+        of_head = look_up(head, pixels)
+        shown = {name: look_up(image, pixels) / of_head.clip(0.1) for name, image in covers.items()}
         # A border shows its thickness: where the side below it would be seen, that must be covered, too.
         inner = chart.place_inner_side(radii, STEP)
         open_inside = ~_find_hidden(inner, view, vertices[to_numpy(model.faces)])
-        below = _look_up(cover, inner, fit.camera)  # of both together: where one ends at the other, there is no gap
+        # Of both together: where one ends at the other, there is no gap.
+        below = look_up(cover, project_places(inner, fit.camera))
         thinned = np.where(open_inside, (below / np.sum(list(shown.values()), axis=0).clip(1e-6)).clip(max=1), 1)
         shown = {name: thinned * share for name, share in shown.items()}
         facing = _measure_facing(chart, radii, view) * of_head * seen
@@ -115,11 +118,12 @@ def _fit_radii(
     bare (``free``: where that is not seen, but expected); and the last radii at which the rays are inside of it."""
     steps = np.arange(0, LARGEST_THICKNESS, STEP)
     along = chart.origins[:, :, None] + (chart.skull[..., None] + steps)[..., None] * chart.directions[:, :, None]
-    inside = np.logical_and.accumulate(_look_up(head, along, camera) > 0.5, axis=2)
+    pixels = project_places(along, camera)
+    inside = np.logical_and.accumulate(look_up(head, pixels) > 0.5, axis=2)
     count = inside.sum(2)
     last = np.maximum(count - 1, 0)
     ends = chart.skull + steps[last]
-    shown = _look_up(cover, along, camera)
+    shown = look_up(cover, pixels)
     at_end = np.take_along_axis(shown, np.maximum(last[..., None] - np.arange(4), 0), 2).mean(2)
     slant = chart.directions @ to_numpy(camera.rotation, np.float64)[2]
     # An outline that is not in the picture is not known: beyond its border there is more hair, nobody knows how much.
@@ -261,16 +265,5 @@ def _label_around(mask: Bool[np.ndarray, "r c"]) -> Int[np.ndarray, "r c"]:
 
 
 def _is_in_picture(points: Float[np.ndarray, "*k 3"], camera: Camera) -> Bool[np.ndarray, "*k"]:
-    pixels = to_numpy(camera.project(from_numpy(points.reshape(-1, 3), camera.rotation)), np.float64)
-    inside = np.all((pixels > 0) & (pixels < np.array(camera.size[::-1])), axis=1)
-    return inside.reshape(points.shape[:-1])
-
-
-def _look_up(
-    image: Float[np.ndarray, "h w"], points: Float[np.ndarray, "*k 3"], camera: Camera
-) -> Float[np.ndarray, "*k"]:
-    """Values of a picture where points project; beyond its border those at the border."""
-    flat = from_numpy(points.reshape(-1, 3), camera.rotation)
-    pixels = to_numpy(camera.project(flat), np.float64)
-    values = map_coordinates(image, [pixels[:, 1] - 0.5, pixels[:, 0] - 0.5], order=1, mode="nearest")
-    return values.reshape(points.shape[:-1])
+    pixels = project_places(points, camera)
+    return np.all((pixels > 0) & (pixels < np.array(camera.size[::-1])), axis=-1)

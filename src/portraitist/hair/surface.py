@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from portraitist.devices import from_numpy
 from portraitist.hair.chart import HairChart
+from portraitist.mesh.grids import grid_faces, grid_uvs
 from portraitist.types import REGIONS, HeadFit, Mesh
 
 UNDER_SKIN = 0.002  # meters by which the inner side lies below the skin, so that no gap is seen
@@ -31,15 +32,12 @@ def cut_layer(
     # The back's first column once more at the end, with its own UVs.
     around = np.concatenate([np.arange(columns), [0]])
     ids = np.arange(rows)[:, None] * columns + around
-    uvs = np.stack(np.broadcast_arrays(np.arange(columns + 1) / columns, (np.arange(rows)[:, None] + 0.5) / rows), -1)
-    flat = np.arange(rows * (columns + 1)).reshape(rows, columns + 1)
-    here, right, below, across = flat[:-1, :-1], flat[:-1, 1:], flat[1:, :-1], flat[1:, 1:]
-    halves = (np.stack(corners, -1).reshape(-1, 3) for corners in ((here, below, across), (here, across, right)))
+    uvs = grid_uvs(rows, columns)
     outer = chart.place(radii).reshape(-1, 3)
     inner = chart.place_inner_side(radii, -UNDER_SKIN).reshape(-1, 3)
     values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner)), uvs.reshape(-1, 2)], 1)
     level = find_level(share, others).ravel()[ids.ravel()]
-    kept, faces = clip_triangles(np.concatenate(list(halves)), values, level)
+    kept, faces = clip_triangles(grid_faces(rows, columns + 1, closed=False), values, level)
     if not len(faces):
         return None
     return _close(kept, faces, name, fit)

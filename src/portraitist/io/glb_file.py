@@ -61,7 +61,7 @@ def read_glb(path: str | Path) -> dict[str, GlbPart]:
         if unknown := sorted({*tree.get("extensionsRequired", [])} - READABLE):
             raise InputError(f"{path} needs {unknown[0]}, which is not read here. Export it again without compression.")
         return _Reader(tree, Buffers(tree, blob), path).read_parts()
-    except (InputError, KeyboardInterrupt):
+    except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error

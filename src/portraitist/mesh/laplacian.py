@@ -22,6 +22,11 @@ def vertex_normals(vertices: Float[np.ndarray, "n 3"], faces: Int[np.ndarray, "f
     return np.where(has_area, normals / np.where(has_area, lengths, 1.0), [0.0, 0.0, 1.0]).astype(np.float32)
 
 
+def triangle_areas(corners: Float[np.ndarray, "f 3 3"]) -> Float[np.ndarray, "f"]:
+    """Area of each triangle."""
+    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+
+
 def cotangent_laplacian(vertices: np.ndarray, faces: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:
     """Positive semi-definite cotangent Laplacian [n,n] (rows sum to 0) and barycentric vertex areas [n].
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from portraitist.devices import move
+from portraitist.devices import from_numpy, move, to_numpy
 from portraitist.types import Camera, Head
 
 NAMED_VIEWS: dict[str, tuple[float, float]] = {
@@ -51,3 +52,9 @@ def rotation_from_yaw_pitch(yaw_deg: float | int, pitch_deg: float | int) -> Flo
     turn = torch.tensor([[cy, 0.0, sy], [0.0, 1.0, 0.0], [-sy, 0.0, cy]])
     lift = torch.tensor([[1.0, 0.0, 0.0], [0.0, cp, sp], [0.0, -sp, cp]])
     return lift @ turn
+
+
+def project_places(places: Float[np.ndarray, "*k 3"], camera: Camera) -> Float[np.ndarray, "*k 2"]:
+    """Pixels (x, y) at which a camera shows points, as `Camera.project` has them."""
+    flat = from_numpy(places.reshape(-1, 3), camera.rotation)
+    return to_numpy(camera.project(flat), np.float64).reshape(*places.shape[:-1], 2)

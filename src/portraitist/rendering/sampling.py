@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from portraitist.rendering.layers import list_parts, rasterize_parts
@@ -35,6 +37,11 @@ def sample_bilinear(image: Float[Tensor, "c h w"], uv: Float[Tensor, "k 2"]) -> 
     """Values at ``uv`` (0..1 from the image's top left), those of the border beyond it; differentiable in both."""
     grid = 2 * uv - 1
     return F.grid_sample(image[None], grid[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+
+
+def look_up(image: Float[np.ndarray, "h w"], pixels: Float[np.ndarray, "*k 2"]) -> Float[np.ndarray, "*k"]:
+    """Bilinear look-up at pixels (x, y); beyond the picture as at its border."""
+    return map_coordinates(image, [pixels[..., 1] - 0.5, pixels[..., 0] - 0.5], order=1, mode="nearest")
 
 
 def sample_mipmapped(
