@@ -15,9 +15,9 @@ from jaxtyping import Float, Int
 from scipy.ndimage import map_coordinates
 from scipy.spatial import KDTree
 from scipy.special import ndtr
-from torch import Tensor
 
 from portraitist.devices import to_numpy
+from portraitist.mesh.laplacian import triangle_areas
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
 from portraitist.rendering.shader_math import luminance, mix
@@ -36,7 +36,7 @@ FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
 
 # Distances are millimeters from the edge, negative inside.
 LID_ERROR_MM = 0.5  # standard deviation of where the fit has an edge
-LIPS_ERROR_MM = (0.8, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
+LIPS_ERROR_MM = (0.9, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
 BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
 TOOTH_NOISE = 0.35  # the same of teeth around the light on the whites of the eyes
 HUE_NOISE = 0.075
@@ -130,16 +130,11 @@ def measure_lid_stretch(model: HeadModel, texels: HeadTexels) -> Float[np.ndarra
     closing = model.expression_deltas[[EXPRESSION_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")]].sum(0)
     faces = to_numpy(model.faces)
     before, after = (
-        np.bincount(faces.ravel(), np.repeat(_face_areas(vertices, faces), 3))
+        np.bincount(faces.ravel(), np.repeat(triangle_areas(to_numpy(vertices, np.float64)[faces]), 3))
         for vertices in (model.mean, model.mean + closing)
     )
     stretch = np.maximum(after / before, 1.0)
     return (texels.interpolation @ stretch).astype(np.float32)
-
-
-def _face_areas(vertices: Tensor, faces: np.ndarray) -> np.ndarray:
-    corners = to_numpy(vertices, np.float64)[faces]
-    return np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
 
 
 def measure_line(
@@ -223,7 +218,7 @@ def replace_colors(
     share: Float[np.ndarray, "n"],
 ) -> None:
     """Blend ``target`` in by a softened share, in place; the photo's weight goes down by as much."""
-    # Widened, then softened: what is only half of another color is not left.
-    share = crop.smooth((2 * crop.smooth(share, SOFTENING)).clip(0, 1), SOFTENING / 2)
+    # Widened, then softened, outward only: what is only half of another color is not left.
+    share = np.maximum(share, crop.smooth((2 * crop.smooth(share, SOFTENING)).clip(0, 1), SOFTENING / 2))
     colors[crop.ids] = mix(colors[crop.ids], target, share[:, None])
     weights[crop.ids] *= 1 - share
