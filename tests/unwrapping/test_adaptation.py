@@ -39,6 +39,14 @@ def test_factor_is_that_of_the_part_and_not_of_what_is_around_it() -> None:
     assert np.abs(estimate(photo) - own).max() < 0.03
 
 
+def test_factor_far_from_the_expected_one_is_found() -> None:
+    """Teeth in the sun below eyes in the shade: 2.5 standard deviations brighter, and not far from the skin's color."""
+    expected = Material(np.log(np.full(3, 0.6)), brightness=0.2, hue=0.05, noise=0.12)
+    photo = np.concatenate([observe(AUTHORED, 100), observe(SKIN.median, 100)])
+    factor = estimate_factor(photo, np.broadcast_to(AUTHORED, photo.shape), np.ones(200, np.float32), expected, SKIN)
+    assert np.abs(tint(AUTHORED, factor) - AUTHORED).max() < 0.1
+
+
 def test_without_anything_seen_the_expected_color_stays() -> None:
     unseen = estimate_factor(
         np.zeros((5, 3), np.float32), np.ones((5, 3), np.float32), np.zeros(5, np.float32), MATERIAL, SKIN

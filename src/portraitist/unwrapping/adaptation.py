@@ -17,7 +17,8 @@ from portraitist.unwrapping.appearance_models import SkinColors
 ROUNDS = 12  # of EM
 EFFECTIVE_SAMPLES = 12.0  # that all texels together count as at most: neighbors err alike
 ANYTHING_ELSE = 0.02  # density, in log colors, of what is neither the part nor skin
-SKIN_NOISE = 0.25  # standard deviation of skin in light and shade around its median, log
+SKIN_BRIGHTNESS = 0.35  # standard deviation of skin, or lips, in light and shade around their median, log
+SKIN_HUE = 0.075  # the same of their hue
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,11 @@ def estimate_factor(
     ratios = to_logs(photo) - to_logs(authored)
     total = max(float(weights.sum()), 1e-6)
     weights = weights * min(1.0, EFFECTIVE_SAMPLES / total)
-    factor = material.mean
+    factor, precision = material.mean, material.precision
     for _ in range(ROUNDS):
-        own = weights * _share(ratios - factor, photo, material, skin)
+        # As long as the factor is uncertain, so is which colors are the part's.
+        spread = material.noise**2 * np.eye(3) + np.linalg.inv(precision)
+        own = weights * _share(ratios - factor, spread, photo, skin)
         precision = material.precision + own.sum() / material.noise**2 * np.eye(3)
         right = material.precision @ material.mean + own @ ratios / material.noise**2
         factor = np.linalg.solve(precision, right)
@@ -71,17 +74,30 @@ def likelihood_of(
     photo: Float[np.ndarray, "e 3"], painted: Float[np.ndarray, "e 3"], material: Material, skin: SkinColors
 ) -> Float[np.ndarray, "e"]:
     """Probability 0..1 that the photo shows the tinted part, and neither skin nor anything else."""
-    return _share(to_logs(photo) - to_logs(painted), photo, material, skin).astype(np.float32)
+    spread = material.noise**2 * np.eye(3)
+    return _share(to_logs(photo) - to_logs(painted), spread, photo, skin).astype(np.float32)
 
 
 def _share(
-    residuals: Float[np.ndarray, "e 3"], photo: Float[np.ndarray, "e 3"], material: Material, skin: SkinColors
+    residuals: Float[np.ndarray, "e 3"],
+    spread: Float[np.ndarray, "3 3"],
+    photo: Float[np.ndarray, "e 3"],
+    skin: SkinColors,
 ) -> Float[np.ndarray, "e"]:
-    own = density(residuals, material.noise)
-    other = density(to_logs(photo) - to_logs(skin.median), SKIN_NOISE)
+    """Of the part, whose colors have a covariance ``spread``, in all that a color may be."""
+    squares = ((residuals @ np.linalg.inv(spread)) * residuals).sum(1)
+    own = np.exp(-0.5 * squares) / np.sqrt((2 * np.pi) ** 3 * np.linalg.det(spread))
+    other = skin_density(to_logs(photo) - to_logs(skin.median))
     return own / (own + other + ANYTHING_ELSE)
 
 
 def density(residuals: Float[np.ndarray, "e 3"], deviation: float) -> Float[np.ndarray, "e"]:
     """Of an isotropic Gaussian over the three channels."""
     return np.exp(-0.5 * (residuals**2).sum(1) / deviation**2) / (np.sqrt(2 * np.pi) * deviation) ** 3
+
+
+def skin_density(residuals: Float[np.ndarray, "e 3"]) -> Float[np.ndarray, "e"]:
+    """Of skin or lips around their median: light and shade change their brightness, and hardly their hue."""
+    common = residuals.mean(1, keepdims=True)
+    squares = ((residuals - common) ** 2).sum(1) / SKIN_HUE**2 + common[:, 0] ** 2 / SKIN_BRIGHTNESS**2
+    return np.exp(-0.5 * squares) / ((2 * np.pi) ** 1.5 * SKIN_HUE**2 * np.sqrt(3) * SKIN_BRIGHTNESS)

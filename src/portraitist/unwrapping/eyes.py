@@ -13,7 +13,6 @@ from portraitist.reconstruction.head_texels import HeadTexels, TexelColors
 from portraitist.rendering.shader_math import luminance, mix, smoothstep
 from portraitist.unwrapping.adaptation import (
     ANYTHING_ELSE,
-    SKIN_NOISE,
     Material,
     density,
     estimate_factor,
@@ -46,6 +45,7 @@ IRIS = Material(np.zeros(3), brightness=0.6, hue=0.35, noise=0.30)
 IRIS_SHOWN = (0.25, 0.5)  # of its disc: a slit of an eye, which on an opened one would be a stripe; an eye
 EYE_PRIOR = 0.8  # probability that what is within the fitted lids is eye, before its color is looked at
 OWN_NOISE = 0.5  # log: of an eye's colors around the painted ones; it has rings, veins and shades of its own
+LID_NOISE = 0.25  # log: of lids around the skin's median; they are redder, or made up
 ELSEWHERE = 0.05  # share of an eye's colors that are not where they are painted
 SCLERA_SPREAD = {"brightness": 0.15, "hue": 0.04, "noise": 0.12}
 
@@ -155,7 +155,7 @@ def eye_probability(
     own = density(logs - to_logs(painted), OWN_NOISE)
     for color in (iris, white):
         own = own + ELSEWHERE * density(logs - to_logs(color), OWN_NOISE)
-    other = density(logs - to_logs(skin.median), SKIN_NOISE) + ANYTHING_ELSE
+    other = density(logs - to_logs(skin.median), LID_NOISE) + ANYTHING_ELSE
     prior = EYE_PRIOR * view.weights.clip(0, 1)
     return (prior * own / (prior * own + (1 - prior) * other)).astype(np.float32)
 

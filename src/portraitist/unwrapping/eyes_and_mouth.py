@@ -38,8 +38,8 @@ def paint_eyes_and_mouth(
     light = paint_eyeballs(colors, weights, seen, skin, chroma, texels, model, irises)
     shown = texels.in_regions("lips") & (weights > LIPS_SEEN)
     lips = np.median(colors[shown], axis=0) if shown.sum() > FEWEST_LIP_TEXELS else skin.median * DEFAULT_LIPS
-    opened = paint_mouth(colors, weights, seen, light, lips, chroma, skin, texels, model)
-    clear_lips(colors, weights, lips, light, opened, skin, texels, model)
+    opened, teeth = paint_mouth(colors, weights, seen, light, lips, chroma, skin, texels, model)
+    clear_lips(colors, weights, lips, teeth, opened, skin, texels, model)
     clear_lids(colors, weights, skin, texels, model)
     return colors, weights
 

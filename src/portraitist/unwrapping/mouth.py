@@ -16,7 +16,7 @@ from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.authored import MOUTH_PARTS, draw_mouth
 from portraitist.unwrapping.texel_crop import TexelCrop
 
-ENAMEL_SPREAD = {"brightness": 0.15, "hue": 0.05, "noise": 0.15}
+ENAMEL_SPREAD = {"brightness": 0.30, "hue": 0.05, "noise": 0.15}
 SOFT_RADIUS = 2.0  # texels of 1024, over which the photo's share of the teeth is softened
 
 
@@ -30,9 +30,9 @@ def paint_mouth(
     skin: SkinColors,
     texels: HeadTexels,
     model: HeadModel,
-) -> float:
-    """Paint the inside of the mouth into ``colors``, and set its ``weights``, in place. Returns the share of it, 0..1,
-    that the photo shows.
+) -> tuple[float, Float[np.ndarray, "3"]]:
+    """Paint the inside of the mouth into ``colors``, and set its ``weights``, in place. Returns how surely, 0..1, the
+    photo shows it, and the color of its teeth in full light.
 
     ``light``: log factor of the light on the whites of the eyes. ``lips``: their color. ``chroma``: 0 for a
     black-and-white photo, else 1.
@@ -47,7 +47,7 @@ def paint_mouth(
     own = np.minimum(own, crop.smooth(own, SOFT_RADIUS))
     colors[crop.ids] = mix(painted, photo, own[:, None]).clip(0, 1)
     weights[crop.ids] = own
-    return float(shown.mean())
+    return float(shown.max()), tint(np.ones(3, np.float32), factor)
 
 
 @functools.lru_cache(maxsize=2)

@@ -22,7 +22,7 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import HeadTexels
 from portraitist.rendering.shader_math import luminance, mix
 from portraitist.types import EXPRESSION_NAMES
-from portraitist.unwrapping.adaptation import density, tint, to_logs
+from portraitist.unwrapping.adaptation import density, skin_density, to_logs
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.texel_crop import TexelCrop
 
@@ -36,10 +36,8 @@ FAR_MM = 12.0  # from an edge, beyond which nothing is looked at
 
 # Distances are millimeters from the edge, negative inside.
 LID_ERROR_MM = 0.5  # standard deviation of where the fit has an edge
-LIPS_ERROR_MM = (0.9, 2.5)  # the same of closed lips, and of a wide-open mouth, which is hard to fit
-BRIGHTNESS_NOISE = 0.35  # standard deviations, log, of skin or lip around its median
-TOOTH_NOISE = 0.35  # the same of teeth around the light on the whites of the eyes
-HUE_NOISE = 0.075
+LIPS_ERROR_MM = (0.9, 2.0)  # the same of closed lips, and of those of an open mouth, which is hard to fit
+TOOTH_NOISE = 0.35  # standard deviation, log, of teeth around their color
 INSIDE_DENSITY = 1.0  # in log colors, of what eyes and mouths show: white, iris, lashes, teeth, dark
 FAR_ENOUGH = 2.0  # standard deviations from an edge, where there is hardly anything but skin
 LOCAL_RADIUS = 6.0  # texels of 1024, over which the skin's color there is averaged
@@ -170,22 +168,22 @@ def clear_lips(
     colors: Float[np.ndarray, "k 3"],
     weights: Float[np.ndarray, "k"],
     lips: Float[np.ndarray, "3"],
-    light: Float[np.ndarray, "3"],
+    teeth: Float[np.ndarray, "3"],
     opened: float,
     skin: SkinColors,
     texels: HeadTexels,
     model: HeadModel,
 ) -> None:
     """Take teeth and the dark of the mouth off the lips, and let them meet in a soft line as dark as the photo's; in
-    place. ``light``: log factor of the light on the whites of the eyes. ``opened``: share 0..1 of the mouth's inside
-    that the photo shows."""
+    place. ``lips``, ``teeth``: their colors. ``opened``: how surely, 0..1, the photo
+    shows the mouth's inside."""
     margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
     own, distance = colors[margin.crop.ids], margin.distance_mm
     on_lips = texels.in_regions("lips", "mouth_inside")[margin.crop.ids]
     expected = np.where(on_lips[:, None], lips, skin.median)
     # Between closed lips there is no dark but their own shade.
-    teeth = density(to_logs(own) - to_logs(tint(np.ones(3, np.float32), light)), TOOTH_NOISE)
-    shown = outside_probability(own, distance / mix(*LIPS_ERROR_MM, opened), expected, teeth + opened * INSIDE_DENSITY)
+    inside = density(to_logs(own) - to_logs(teeth), TOOTH_NOISE) + opened * INSIDE_DENSITY
+    shown = outside_probability(own, distance / mix(*LIPS_ERROR_MM, opened), expected, inside)
     fill = margin.crop.fill(own, shown**2, lips)
     fill = fill * np.exp(-measure_line(own, fill, margin, weights[margin.crop.ids], LIP_DARKNESS))[:, None]
     replace_colors(colors, weights, margin.crop, fill, 1 - shown**2)
@@ -201,10 +199,7 @@ def outside_probability(
     edge (in standard deviations of that edge), and not what is seen through the opening, whose colors have
     ``inside_density`` (in log colors) there."""
     prior = ndtr(distance)
-    residuals = to_logs(colors) - to_logs(expected)
-    common = residuals.mean(1, keepdims=True)
-    squares = ((residuals - common) ** 2).sum(1) / HUE_NOISE**2 + common[:, 0] ** 2 / BRIGHTNESS_NOISE**2
-    expected_density = np.exp(-0.5 * squares) / ((2 * np.pi) ** 1.5 * HUE_NOISE**2 * np.sqrt(3) * BRIGHTNESS_NOISE)
+    expected_density = skin_density(to_logs(colors) - to_logs(expected))
     outside, inside = prior * expected_density, (1 - prior) * inside_density
     # What is like neither stays.
     return ((outside + 1e-9) / (outside + inside + 1e-9)).astype(np.float32)
