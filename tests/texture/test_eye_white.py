@@ -57,3 +57,15 @@ def test_teeth_stay_light_though_the_artworks_eyes_are_dark_lines() -> None:
     recolored = match_colors(front.image, front.labels, shares, front, [art], torch.Generator().manual_seed(0))
     inside = front.labels == MOUTH
     assert float(luminance(recolored[:, inside].mean(1).numpy())) > float(luminance(SKIN_COLOR.numpy()))
+
+
+def test_bright_teeth_below_shaded_eyes_are_not_blown_out() -> None:
+    """What shows single teeth, their shades, stays."""
+    teeth, shaded = torch.tensor([0.92, 0.9, 0.86]), torch.tensor([0.5, 0.48, 0.46])
+    front = draw(SKIN_COLOR, [shaded], teeth)
+    art = draw(SKIN_COLOR, [torch.tensor([0.75, 0.73, 0.7])])
+    shares = share_palettes(front.image, front.labels)
+    recolored = match_colors(front.image, front.labels, shares, front, [art], torch.Generator().manual_seed(0))
+    inside = recolored[:, front.labels == MOUTH]
+    assert float((inside == 1).float().mean()) < 0.01
+    assert float(luminance(inside.mean(1).numpy())) > 0.65

@@ -32,11 +32,12 @@ from portraitist.types import Image
 
 SKIN_PALETTE = (SKIN, NOSE, EYELIDS)
 HAIR_PALETTE = (HAIR,)
-INSIDE_PALETTE = (EYES, MOUTH)  # is lit as the artwork's eyes are, see `eye_white`, in hues of its face
-PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), INSIDE_PALETTE, HAIR_PALETTE)
+INSIDE_PALETTES = ((EYES,), (MOUTH,))  # are lit as the artwork's eyes are, see `eye_white`, in hues of its face
+PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), *INSIDE_PALETTES, HAIR_PALETTE)
 FACE_LABELS = (SKIN, NOSE, EYELIDS, LIPS, EYES, MOUTH)
 COLOR_SAMPLES = 20_000  # colors of a palette that are looked at
 DARKEST = 0.03  # sRGB: below it, ratios are noise
+LIGHTEST = 0.9  # quantile of the colors of a part that is its white
 FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
 SOFT_BORDER = 64  # of the texture's side: width over which recoloring fades
 
@@ -125,8 +126,9 @@ def _recolor_labels(
         given = texture[:, near].T
         recolored = torch.zeros_like(given)
         for art in sources:
-            if members == INSIDE_PALETTE:
-                recolored = recolored + art.weight * _recolor_inside(given, front, art, generator)
+            if members in INSIDE_PALETTES:
+                own = texture[:, is_one_of(labels, members)].T
+                recolored = recolored + art.weight * _recolor_inside(given, own, front, art, generator)
                 continue
             ours, theirs = (is_one_of(x, members) for x in (measured_labels, art.labels))
             if theirs.sum() < FEWEST_COLORS:
@@ -147,13 +149,19 @@ def _recolor_labels(
 
 
 def _recolor_inside(
-    colors: Float[Tensor, "n 3"], front: StyleSource | None, art: StyleSource, generator: torch.Generator
+    colors: Float[Tensor, "n 3"],
+    own: Float[Tensor, "m 3"],
+    front: StyleSource | None,
+    art: StyleSource,
+    generator: torch.Generator,
 ) -> Float[Tensor, "n 3"]:
-    """Colors of eyes and mouth in the light that the artwork's eyes are in (as they are, without ``front``), and no
-    more colored than its face."""
+    """Colors of eyes or mouth in the light that the artwork's eyes are in (as they are, without ``front``), and no
+    more colored than its face. ``own``: those of the part alone."""
     if front is not None:
-        whites = (measure_white(source.image, source.labels) for source in (front, art))
-        colors = relight(colors, *whites)
+        white, target = (measure_white(source.image, source.labels) for source in (front, art))
+        # Teeth may be in a brighter light than the whites of eyes that are in the shade of their brows.
+        white = torch.maximum(white, own.quantile(LIGHTEST, 0))
+        colors = relight(colors, white, target)
     target = art.image[:, is_one_of(art.labels, FACE_LABELS)].T
     return limit_chroma(colors, target[random_order(len(target), generator, target.device)[:COLOR_SAMPLES]])
 
