@@ -93,8 +93,9 @@ def measure_photo(name: str, models: Models, options: argparse.Namespace) -> dic
         config: BustConfig = getattr(BustConfig, options.preset)()
         clock = ProcessClock()
         head = stylize_bust(photo, art, models, config, progress=clock.report).stylized
-        own = sum(seconds for stage, seconds in clock.stop().items() if stage not in NOT_OF_A_HEAD)
-        row |= {"artwork": artwork, "seconds": clock.seconds, "seconds_of_a_head": own}
+        stages = clock.stop()
+        own = sum(seconds for stage, seconds in stages.items() if stage not in NOT_OF_A_HEAD)
+        row |= {"artwork": artwork, "seconds_of_a_head": round(own, 1)}
         panels.append(Panel(artwork, art))
     else:
         sitter = reconstruct(photo, models, getattr(Config, options.preset)())
@@ -103,7 +104,7 @@ def measure_photo(name: str, models: Models, options: argparse.Namespace) -> dic
         row["seconds_bust"] = round(time.process_time() - before, 2)
     row |= measure_print(head)
     if options.stylized:
-        row["times_stylize"] = round((sum(clock.seconds.values()) + float(str(row["seconds_print"]))) / own, 2)
+        row["times_stylize"] = round((sum(stages.values()) + float(str(row["seconds_print"]))) / own, 2)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         save_image(options.sheets / f"{name}.png", draw_sheet([panels + turn(head)]))
