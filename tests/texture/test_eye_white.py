@@ -69,3 +69,15 @@ def test_bright_teeth_below_shaded_eyes_are_not_blown_out() -> None:
     inside = recolored[:, front.labels == MOUTH]
     assert float((inside == 1).float().mean()) < 0.01
     assert float(luminance(inside.mean(1).numpy())) > 0.65
+
+
+def test_tongue_keeps_its_hue_beside_the_teeth() -> None:
+    teeth, tongue, white = torch.tensor([0.92, 0.9, 0.86]), torch.tensor([0.6, 0.36, 0.35]), torch.tensor([0.5] * 3)
+    front = draw(SKIN_COLOR, [white], teeth)
+    tongues = draw(SKIN_COLOR, [white], tongue)
+    image, labels = (torch.cat(pair, -1) for pair in ((front.image, tongues.image), (front.labels, tongues.labels)))
+    both = StyleSource(image, labels, SKIN_COLOR)
+    art = draw(SKIN_COLOR, [torch.tensor([0.75, 0.73, 0.7])])
+    recolored = match_colors(image, labels, share_palettes(image, labels), both, [art], torch.Generator().manual_seed(0))
+    painted = recolored[:, :, 64:][:, tongues.labels == MOUTH].mean(1)
+    assert float(painted[0] / painted[1]) > 1.3

@@ -31,6 +31,9 @@ LARGEST_THICKNESS = 0.25  # meters: no hat is larger
 STEP = 0.002  # meters in which the outline is looked for
 SIDEWAYS = 0.25  # cosine to the line of sight up to which a ray ends at the outline
 BELOW = 0.02  # meters of chart below the lowest hair
+LOCK_LENGTHS = 0.04  # meters by which locks differ in length where nobody sees them end
+LOCK_COLUMNS = 4  # of the chart, of a lock
+GOLDEN_RATIO = (1 + 5**0.5) / 2  # whose multiples never repeat
 EDGE = 0.0007  # meters: how well the photo tells where hair ends
 SMOOTH = 0.3  # decimeters within which thickness is smooth
 CERTAINTY = 5.0  # of what the photo shows against smoothness over that length
@@ -69,10 +72,11 @@ def fit_shell(
         return None
     neck = vertices[to_numpy(model.vertex_ids("neck")), 1]
     up = max(float(fit.camera.rotation[1, 1]), 0.5)
-    lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up - BELOW
-    # What the picture's lower border cuts off hangs down to the end of the neck.
-    at_least = neck.min() if rows.max() == len(cover) - 1 else np.quantile(neck, 0.5)
-    chart = make_chart(vertices, min(lowest, float(at_least)), model)
+    lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up
+    # What the picture's lower border cuts off hangs down to the end of the neck, and ends there in locks.
+    is_cut = rows.max() == len(cover) - 1
+    end = min(lowest, float(neck.min() if is_cut else np.quantile(neck, 0.5)))
+    chart = make_chart(vertices, end - BELOW - is_cut * LOCK_LENGTHS, model)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
     base, free = chart.skull, np.zeros_like(chart.skull)
     for rounds in (1, OUTLINE_ROUNDS):  # where hair ends, and whether it hangs, is known once it has been covered
@@ -90,8 +94,11 @@ def fit_shell(
         below = look_up(cover, project_places(inner, fit.camera))
         thinned = np.where(open_inside, (below / np.sum(list(shown.values()), axis=0).clip(1e-6)).clip(max=1), 1)
         shown = {name: thinned * share for name, share in shown.items()}
-        facing = _measure_facing(chart, radii, view) * of_head * seen
+        facing = _measure_facing(chart, radii, view) * of_head * seen * _is_in_picture(places, fit.camera)
         depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
+        if is_cut:
+            locks = end - _vary_lengths(len(chart.azimuths))
+            depths = {name: np.where(depth < lowest + BELOW, locks, depth) for name, depth in depths.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
         reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
         # A hat covers all that is above its edge; a hairband, or glasses pushed up, do not.
@@ -209,6 +216,12 @@ def _find_depths(
     if np.isinf(ends[0]):
         return np.full(len(turned), np.inf)
     return mix(np.where(turned < 0, *ends), min(ends), smoothstep(np.abs(turned), *BEHIND))
+
+
+def _vary_lengths(columns: int) -> Float[np.ndarray, "c"]:
+    """By how much longer than the shortest the hair of each column is, meters."""
+    locks = (np.arange(columns // LOCK_COLUMNS) * GOLDEN_RATIO) % 1
+    return LOCK_LENGTHS * np.interp(np.arange(columns) / LOCK_COLUMNS, np.arange(len(locks)), locks, period=len(locks))
 
 
 def _hang(chart: HairChart, depths: Float[np.ndarray, "c"]) -> Float[np.ndarray, "r c"]:

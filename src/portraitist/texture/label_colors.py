@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.devices import from_numpy, random_order, to_numpy
+from portraitist.rendering.shader_math import luminance
 from portraitist.segmentation.parts import (
     BROWS,
     EYELIDS,
@@ -37,7 +38,7 @@ PALETTES = (SKIN_PALETTE, (LIPS,), (BROWS,), *INSIDE_PALETTES, HAIR_PALETTE)
 FACE_LABELS = (SKIN, NOSE, EYELIDS, LIPS, EYES, MOUTH)
 COLOR_SAMPLES = 20_000  # colors of a palette that are looked at
 DARKEST = 0.03  # sRGB: below it, ratios are noise
-LIGHTEST = 0.9  # quantile of the colors of a part that is its white
+LIGHTEST = 0.9  # quantile of brightness from which on the colors of a part are its white
 FEWEST_COLORS = 30  # pixels of a palette, for it to be one of its own
 SOFT_BORDER = 64  # of the texture's side: width over which recoloring fades
 
@@ -160,7 +161,9 @@ def _recolor_inside(
     if front is not None:
         white, target = (measure_white(source.image, source.labels) for source in (front, art))
         # Teeth may be in a brighter light than the whites of eyes that are in the shade of their brows.
-        white = torch.maximum(white, own.quantile(LIGHTEST, 0))
+        gray = luminance(to_numpy(own))
+        lightest = own[from_numpy(np.flatnonzero(gray >= np.quantile(gray, LIGHTEST)), art.labels)].mean(0)
+        white = torch.maximum(white, lightest)
         colors = relight(colors, white, target)
     target = art.image[:, is_one_of(art.labels, FACE_LABELS)].T
     return limit_chroma(colors, target[random_order(len(target), generator, target.device)[:COLOR_SAMPLES]])
