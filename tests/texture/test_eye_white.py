@@ -78,6 +78,8 @@ def test_tongue_keeps_its_hue_beside_the_teeth() -> None:
     image, labels = (torch.cat(pair, -1) for pair in ((front.image, tongues.image), (front.labels, tongues.labels)))
     both = StyleSource(image, labels, SKIN_COLOR)
     art = draw(SKIN_COLOR, [torch.tensor([0.75, 0.73, 0.7])])
-    recolored = match_colors(image, labels, share_palettes(image, labels), both, [art], torch.Generator().manual_seed(0))
+    recolored = match_colors(
+        image, labels, share_palettes(image, labels), both, [art], torch.Generator().manual_seed(0)
+    )
     painted = recolored[:, :, 64:][:, tongues.labels == MOUTH].mean(1)
     assert float(painted[0] / painted[1]) > 1.3

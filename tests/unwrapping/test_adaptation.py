@@ -47,6 +47,13 @@ def test_factor_far_from_the_expected_one_is_found() -> None:
     assert np.abs(tint(AUTHORED, factor) - AUTHORED).max() < 0.1
 
 
+def test_iris_and_lashes_do_not_drown_the_white() -> None:
+    """Most of a painted eye may be dark: of what is darker than the expected white, nothing is told."""
+    dark = [observe(share * AUTHORED, 300, noise=0.15) for share in (0.45, 0.3, 0.2)]
+    photo = np.concatenate([observe(0.85 * AUTHORED, 60), *dark])
+    assert np.abs(estimate(photo) - 0.85 * AUTHORED).max() < 0.1
+
+
 def test_without_anything_seen_the_expected_color_stays() -> None:
     unseen = estimate_factor(
         np.zeros((5, 3), np.float32), np.ones((5, 3), np.float32), np.zeros(5, np.float32), MATERIAL, SKIN

@@ -19,6 +19,8 @@ EFFECTIVE_SAMPLES = 12.0  # that all texels together count as at most: neighbors
 ANYTHING_ELSE = 0.02  # density, in log colors, of what is neither the part nor skin
 SKIN_BRIGHTNESS = 0.35  # standard deviation of skin, or lips, in light and shade around their median, log
 SKIN_HUE = 0.075  # the same of their hue
+SHADE_HUE = 0.15  # of what is dark, log
+SHADE_DEPTH = 3.0  # log, from white down to black
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,16 @@ def _share(
     """Of the part, whose colors have a covariance ``spread``, in all that a color may be."""
     squares = ((residuals @ np.linalg.inv(spread)) * residuals).sum(1)
     own = np.exp(-0.5 * squares) / np.sqrt((2 * np.pi) ** 3 * np.linalg.det(spread))
-    other = skin_density(to_logs(photo) - to_logs(skin.median))
+    other = skin_density(to_logs(photo) - to_logs(skin.median)) + shade_density(residuals)
     return own / (own + other + ANYTHING_ELSE)
+
+
+def shade_density(residuals: Float[np.ndarray, "e 3"]) -> Float[np.ndarray, "e"]:
+    """Of what is as gray as the part, and darker by any amount: gaps, lashes, pupils, its own shade. Nothing in eyes or
+    mouths is brighter than their white."""
+    common = residuals.mean(1, keepdims=True)
+    squares = ((residuals - common) ** 2).sum(1) / SHADE_HUE**2
+    return np.exp(-0.5 * squares) / (2 * np.pi * SHADE_HUE**2 * np.sqrt(3) * SHADE_DEPTH) * (common[:, 0] < 0)
 
 
 def density(residuals: Float[np.ndarray, "e 3"], deviation: float) -> Float[np.ndarray, "e"]:
