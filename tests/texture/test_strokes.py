@@ -86,6 +86,18 @@ def test_strokes_come_nearer_to_the_artwork_and_leave_the_eyes(subject):
     assert moved[:, eyes].mean() < 0.2 * moved[:, subject.labels.map == SKIN].mean()
 
 
+def test_views_that_show_nothing_tell_nothing(subject):
+    """Of a small layer, some views may see only the head that hides it."""
+    cameras = place_cameras(subject.mesh, 256, 2, seeded())
+    beside = dataclasses.replace(cameras.near[1], center_px=(-1000.0, 128.0))
+    views = dataclasses.replace(cameras, near=[cameras.near[0], beside], wide=[])
+    painted = paint_strokes(
+        subject.start, subject, [with_patches(drawn(grain(256, 2, 0.6)))], views, 6, seeded(), no_report
+    )
+    assert torch.isfinite(painted).all()
+    assert not torch.equal(painted, subject.start)
+
+
 def test_no_steps_no_strokes(subject):
     art = drawn(grain(256, 2, 0.6))
     cameras = place_cameras(subject.mesh, 256, 1, seeded())

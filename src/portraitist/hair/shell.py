@@ -31,7 +31,7 @@ LARGEST_THICKNESS = 0.25  # meters: no hat is larger
 STEP = 0.002  # meters in which the outline is looked for
 SIDEWAYS = 0.25  # cosine to the line of sight up to which a ray ends at the outline
 BELOW = 0.02  # meters of chart below the lowest hair
-LOCK_LENGTHS = 0.04  # meters by which locks differ in length where nobody sees them end
+LOCK_LENGTHS = 0.025  # meters by which locks differ in length where nobody sees them end
 LOCK_COLUMNS = 4  # of the chart, of a lock
 GOLDEN_RATIO = (1 + 5**0.5) / 2  # whose multiples never repeat
 EDGE = 0.0007  # meters: how well the photo tells where hair ends
@@ -73,10 +73,10 @@ def fit_shell(
     neck = vertices[to_numpy(model.vertex_ids("neck")), 1]
     up = max(float(fit.camera.rotation[1, 1]), 0.5)
     lowest = (fit.camera.center_px[1] - rows.max() - 1) / fit.camera.scale_px / up
-    # What the picture's lower border cuts off hangs down to the end of the neck, and ends there in locks.
+    # What the picture's lower border cuts off hangs on, in locks, the longest at least to the end of the neck.
     is_cut = rows.max() == len(cover) - 1
-    end = min(lowest, float(neck.min() if is_cut else np.quantile(neck, 0.5)))
-    chart = make_chart(vertices, end - BELOW - is_cut * LOCK_LENGTHS, model)
+    end = min(lowest - LOCK_LENGTHS, float(neck.min())) if is_cut else min(lowest, float(np.quantile(neck, 0.5)))
+    chart = make_chart(vertices, end - BELOW, model)
     view = to_numpy(fit.camera.rotation, np.float64)[2]
     base, free = chart.skull, np.zeros_like(chart.skull)
     for rounds in (1, OUTLINE_ROUNDS):  # where hair ends, and whether it hangs, is known once it has been covered
@@ -97,7 +97,7 @@ def fit_shell(
         facing = _measure_facing(chart, radii, view) * of_head * seen * _is_in_picture(places, fit.camera)
         depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
         if is_cut:
-            locks = end - _vary_lengths(len(chart.azimuths))
+            locks = end + _vary_ends(len(chart.azimuths))
             depths = {name: np.where(depth < lowest + BELOW, locks, depth) for name, depth in depths.items()}
         base = _hang(chart, np.min(list(depths.values()), axis=0))
         reached = {name: (places[..., 1] > depth).astype(float) for name, depth in depths.items()}
@@ -218,8 +218,8 @@ def _find_depths(
     return mix(np.where(turned < 0, *ends), min(ends), smoothstep(np.abs(turned), *BEHIND))
 
 
-def _vary_lengths(columns: int) -> Float[np.ndarray, "c"]:
-    """By how much longer than the shortest the hair of each column is, meters."""
+def _vary_ends(columns: int) -> Float[np.ndarray, "c"]:
+    """By how much shorter than the longest the hair of each column is, meters."""
     locks = (np.arange(columns // LOCK_COLUMNS) * GOLDEN_RATIO) % 1
     return LOCK_LENGTHS * np.interp(np.arange(columns) / LOCK_COLUMNS, np.arange(len(locks)), locks, period=len(locks))
 

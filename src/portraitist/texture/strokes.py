@@ -74,7 +74,8 @@ def paint_strokes(
         current = fold_pyramid([*finer, *levels, rest])
         image = shade(seen, current, ground)
         loss = measure_strokes(image, places, before, sources, generator)
-        optimizer.step(torch.autograd.grad(loss, levels))
+        if seen.mask.any():  # else the head hides all of a small layer
+            optimizer.step(torch.autograd.grad(loss, levels))
         report(loss.item(), current.detach())
     return fold_pyramid([*finer, *(level.detach() for level in levels), rest]).clamp(0, 1)
 
