@@ -35,7 +35,7 @@ from portraitist.rendering.uv_layout import locate_texels
 from portraitist.segmentation.parts import SKIN, UNLABELED
 from portraitist.texture.label_colors import limit_label_chroma, match_tones
 from portraitist.texture.objective import LossWeights
-from portraitist.texture.optimization import guided_weights
+from portraitist.texture.optimization import LINE_SIDE, guided_weights
 from portraitist.types import Camera, Fragments, Head, Image, Layer
 from portraitist.vgg import VGG
 
@@ -134,7 +134,8 @@ def paint_bust_texture(
             generator=generator,
             report=report,
         )
-    picture = _keep_hues(match_tones(picture, content.guide), content.guide)
+    # As on the head, what lies between lines and tones is left alone: on plain cloth it would be marble.
+    picture = _keep_hues(match_tones(picture, content.guide, LINE_SIDE), content.guide)
     picture = paint_last_strokes(picture, content, artwork, config.stroke_steps, generator, report)
     picture = limit_label_chroma(picture, labels, [artwork.source], generator, share_colors(content))
     return _unproject(head.layers[-1], views, picture)

@@ -65,10 +65,10 @@ def match_colors(
     return _recolor_labels(texture, labels, shares, front, sources, transfer_colors, generator)
 
 
-def match_tones(texture: Image, other: Image) -> Image:
-    """The lines of one texture in the broad light and shade of another."""
+def match_tones(texture: Image, other: Image, coarser_than: int = TONE_SIDE + 1) -> Image:
+    """The lines of one texture in the broad light and shade of another: all levels below a side of ``coarser_than``."""
     pairs = zip(build_pyramid(texture), build_pyramid(other), strict=True)
-    return fold_pyramid([new if new.shape[-1] <= TONE_SIDE else old for old, new in pairs]).clamp(0, 1)
+    return fold_pyramid([new if new.shape[-1] < coarser_than else old for old, new in pairs]).clamp(0, 1)
 
 
 def preserve_colors(
