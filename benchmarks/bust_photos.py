@@ -76,7 +76,10 @@ def main() -> None:
             rows[name] = {"error": f"{type(error).__name__}: {error}"}
         print(name, json.dumps(rows[name]), flush=True)
         if options.write:
-            command = f"python benchmarks/bust_photos.py{' --stylized' * options.stylized} --preset {options.preset}"
+            some = f" --photos {' '.join(options.photos)}" if len(options.photos) < len(PHOTOS) else ""
+            command = (
+                f"python benchmarks/bust_photos.py{' --stylized' * options.stylized} --preset {options.preset}{some}"
+            )
             result = {"command": command, "source": hash_source(), "photos": rows}
             path = RESULTS / ("bust_stylized.json" if options.stylized else "bust.json")
             path.write_text(json.dumps(result, indent=1) + "\n")
