@@ -15,7 +15,7 @@ Turns = dict[str, Float[np.ndarray, "*t 3 3"]]
 BREATH_SECONDS = 3.0  # of a breath of somebody at rest
 BLINK_SECONDS = 0.24  # of a blink, down and up
 APART = 1.0  # of the distance between hips: that between feet
-BENT = 0.99  # of its length: a leg that stands, its knee not locked
+BENT = 0.996  # of its length: a leg that stands, its knee not locked
 TOES_OUT_DEG = 7.0  # of feet that stand
 
 
@@ -130,7 +130,7 @@ def _stand(
     feet, still = {}, np.zeros(len(times))
     leg = rig.length("leftUpperLeg", "leftLowerLeg") + rig.length("leftLowerLeg", "leftFoot")
     for side, sign in SIDES.items():
-        ankle = np.array([middle[0] + sign * APART * width / 2, soles[side].ankle, middle[2] - 0.03 * leg])
+        ankle = np.array([middle[0] + sign * APART * width / 2, soles[side].ankle, middle[2] - 0.01 * leg])
         feet[side] = FootPath(np.tile(ankle, (len(times), 1)), still, still, TOES_OUT_DEG)
     hips = np.zeros((len(times), 3)) + rig.place("hips")
     hips[:, 0] += shift * width
