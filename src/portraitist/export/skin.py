@@ -53,7 +53,9 @@ def add_skin(
     first = len(file.nodes)
     numbers = {joint.name: first + 1 + place for place, joint in enumerate(joints)}
     _add_joint_nodes(file, joints, numbers)
-    inverse = np.tile(np.eye(4, dtype=np.float32), (len(joints), 1, 1))
+    # What is quantized is scaled up before joints move it, since glTF takes no notice of the scale of a skinned node.
+    scale, file.nodes[0].scale = (file.nodes[0].scale or [1.0])[0], None
+    inverse = np.tile(np.diag([scale, scale, scale, 1]).astype(np.float32), (len(joints), 1, 1))
     inverse[:, 3, :3] = [[-value for value in joint.position] for joint in joints]  # column by column, as glTF has it
     view = add_view(file, blob, inverse.astype("<f4").tobytes())
     matrices = gl.Accessor(bufferView=view, componentType=gl.FLOAT, count=len(joints), type=gl.MAT4)

@@ -1,0 +1,62 @@
+"""The motions that every body can do, made for this one: its bones have lengths of their own, its soles a shape."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import KDTree
+
+from portraitist.body.motion import Clip
+from portraitist.body.posing import SIDES, Rig, build_rig, place_joints, skin_vertices, to_world
+from portraitist.body.skeleton import JOINT_NAMES, JOINTS
+from portraitist.body.sole import Sole, measure_sole
+from portraitist.body.standing_clips import build_head_turn, build_idle, build_wave
+from portraitist.body.walk import build_walk
+
+CLIP_NAMES = ("idle", "walk", "wave", "head_turn")
+NARROWEST_DEG, WIDEST_DEG = 10, 40  # of arms that hang, away from the body
+ROOM = 0.006  # of the height: arms stay so far away from what they hang beside
+
+
+def build_clips(
+    joints: Float[np.ndarray, "j 3"], vertices: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n j"]
+) -> tuple[Clip, ...]:
+    """`CLIP_NAMES`, each for a person who stands at rest on y = 0. ``joints``: in the order of ``SKELETON``; meters.
+    ``vertices``, ``weights``: of body and clothes, and how much each joint moves them."""
+    rig = build_rig(joints)
+    ground = float(vertices[:, 1].min())
+    feet = {side: _belong(weights, (f"{side}Foot", f"{side}Toes")) for side in SIDES}
+    soles = {side: measure_sole(rig, side, vertices[own], ground) for side, own in feet.items()}
+    arm_deg = find_arm_angle(rig, soles, vertices, weights)
+    return (
+        build_idle(rig, soles, arm_deg),
+        build_walk(rig, soles, arm_deg),
+        build_wave(rig, soles, arm_deg),
+        build_head_turn(rig, soles, arm_deg),
+    )
+
+
+def find_arm_angle(
+    rig: Rig, soles: dict[str, Sole], vertices: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n j"]
+) -> float:
+    """By how many degrees arms that hang have to stay away from this body, so that they do not go through it."""
+    arm = _belong(weights, [name for name in JOINT_NAMES if name.startswith("left") and _is_forearm(name)])
+    trunk = _belong(weights, ("hips", "spine", "chest", "leftUpperLeg"))
+    room = ROOM * float(np.ptp(vertices[:, 1]))
+    for degrees in range(WIDEST_DEG, NARROWEST_DEG, -1):
+        idle = build_idle(rig, soles, float(degrees))
+        turns = to_world(idle.turns[:1])
+        places = place_joints(rig, turns, idle.hips[:1])
+        parts = [skin_vertices(vertices[own], weights[own], rig, turns[0], places[0]) for own in (arm, trunk)]
+        if KDTree(parts[1]).query(parts[0])[0].min() < room:
+            return min(degrees + 1.0, WIDEST_DEG)
+    return NARROWEST_DEG
+
+
+def _is_forearm(name: str) -> bool:
+    return not any(part in name for part in ("Shoulder", "UpperArm", "Leg", "Foot", "Toes"))
+
+
+def _belong(weights: np.ndarray, names: tuple[str, ...] | list[str]) -> np.ndarray:
+    """Which vertices move mostly with the named joints."""
+    return weights[:, [JOINTS[name] for name in names]].sum(1) > 0.5
