@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from scipy.spatial import KDTree
 
 from anny_bodies import AXES, Source, load_source
-from garments import HAND, Piece, cut_garment, find_limbs, select_parts
+from garments import HAND, Piece, calm, cut_garment, find_limbs, select_parts
 from joints import regress_joints
 from layout import pack
 from nails import find_nails
@@ -24,6 +24,7 @@ from portraitist.assets import FOLDER
 from portraitist.body.skeleton import JOINT_NAMES, JOINTS
 from portraitist.reconstruction.head_model import load_head_model
 from shoes import loft_shoe
+from weights import even_weights
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "head_model"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -32,7 +33,6 @@ from source import split_quads
 
 DEFAULT = (0.5, 0.7, 0.5, 0.5, 0.5)  # the body that others are told from: sex, age, weight, height, proportions
 COMPONENTS = 40
-MOST_JOINTS = 4
 HANDS_MATTER = 1.6  # times as fine in the layout as a neck
 
 
@@ -44,14 +44,6 @@ def compress(bodies: np.ndarray, default: np.ndarray) -> tuple[np.ndarray, np.nd
     missed = np.abs(left[:, :COMPONENTS] @ basis - flat).max()
     print(f"{COMPONENTS} components are off by {1000 * missed:.2f} mm at most")
     return basis.reshape(-1, *default.shape), left[:, :COMPONENTS]
-
-
-def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and shares [n, 4] of the joints that move each vertex most."""
-    ids = np.argsort(-weights, axis=1, kind="stable")[:, :MOST_JOINTS]
-    shares = np.take_along_axis(weights, ids, 1)
-    shares /= shares.sum(1, keepdims=True)
-    return np.where(shares > 0, ids, 0), shares
 
 
 def dress(source: Source, default: np.ndarray, joints: np.ndarray, parts: dict) -> tuple[dict[str, Piece], np.ndarray]:
@@ -109,6 +101,8 @@ def main() -> None:
     source = load_source()
     default, joints = (array[0] for array in source.make(np.array([DEFAULT])))
     corners, corner_joints = source.corners()
+    parts = select_parts(source)
+    default, corners = calm(source, default[None], default, parts)[0], calm(source, corners, default, parts)
     faces, _ = split_quads(source.quads, source.quad_uvs, default)
     own = np.unique(source.quads)
     kept = np.concatenate([own, source.collar])
@@ -117,8 +111,7 @@ def main() -> None:
     basis, coefficients = compress(corners[:, kept], default[kept])
     sizes, volumes = measure_heads(source, corners)
     joint_ids, joint_weights = regress_joints(source, own, default, joints, corners, corner_joints)
-    ids, shares = strongest(source.weights[own])
-    parts = select_parts(source)
+    ids, shares = even_weights(source, own)
     pieces, shod = dress(source, default, joints, parts)
     clothes, piece_ids = join(list(pieces.values()))
     skin_faces, skin_uv_faces = split_quads(source.quads[parts["skin"]], source.quad_uvs[parts["skin"]], default)
@@ -158,16 +151,17 @@ def main() -> None:
         "clothes_pieces": torch.tensor(piece_ids, dtype=torch.uint8),
         "shoes": torch.tensor(shod, dtype=torch.float32),
     }  # fmt: skip
-    check(source, tensors, number, own)
+    check(source, tensors, default, parts, own)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, FOLDER / "body.safetensors")
     print({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     record_assets()
 
 
-def check(source: Source, tensors: dict[str, torch.Tensor], number: np.ndarray, own: np.ndarray) -> None:
+def check(source: Source, tensors: dict[str, torch.Tensor], default: np.ndarray, parts: dict, own: np.ndarray) -> None:
     """How far bodies between the corners are from Anny's own."""
     values = np.random.default_rng(0).uniform(0, 1, (20, len(AXES)))
     bodies, joints = source.make(values)
+    bodies = calm(source, bodies, default, parts)
     shares = []
     for column, anchors in zip(values.T, AXES.values(), strict=True):
         shares.append(np.stack([np.interp(column, anchors, np.eye(len(anchors))[i]) for i in range(len(anchors))], 1))
@@ -176,7 +170,9 @@ def check(source: Source, tensors: dict[str, torch.Tensor], number: np.ndarray, 
         "sk,knd->snd", weights @ tensors["coefficients"].numpy(), tensors["basis"].numpy().astype(float)
     )
     print(f"bodies in between are off by {1000 * np.abs(made[:, : len(own)] - bodies[:, own]).max():.2f} mm at most")
-    found = np.einsum("jk,sjkd->sjd", tensors["joint_weights"].numpy(), made[:, tensors["joint_ids"].numpy().astype(int)])
+    found = np.einsum(
+        "jk,sjkd->sjd", tensors["joint_weights"].numpy(), made[:, tensors["joint_ids"].numpy().astype(int)]
+    )
     off = np.linalg.norm(found - joints, axis=2)
     print(f"joints are off by {1000 * off.max():.1f} mm at most, {1000 * off.mean():.1f} mm on average")
     print({JOINT_NAMES[j]: round(1000 * float(v), 1) for j, v in enumerate(off.max(0)) if v > 0.003})

@@ -6,24 +6,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from anny_bodies import Source
 from portraitist.body.skeleton import JOINT_NAMES, LIMBS
+from portraitist.mesh.laplacian import cotangent_laplacian, factor_symmetric
 
 # Rows of quads below the ring around the neck; they run around neck, trunk, arms and legs.
-NECKLINE, TOP_HEM, CUFF, WAIST, ANKLE = 1, 24, 32, 21, 55
+NECKLINE, TOP_HEM, CUFF, WAIST, ANKLE = 1, 24, 32, 21, 54
 SKIN_BELOW = 4  # rows by which skin goes on under a garment
-HAND = tuple(bone.name for bone in LIMBS if bone.name.startswith(("Hand", "Thumb", "Index", "Middle", "Ring", "Little")))
+HAND = tuple(
+    bone.name for bone in LIMBS if bone.name.startswith(("Hand", "Thumb", "Index", "Middle", "Ring", "Little"))
+)
+CALM = 0.018  # meters: forms of a body smaller than about three times this do not show through cloth
 RIM_UV = 0.006  # width of a rim in the layout: what is beside a hem is its inner side
+SUNK = 0.002  # meters by which rims lie in the body
 # Meters between body and cloth, along rows: (row, distance).
-TOP_EASE = ((1, 0.004), (3, 0.006), (8, 0.009), (16, 0.014), (24, 0.02))
-SLEEVE_EASE = ((8, 0.009), (14, 0.012), (22, 0.016), (29, 0.017), (32, 0.009))
-TROUSERS_EASE = ((21, 0.004), (25, 0.009), (34, 0.014), (44, 0.02), (55, 0.028))
+TOP_EASE = ((1, 0.006), (3, 0.008), (8, 0.011), (16, 0.018), (24, 0.028))
+SLEEVE_EASE = ((8, 0.011), (14, 0.016), (22, 0.02), (29, 0.02), (32, 0.012))
+TROUSERS_EASE = ((21, 0.005), (25, 0.012), (34, 0.02), (44, 0.028), (55, 0.034))
 
 
 @dataclass
 class Piece:
-    """``faces`` of ``sources`` (vertices of the body); ``ease`` of each vertex, meters; rims lie at ease 0. ``uvs``,
+    """``faces`` of ``sources`` (vertices of the body); ``ease`` of each vertex, meters; rims lie in the body, below 0. ``uvs``,
     ``uv_faces``: v down, in any scale."""
 
     faces: np.ndarray
@@ -66,6 +72,24 @@ def measure_ease(source: Source, name: str) -> np.ndarray:
     return along(TOP_EASE) * (1 - share) + along(SLEEVE_EASE) * share
 
 
+def calm(source: Source, bodies: np.ndarray, default: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
+    """Bodies [s, n, 3] without small forms where cloth hides them: nothing that cloth could not bridge."""
+    own, local = np.unique(source.quads, return_inverse=True)
+    quads = local.reshape(-1, 4)
+    laplacian, areas = cotangent_laplacian(default[own], np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]))
+    hidden = (source.rows[own] > NECKLINE + SKIN_BELOW) & (source.rows[own] <= ANKLE)
+    hidden[np.unique(quads[parts["skin"]])] = False
+    ripples = sp.csr_matrix(laplacian @ sp.diags(1 / areas) @ laplacian) * CALM**4 + sp.diags(areas)
+    inner = ripples[hidden]
+    solver = factor_symmetric(inner[:, hidden])
+    calmed = bodies.copy()
+    for body in calmed:
+        known = np.where(hidden[:, None], 0, body[own])
+        right = areas[:, None] * np.where(hidden[:, None], body[own], 0)
+        body[own[hidden]] = solver.solve(right[hidden] - inner @ known)
+    return calmed
+
+
 def cut_garment(source: Source, name: str, quads: np.ndarray, quad_uvs: np.ndarray) -> Piece:
     """A copy of these quads, with a rim along every opening. Vertices of rims stand behind all others."""
     ids, faces = np.unique(quads, return_inverse=True)
@@ -93,6 +117,6 @@ def cut_garment(source: Source, name: str, quads: np.ndarray, quad_uvs: np.ndarr
     uv_faces = np.concatenate([uv_faces, np.stack([q, p, uv_rim_of[p], uv_rim_of[q]], 1)])
     ease = measure_ease(source, name)[ids]
     return Piece(
-        faces, np.append(ids, ids[rim]), np.append(ease, 0 * rim), np.concatenate([uvs, uvs[uv_rim] + RIM_UV * step]),
+        faces, np.append(ids, ids[rim]), np.append(ease, np.full(len(rim), -SUNK)), np.concatenate([uvs, uvs[uv_rim] + RIM_UV * step]),
         uv_faces,
     )  # fmt: skip

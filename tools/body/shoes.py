@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from portraitist.mesh.grids import grid_faces, grid_uvs
 
 COLUMNS, LEVELS, TURNS = 40, 26, 720
-HIGH = 0.05  # meters above the ankle where the shoe ends, under the trousers
+HIGH = 0.085  # meters above the ankle where the shoe ends, under the trousers
 THICKNESS = 0.005  # meters of leather
 SOLE, WELT = 0.02, 0.005  # meters: how thick the sole is, and by how much wider than the upper
 TOE_ROOM = 0.013  # meters before and above the toes

@@ -72,7 +72,9 @@ def _walk_foot(rig: Rig, sole: Sole, side: str, phase: Float[np.ndarray, "t"], s
 
     def stand(at: np.ndarray) -> np.ndarray:
         degrees = pitch(at)
-        rolled = np.where((at % 1 < FLAT[0])[:, None], sole.roll_heel(np.maximum(degrees, 0)), sole.lift_heel(np.minimum(degrees, 0)))
+        rolled = np.where(
+            (at % 1 < FLAT[0])[:, None], sole.roll_heel(np.maximum(degrees, 0)), sole.lift_heel(np.minimum(degrees, 0))
+        )
         ground = stride * (STANCE / 2 - FORWARD - (at - np.floor(at + 1e-9)))
         return rolled + np.stack([ground, np.full_like(ground, sole.ankle)], 1)
 

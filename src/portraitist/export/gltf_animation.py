@@ -58,9 +58,7 @@ def _shares(times: np.ndarray) -> np.ndarray:
     return (times - times[0]) / (times[-1] - times[0])
 
 
-def add_sampler(
-    file: gl.GLTF2, blob: bytearray, animation: gl.Animation, times: np.ndarray, values: np.ndarray
-) -> int:
+def add_sampler(file: gl.GLTF2, blob: bytearray, animation: gl.Animation, times: np.ndarray, values: np.ndarray) -> int:
     """Sampler of keys at ``times`` with ``values``: quaternions [k, 4], places [k, 3], or all weights of all keys
     [k * targets, 1]."""
     inputs = _add_floats(file, blob, times, gl.SCALAR, bounds=True)
