@@ -48,16 +48,16 @@ def build_wave(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     turns["hips"] = rotate("z", -1.0 * up)
     early = rise(times, 0.1, 0.6) - rise(times, 2.75, 3.45)  # the elbow bends before the arm is up
     bend = 14 + 92 * early + waving * 17 * np.sin(beat)
-    turns |= hang_arm(
-        "right", arm_deg + up * (62 - arm_deg), swing_deg=26 * up, bend_deg=bend, inward_deg=10 - 72 * up
-    )
+    turns |= hang_arm("right", arm_deg + up * (62 - arm_deg), swing_deg=26 * up, bend_deg=bend, inward_deg=10 - 72 * up)
     turns["rightShoulder"] = rotate("z", -10.0 * up) @ turns["rightShoulder"]
     turns["rightHand"] = rotate("y", waving * 9 * np.sin(beat - 0.7)) @ turns["rightHand"]
     turns |= relax_hand("right", 1 - 0.75 * up)
     smile = rise(times, 0.3, 0.9) - rise(times, 2.6, 3.4)
     weights = {f"mouthSmile{side}": 0.65 * smile for side in ("Left", "Right")}
     weights |= {f"cheekSquint{side}": 0.35 * smile for side in ("Left", "Right")}
-    weights |= {f"browOuterUp{side}": 0.25 * (rise(times, 0.2, 0.6) - rise(times, 1.0, 2.0)) for side in ("Left", "Right")}
+    weights |= {
+        f"browOuterUp{side}": 0.25 * (rise(times, 0.2, 0.6) - rise(times, 1.0, 2.0)) for side in ("Left", "Right")
+    }
     weights |= blink(times, 2.9)
     return _stand("wave", rig, soles, times, turns, weights, 0.12 * up)
 

@@ -33,6 +33,7 @@ PITCH = np.array(
 )  # fmt: skip
 """By how many degrees a foot points up, over its stride, which begins when its heel touches the ground."""
 LIFT = 0.045
+ROUND = np.array([1.0, 0.0])  # the same moment of the next stride
 TOES_FREE = 0.78  # of a stride: toes are straight again
 
 
@@ -72,7 +73,9 @@ def _walk_foot(rig: Rig, sole: Sole, side: str, phase: Float[np.ndarray, "t"], s
 
     def stand(at: np.ndarray) -> np.ndarray:
         degrees = pitch(at)
-        rolled = np.where((at % 1 < FLAT[0])[:, None], sole.roll_heel(np.maximum(degrees, 0)), sole.lift_heel(np.minimum(degrees, 0)))
+        rolled = np.where(
+            (at % 1 < FLAT[0])[:, None], sole.roll_heel(np.maximum(degrees, 0)), sole.lift_heel(np.minimum(degrees, 0))
+        )
         ground = stride * (STANCE / 2 - FORWARD - (at - np.floor(at + 1e-9)))
         return rolled + np.stack([ground, np.full_like(ground, sole.ankle)], 1)
 
@@ -103,7 +106,7 @@ def _lift(sole: Sole, phase: np.ndarray, pitch: PchipInterpolator) -> np.ndarray
 
 def _repeat(keys: np.ndarray) -> np.ndarray:
     """The same curve before and after, so that it goes on smoothly."""
-    return np.concatenate([keys[:-1] - [1, 0], keys[:-1], keys + [1, 0]])
+    return np.concatenate([keys[:-1] - ROUND, keys[:-1], keys + ROUND])
 
 
 def _find_height(rig: Rig, paths: dict[str, FootPath], hips: np.ndarray, turn: np.ndarray) -> float:
