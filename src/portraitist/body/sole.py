@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -25,8 +26,7 @@ class Sole:
         ``pitch_deg`` >= 0 and has rolled over its heel there: a polygon that turns about one corner after another."""
         steps = np.linspace(0, max(float(np.max(pitch_deg)), 1e-6), ROLL_STEPS)
         places = np.zeros((len(steps), 2))
-        corner = turn_up(self.outline, 0.0)[:, 1].argmin()
-        for number, (before, after) in enumerate(zip(steps[:-1], steps[1:], strict=True), 1):
+        for number, (before, after) in enumerate(pairwise(steps), 1):
             corner = turn_up(self.outline, after)[:, 1].argmin()
             held = self.outline[corner]
             places[number] = places[number - 1] + turn_up(held, before) - turn_up(held, after)

@@ -31,19 +31,26 @@ def stand(head: Head) -> Head:
     soles = below[below[:, 1] < lowest + SOLE * tall]
     ground = torch.stack([soles[:, 0].mean(), lowest, soles[:, 2].mean()])
     scale = (head.height or float(tall)) / float(tall)
+    return _place_head(head, scale, -ground * scale)
 
-    def place(points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
-        return (points - ground) * scale
+
+def shift_head(head: Head, shift: Float[Tensor, "3"]) -> Head:
+    """``head`` with all of its layers somewhere else; ``shift``: meters."""
+    return _place_head(head, 1.0, shift)
+
+
+def _place_head(head: Head, scale: float, shift: Float[Tensor, "3"]) -> Head:
+    """All of it scaled about the origin, then moved."""
 
     def place_layer(layer: Layer) -> Layer:
-        mesh = layer.mesh.with_vertices(place(layer.mesh.vertices))
-        return replace(layer, mesh=mesh, original=place(layer.original))
+        mesh = layer.mesh.with_vertices(layer.mesh.vertices * scale + shift)
+        return replace(layer, mesh=mesh, original=layer.original * scale + shift)
 
     return replace(
         head,
-        mesh=head.mesh.with_vertices(place(head.mesh.vertices)),
-        neutral=place(head.neutral),
+        mesh=head.mesh.with_vertices(head.mesh.vertices * scale + shift),
+        neutral=head.neutral * scale + shift,
         expression_deltas=head.expression_deltas * scale,
-        original=place(head.original),
+        original=head.original * scale + shift,
         layers=tuple(place_layer(layer) for layer in head.layers),
     )

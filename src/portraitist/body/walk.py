@@ -33,6 +33,7 @@ PITCH = np.array(
 )  # fmt: skip
 """By how many degrees a foot points up, over its stride, which begins when its heel touches the ground."""
 LIFT = 0.045
+ROUND = np.array([1.0, 0.0])  # the same moment of the next stride
 TOES_FREE = 0.78  # of a stride: toes are straight again
 
 
@@ -105,7 +106,7 @@ def _lift(sole: Sole, phase: np.ndarray, pitch: PchipInterpolator) -> np.ndarray
 
 def _repeat(keys: np.ndarray) -> np.ndarray:
     """The same curve before and after, so that it goes on smoothly."""
-    return np.concatenate([keys[:-1] - [1, 0], keys[:-1], keys + [1, 0]])
+    return np.concatenate([keys[:-1] - ROUND, keys[:-1], keys + ROUND])
 
 
 def _find_height(rig: Rig, paths: dict[str, FootPath], hips: np.ndarray, turn: np.ndarray) -> float:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from portraitist.body.skeleton import CONVENTIONS
 from portraitist.cli.running import tell_notes, tell_result
 from portraitist.cli.stopping import STOP
 from portraitist.cli.values import existing_file, number, some_of
@@ -19,6 +20,7 @@ SPELLINGS = {
     "morph_normals": "--morph-normals",
     "compressed": "--compressed",
     "vertex_colors": "--vertex-colors",
+    "bones": "--bones",
     "terms": "--terms",
     "license_url": "--license-url",
     "height_mm": "--height",
@@ -43,6 +45,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     add("--morph-normals", action="store_true", help="morphs move normals, too")
     add("--compressed", action="store_true", help="by meshopt, for pages that have its decoder")
     add("--vertex-colors", action="store_true", help="colors at the vertices, too, for programs without textures")
+    text = "what the bones of a body are called (default: as the program has it)"
+    add("--bones", choices=CONVENTIONS, help=text)
     add("--terms", choices=("author", "everyone"), help="who may use the avatar (default: author)")
     add("--license-url", metavar="URL", help="of a license of the avatar beside that of VRM")
     text = "of the print with hair and all (default: 100)"

@@ -10,14 +10,15 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from portraitist.body.standing import has_body
 from portraitist.devices import to_numpy
 from portraitist.errors import InputError
-from portraitist.export.glb import build_gltf, save_gltf
+from portraitist.export.glb import GlbForm, build_gltf, save_gltf
 from portraitist.export.gltf_animation import (
     add_channel,
     add_sampler,
+    add_weights,
     find_angles,
-    find_errors,
     make_continuous,
     thin_keys,
 )
@@ -25,6 +26,7 @@ from portraitist.export.neck_joint import NECK
 from portraitist.types import Head
 
 ANIMATION_NAME = "Reenactment"
+HEAD = "head"  # the bone of a body that turns
 ROTATION_ROUNDING = 1e-3  # by how much the product of a rotation and its transpose may differ from the unit matrix
 
 
@@ -42,7 +44,8 @@ def save_animation(
     ``times``: seconds from 0 on, increasing. ``weights``: 0..1, in `EXPRESSION_NAMES` order. ``rotations``: of the
     head about the origin of head space, which lies inside it: ``Camera.rotation``. All weights are one channel of the
     head's node and, the same, of those of its layers; ``originalShape`` stays 0. The rotation is a channel of the
-    head's node, below which the layers are; on a bust, of the joint on which the head turns, and shoulders stay.
+    head's node, below which the layers are; on a bust or a body, of the joint on which the head turns, and shoulders
+    stay.
 
     Between keys weights are interpolated linearly, rotations spherically (LINEAR of glTF). Keys are left out
     (Douglas-Peucker) where, at the given times, no weight then is off by more than ``tolerance`` and no rotation by
@@ -54,15 +57,12 @@ def save_animation(
     matrices = to_numpy(rotations, np.float64)
     _check(moments, values, matrices)
     quaternions = make_continuous(Rotation.from_matrix(matrices).as_quat())
-    file, blob = build_gltf(head)
+    file, blob = build_gltf(head, GlbForm(clips=False))
     animation = gl.Animation(name=ANIMATION_NAME)
-    kept = thin_keys(len(moments), lambda first, last: find_errors(moments, values, first, last), tolerance)
-    with_original = np.concatenate([values[kept], np.zeros((len(kept), 1))], axis=1)
-    sampler = add_sampler(file, blob, animation, moments[kept], with_original.reshape(-1, 1))
-    for node in range(len(file.meshes)):
-        add_channel(animation, sampler, node, "weights")
+    add_weights(file, blob, animation, moments, values, tolerance)
     kept = thin_keys(len(moments), lambda first, last: find_angles(moments, quaternions, first, last), tolerance)
-    turned = next((number for number, node in enumerate(file.nodes) if node.name == NECK), 0)
+    names = [node.name for node in file.nodes]
+    turned = names.index(HEAD) if has_body(head) else names.index(NECK) if NECK in names else 0
     add_channel(animation, add_sampler(file, blob, animation, moments[kept], quaternions[kept]), turned, "rotation")
     file.animations = [animation]
     save_gltf(path, file, blob)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pygltflib as gl
+from jaxtyping import Float
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
 from portraitist.body.clips import build_clips
 from portraitist.body.motion import Clip
+from portraitist.body.posing import build_rig, place_joints, skin_vertices
 from portraitist.body.skeleton import JOINT_NAMES, SKELETON, rename
 from portraitist.body.skin import find_joints, find_weights
-from portraitist.body.standing import BODY_LAYERS
-from portraitist.devices import to_numpy
+from portraitist.body.standing import BODY_LAYERS, shift_head, stand
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.export.gltf_animation import (
     add_channel,
     add_sampler,
+    add_weights,
     find_angles,
     find_errors,
     make_continuous,
@@ -22,7 +28,7 @@ from portraitist.export.gltf_animation import (
 )
 from portraitist.export.gltf_parts import list_meshes
 from portraitist.export.skin import Joint, add_skin
-from portraitist.types import EXPRESSION_NAMES, Head
+from portraitist.types import Head
 
 TURN_TOLERANCE = 5e-4  # radians: half a millimeter at the end of a leg
 PLACE_TOLERANCE_M = 2e-4
@@ -32,17 +38,42 @@ WEIGHT_TOLERANCE = 0.005
 def add_body(file: gl.GLTF2, blob: bytearray, head: Head, bones: str, clips: bool) -> None:
     """Hang the parts of ``head``, which stands on a body, in a glTF file on the bones of that body, called as the
     convention ``bones`` has it (`rename`), with its ``clips`` as animations. Raises InputError for an unknown one."""
-    joints, weights = to_numpy(find_joints(head), np.float64), find_weights(head)
-    names = dict(zip(JOINT_NAMES, rename(JOINT_NAMES, bones), strict=True))
-    rows = [
-        Joint(names[bone.name], tuple(place), bone.parent and names[bone.parent])
-        for bone, place in zip(SKELETON, joints.tolist(), strict=True)
-    ]
+    joints = list_joints(to_numpy(find_joints(head), np.float64), bones)
     first = len(file.nodes) + 1  # behind the root
-    add_skin(file, blob, head, rows, weights)
+    add_skin(file, blob, head, joints, find_weights(head))
     if clips:
         for clip in list_clips(head):
             add_clip(file, blob, head, clip, first)
+
+
+def list_joints(places: Float[np.ndarray, "j 3"], bones: str) -> list[Joint]:
+    """Those of a body, which are at ``places`` (meters), called as the convention ``bones`` has it."""
+    names = dict(zip(JOINT_NAMES, rename(JOINT_NAMES, bones), strict=True))
+    return [
+        Joint(names[bone.name], tuple(place), bone.parent and names[bone.parent])
+        for bone, place in zip(SKELETON, places.tolist(), strict=True)
+    ]
+
+
+def stand_in_t(head: Head) -> tuple[list[Joint], Head, list[Float[Tensor, "_n j"]]]:
+    """The body of ``head`` in a T-pose on y = 0, as VRM wants it: its joints, all of it, and how much each joint moves
+    the vertices of the head and of its layers."""
+    head = stand(head)
+    weights, rig = find_weights(head), build_rig(to_numpy(find_joints(head), np.float64))
+    places = place_joints(rig, rig.alignment[None], rig.joints[:1])[0]
+
+    def move(points: Tensor, rows: Tensor) -> Tensor:
+        moved = skin_vertices(to_numpy(points, np.float64), to_numpy(rows, np.float64), rig, rig.alignment, places)
+        return from_numpy(moved.astype(np.float32), points)
+
+    layers = []
+    for layer, rows in zip(head.layers, weights[1:], strict=True):
+        mesh = layer.mesh.with_vertices(move(layer.mesh.vertices, rows))
+        layers.append(replace(layer, mesh=mesh, original=move(layer.original, rows)))
+    lowest = min(float(layer.mesh.vertices[:, 1].min()) for layer in layers)
+    up = head.neutral.new_tensor([0.0, -lowest, 0.0])
+    raised = shift_head(replace(head, layers=tuple(layers)), up)
+    return list_joints(places + to_numpy(up, np.float64), "vrm"), raised, weights
 
 
 def list_clips(head: Head) -> tuple[Clip, ...]:
@@ -58,8 +89,8 @@ def list_clips(head: Head) -> tuple[Clip, ...]:
 
 
 def add_clip(file: gl.GLTF2, blob: bytearray, head: Head, clip: Clip, first: int) -> None:
-    """Add an animation called as ``clip`` is; the speed of the ground stands in its extras. ``first``: node of the first
-    joint. Expressions are added to those that the head has. Keys that make no difference are left out."""
+    """Add an animation called as ``clip`` is; the speed of the ground stands in its extras. ``first``: node of the
+    first joint. Expressions are added to those that the head has. Keys that make no difference are left out."""
     extras = {"speed_m_per_s": round(clip.speed, 4)} if clip.speed else {}
     animation = gl.Animation(name=clip.name, extras=extras)
     for joint in range(len(SKELETON)):
@@ -70,22 +101,6 @@ def add_clip(file: gl.GLTF2, blob: bytearray, head: Head, clip: Clip, first: int
     kept = thin_keys(len(clip.times), lambda a, b: find_errors(clip.times, clip.hips, a, b), PLACE_TOLERANCE_M)
     add_channel(animation, add_sampler(file, blob, animation, clip.times[kept], clip.hips[kept]), first, "translation")
     if clip.weights.any():
-        _add_weights(file, blob, head, clip, animation)
+        weights = np.clip(clip.weights + to_numpy(head.expression, np.float64), 0, 1)
+        add_weights(file, blob, animation, clip.times, weights, WEIGHT_TOLERANCE)
     file.animations.append(animation)
-
-
-def _add_weights(file: gl.GLTF2, blob: bytearray, head: Head, clip: Clip, animation: gl.Animation) -> None:
-    weights = np.clip(clip.weights + to_numpy(head.expression, np.float64), 0, 1)
-    kept = thin_keys(len(clip.times), lambda a, b: find_errors(clip.times, weights, a, b), WEIGHT_TOLERANCE)
-    samplers: dict[tuple[str, ...], int] = {}
-    for node, mesh in enumerate(file.meshes):
-        targets = tuple((mesh.extras or {})["targetNames"])
-        if not targets:
-            continue
-        if targets not in samplers:
-            rows = np.zeros((len(kept), len(targets)))
-            for place, target in enumerate(targets):
-                if target in EXPRESSION_NAMES:
-                    rows[:, place] = weights[kept, EXPRESSION_NAMES.index(target)]
-            samplers[targets] = add_sampler(file, blob, animation, clip.times[kept], rows.reshape(-1, 1))
-        add_channel(animation, samplers[targets], node, "weights")

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from portraitist.export.gltf_buffer import add_accessor, add_view
+from portraitist.types import EXPRESSION_NAMES
 
 
 def thin_keys(count: int, errors_between: Callable[[int, int], np.ndarray], tolerance: float) -> np.ndarray:
@@ -79,3 +80,27 @@ def _add_floats(file: gl.GLTF2, blob: bytearray, values: np.ndarray, kind: str, 
 def add_channel(animation: gl.Animation, sampler: int, node: int, path: str) -> None:
     target = gl.AnimationChannelTarget(node=node, path=path)
     animation.channels.append(gl.AnimationChannel(sampler=sampler, target=target))
+
+
+def add_weights(
+    file: gl.GLTF2,
+    blob: bytearray,
+    animation: gl.Animation,
+    times: Float[np.ndarray, "t"],
+    weights: Float[np.ndarray, "t 52"],
+    tolerance: float,
+) -> None:
+    """Channels that weight the morph targets of all meshes that have some: ``weights`` of the 52 expressions, 0 of all
+    others. Keys are left out as long as no weight is off by more than ``tolerance``."""
+    kept = thin_keys(len(times), lambda first, last: find_errors(times, weights, first, last), tolerance)
+    samplers: dict[tuple[str, ...], int] = {}
+    for node, mesh in enumerate(file.meshes):
+        targets = tuple((mesh.extras or {})["targetNames"])
+        if targets and targets not in samplers:
+            rows = np.zeros((len(kept), len(targets)))
+            for place, target in enumerate(targets):
+                if target in EXPRESSION_NAMES:
+                    rows[:, place] = weights[kept, EXPRESSION_NAMES.index(target)]
+            samplers[targets] = add_sampler(file, blob, animation, times[kept], rows.reshape(-1, 1))
+        if targets:
+            add_channel(animation, samplers[targets], node, "weights")

@@ -86,8 +86,9 @@ def _name_morphs(
 
 
 def find_normals(parts: list[Part], target: str | None = None) -> list[Float[np.ndarray, "_n 3"]]:
-    """Unit normals of the vertices of each part, in its neutral shape or moved by the morph ``target``. Where a body begins, head and
-    body have vertices in the same places: these have the same normals, so that no light shows a seam."""
+    """Unit normals of the vertices of each part, in its neutral shape or moved by the morph ``target``. Where a body
+    begins, head and body have vertices in the same places: these have the same normals, so that no light shows a seam.
+    """
     shapes = [to_numpy(part.mesh.vertices, np.float32) for part in parts]
     moved = [shape + part.morphs.get(target or "", 0) for shape, part in zip(shapes, parts, strict=True)]
     starts = np.cumsum([0, *(len(shape) for shape in shapes)])
