@@ -1,0 +1,167 @@
+"""Paint of a body and its clothes: the tones and strokes of the stylized head, laid over relief that is authored."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import KDTree
+
+from portraitist.apps.character_folds import LIGHT, Folds
+from portraitist.apps.character_palette import TONES, Palette, Ramp
+from portraitist.apps.character_surface import Surface
+from portraitist.body.body_model import PIECES, BodyModel
+from portraitist.body.skeleton import JOINT_NAMES
+from portraitist.bust.appearance import find_ring_colors
+from portraitist.reconstruction.head_model import HeadModel
+from portraitist.reconstruction.head_texels import DARKEST
+from portraitist.rendering.patch_noise import lay_out
+from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.types import Head, Image
+
+AVERAGE = 0.52  # tone of what is neither lit nor shaded
+LIT, SHADED = 0.24, 0.95  # by how much tones go up towards the light, and down where little sky is seen
+OPEN_SKY = 0.88  # share of the sky that is seen where nothing is near
+FOLDED = 0.5  # by how much they change on folds
+MEETING = 0.06  # meters from the ring over which skin takes on the colors of the head's neck
+RING_NEIGHBORS = 12  # points of the ring that one place follows
+NAIL, NAIL_EDGE = np.log([1.1, 1.04, 1.06]), 0.55  # a nail's color against skin; how dark the fold around it is
+KNUCKLE, KNUCKLE_REACH = np.log([1.0, 0.92, 0.9]), 0.011  # color of knuckles, and how far it goes, meters
+SEAM = 0.5  # how dark a seam is, of the tone beside it
+COMPLEMENT = 0.8  # saturation of cloth against that of skin, whose complement it is
+CLOTH_LIGHTNESS = 0.62  # of that of skin
+LEATHER = np.array([0.95, 0.87, 0.8])  # brown against the darkest color beside it
+APART = 14.0  # CIELAB: lightness between garments that touch
+
+
+def paint_skin(surface: Surface, palette: Palette, head: Head, model: HeadModel, body: BodyModel, scale: float) -> Image:
+    """Texture of the body: the face's tones by the light on it, its strokes, nails and knuckles, and at the ring the
+    colors of the head's own neck."""
+    tones = AVERAGE + LIT * _find_light(surface) - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)
+    nail = np.zeros(body.count)
+    nail[body.nails] = 1
+    nail = surface.pick(nail)
+    tones = tones - NAIL_EDGE * (1 - np.abs(2 * nail - 1)) * (nail > 0.05)
+    logs = palette.skin.look_up(tones)
+    logs += smoothstep(nail, 0.5, 0.9)[:, None] * NAIL
+    logs += _find_knuckles(surface, body, scale)[:, None] * KNUCKLE
+    logs += lay_out(palette.strokes, surface.places / scale, surface.normals, np.random.default_rng(0))
+    logs = _meet_ring(logs, surface, head, model, body, scale)
+    return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
+
+
+def _find_light(surface: Surface) -> Float[np.ndarray, "k"]:
+    """-1 to 1: from above and in front."""
+    return surface.normals @ (LIGHT / np.linalg.norm(LIGHT)) - 0.3
+
+
+def _find_knuckles(surface: Surface, body: BodyModel, scale: float) -> Float[np.ndarray, "k"]:
+    vertices = np.zeros((body.count, 3))
+    np.put_along_axis(vertices, surface.corners.reshape(-1, 1), 0, 0)
+    fingers = [n for n, name in enumerate(JOINT_NAMES) if name.endswith(("Proximal", "Intermediate", "Distal"))]
+    joints = body.find_joints(body.mean[: body.count])[fingers]
+    near = np.exp(-((KDTree(joints).query(body.mean[: body.count])[0] / KNUCKLE_REACH) ** 2))
+    return surface.pick(near)
+
+
+def _meet_ring(
+    logs: Float[np.ndarray, "k 3"], surface: Surface, head: Head, model: HeadModel, body: BodyModel, scale: float
+) -> Float[np.ndarray, "k 3"]:
+    """With what the head's neck has of its own at the ring, fading below it."""
+    ring = np.log(find_ring_colors(head, model) + DARKEST)
+    points = _ring_points(head, body, len(ring))
+    far, nearest = KDTree(points).query(surface.places, k=RING_NEIGHBORS)
+    close = far[:, 0] < MEETING * scale
+    wanted = ring[nearest].mean(1)
+    # Strokes of both sides stay: only broad colors meet.
+    broad = _spread(logs, points, surface)
+    fade = 1 - smoothstep(far[:, 0], 0.0, MEETING * scale)
+    return logs + (fade * close)[:, None] * (wanted - broad[nearest].mean(1))
+
+
+def _ring_points(head: Head, body: BodyModel, count: int) -> Float[np.ndarray, "c 3"]:
+    from portraitist.bust.torso_model import load_torso_model
+    from portraitist.devices import to_numpy
+
+    return load_torso_model().follow_ring(to_numpy(head.mesh.vertices, np.float64))
+
+
+def _spread(logs: np.ndarray, points: np.ndarray, surface: Surface) -> Float[np.ndarray, "c 3"]:
+    """Mean colors of the surface next to each point."""
+    _, texels = KDTree(surface.places).query(points, k=48)
+    return logs[texels].mean(1)
+
+
+def choose_garments(palette: Palette, worn: Ramp | None) -> dict[str, Ramp]:
+    """Ramps of top, trousers and shoes. ``worn``: of clothes that are known; else cloth is the complement of the skin,
+    as painters set it off, and trousers and shoes are as dark as hair."""
+    skin = _to_lab(palette.skin.middle)
+    top = worn
+    if top is None:
+        cover = palette.covers.get("headwear")
+        color = _to_lab(cover.middle) if cover else skin * [CLOTH_LIGHTNESS, -COMPLEMENT, -COMPLEMENT]
+        top = palette.skin.recolor(_to_srgb(color))
+    hair = palette.covers.get("hair")
+    dark = _to_lab(hair.middle if hair else np.exp(palette.skin.logs[TONES // 8]) - DARKEST) * [1, 0.6, 0.6]
+    lightness = _to_lab(top.middle)[0]
+    dark[0] = np.clip(dark[0], 22, 60)
+    if abs(dark[0] - lightness) < APART:
+        dark[0] = lightness - APART if lightness > 22 + APART else lightness + APART
+    trousers = palette.skin.recolor(_to_srgb(dark))
+    leather = _to_lab(_to_srgb(dark) * LEATHER)
+    leather[0] = dark[0] - APART if dark[0] > 10 + APART else dark[0] + APART
+    shoes = palette.skin.recolor(_to_srgb(leather))
+    return {"top": top, "trousers": trousers, "left shoe": shoes, "right shoe": shoes}
+
+
+def _to_lab(color: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    return cv2.cvtColor(color.astype(np.float32).clip(0, 1)[None, None], cv2.COLOR_RGB2LAB)[0, 0].astype(np.float64)
+
+
+def _to_srgb(color: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
+    rgb = cv2.cvtColor(np.asarray(color, np.float32)[None, None], cv2.COLOR_LAB2RGB)
+    return rgb[0, 0].astype(np.float64).clip(0, 1)
+
+
+def paint_clothes(
+    surface: Surface, palette: Palette, garments: dict[str, Ramp], head: Head, body: BodyModel, folds: Folds
+) -> Image:
+    """Texture of the clothes: each garment's own tones by the light, with folds, seams and the head's strokes."""
+    pieces = body.clothes_pieces[surface.face_ids]
+    rows = np.concatenate([body.rows[body.clothes_sources[: -_shoe_rows(body).size]], _shoe_rows(body)])
+    rows = surface.pick(rows.astype(float))
+    rim = surface.pick((body.clothes_ease < 0).astype(float))
+    tones = AVERAGE + LIT * _find_light(surface) - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)
+    logs = np.zeros((len(tones), 3))
+    for number, name in enumerate(PIECES):
+        own = pieces == number
+        if name in ("top", "trousers"):
+            tones[own] += FOLDED * folds.shade(surface.places[own], surface.normals[own], name)
+        tones[own] += _find_details(name, rows[own], surface.places[own], folds)
+        logs[own] = garments[name].look_up(tones[own])
+    logs += lay_out(palette.strokes, surface.places / folds.scale, surface.normals, np.random.default_rng(1))
+    logs -= 0.8 * rim[:, None]
+    return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
+
+
+def _shoe_rows(body: BodyModel) -> Float[np.ndarray, "s"]:
+    """Level of every vertex of both shoes, from 0 at the ankle to 1 at the sole's lower edge."""
+    heights = body.shoes[..., 1]
+    return ((heights.max() - heights) / np.ptp(heights)).reshape(-1)
+
+
+def _find_details(name: str, rows: np.ndarray, places: np.ndarray, folds: Folds) -> Float[np.ndarray, "k"]:
+    """Bands and seams, as changes of the tone."""
+
+    def line(at: float, width: float) -> np.ndarray:
+        return -SEAM * np.exp(-(((rows - at) / width) ** 2))
+
+    if name == "top":
+        arm = np.abs(places[:, 0]) > 0.3 * folds.scale
+        trunk = ~arm
+        detail = trunk * (line(2.0, 0.08) + line(23.3, 0.05)) + arm * line(31.0, 0.12)
+        return detail + 0.06 * (trunk & (rows < 2.0)) + 0.06 * (arm & (rows > 31.0))
+    if name == "trousers":
+        fly = -SEAM * np.exp(-((places[:, 0] / (0.0015 * folds.scale)) ** 2)) * (rows > 24) * (rows < 29)
+        return line(53.5, 0.06) + fly
+    return line(0.87, 0.012) + 0.3 * smoothstep(rows, 0.87, 0.89)
