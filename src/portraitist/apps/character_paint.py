@@ -34,7 +34,9 @@ LEATHER = np.array([0.95, 0.87, 0.8])  # brown against the darkest color beside 
 APART = 14.0  # CIELAB: lightness between garments that touch
 
 
-def paint_skin(surface: Surface, palette: Palette, head: Head, model: HeadModel, body: BodyModel, scale: float) -> Image:
+def paint_skin(
+    surface: Surface, palette: Palette, head: Head, model: HeadModel, body: BodyModel, scale: float
+) -> Image:
     """Texture of the body: the face's tones by the light on it, its strokes, nails and knuckles, and at the ring the
     colors of the head's own neck."""
     tones = AVERAGE + LIT * _find_light(surface) - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)

@@ -107,7 +107,7 @@ def _check(shape: BodyShape, figure: Figure, make: Callable[[float, float], Figu
 
 def _mix(values: Float[np.ndarray, "5"], model: BodyModel) -> Figure:
     """The body between those at the anchors: linear along each value."""
-    axes = [_share(value, np.array(at)) for value, at in zip(values, ANCHORS, strict=True)]
+    axes = [_share(value, np.array(at, np.float64)) for value, at in zip(values, ANCHORS, strict=True)]
     weights = np.array([np.prod(each) for each in product(*axes)])
     vertices = model.mean + np.tensordot(weights @ model.coefficients, model.basis, 1)
     volume = measure_volume(vertices, model) + float(weights @ model.head_volumes)
