@@ -16,8 +16,12 @@ STEP = 0.003  # meters over which slopes are measured
 LIGHT = np.array([0.25, 0.85, 0.45])  # where it comes from: above, and a little from the front and the person's left
 # Meters (across, along) between folds, and over which they fade, around joints that bend.
 ELBOW, KNEE, ANKLE = (0.016, 0.07, 0.09), (0.022, 0.09, 0.11), (0.014, 0.09, 0.05)
-ARMPIT, CROTCH = (0.16, 0.13), (0.16, 0.17)  # radians between folds that run out from a point, and their length in meters
+ARMPIT, CROTCH = (
+    (0.16, 0.13),
+    (0.16, 0.17),
+)  # radians between folds that run out from a point, and their length in meters
 DRAPE = (0.035, 0.2)  # meters (around, down) between folds that hang
+WAIST = 0.13  # meters: radius of what hanging folds run around
 HEIGHTS = {"joint": 0.0032, "star": 0.0035, "drape": 0.003}  # meters
 
 
@@ -78,16 +82,20 @@ class Folds:
         angle, length = sizes[0], sizes[1] * self.scale
         off = places - center
         far = np.linalg.norm(off[:, :2], axis=1)
-        turn = np.arctan2(off[:, 1], off[:, 0])
-        side = np.where(off[:, 2] > 0, 0.0, 7.0)
-        waves = _noise(np.column_stack([turn / angle, far / length, side]), seed)
-        return HEIGHTS["star"] * waves * smoothstep(far, 0.02 * self.scale, 0.06 * self.scale) * np.exp(-((far / length) ** 2))
+        around = off[:, :2] / far[:, None].clip(1e-6) / angle
+        waves = _noise(np.column_stack([around, far / length + np.sign(off[:, 2])]), seed)
+        return (
+            HEIGHTS["star"]
+            * waves
+            * smoothstep(far, 0.02 * self.scale, 0.06 * self.scale)
+            * np.exp(-((far / length) ** 2))
+        )
 
     def _hang(self, places: np.ndarray, middle: np.ndarray, seed: int) -> np.ndarray:
         around, down = (size * self.scale for size in DRAPE)
         off = places - middle
-        turn = np.arctan2(off[:, 0], off[:, 2]) * 0.13 * self.scale
-        return _noise(np.column_stack([turn / around, off[:, 1] / down, 0 * turn]), seed)
+        level = off[:, [0, 2]] / np.linalg.norm(off[:, [0, 2]], axis=1, keepdims=True).clip(1e-6)
+        return _noise(np.column_stack([level * WAIST * self.scale / around, off[:, 1] / down]), seed)
 
 
 def _noise(at: Float[np.ndarray, "k 3"], seed: int) -> Float[np.ndarray, "k"]:

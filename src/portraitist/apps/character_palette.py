@@ -82,21 +82,29 @@ def read_palette(head: Head) -> Palette:
         picture = to_numpy(shade_parts(parts, textures, head.texture.new_ones(3)), np.float64).transpose(1, 2, 0)
         own = parts[0]
         ids = to_numpy(own.face_ids).clip(0)
-        facing = np.einsum("hwcd,hwc->hwd", normals[faces[ids]], to_numpy(own.barycentrics)) @ to_numpy(
-            camera.rotation
-        )[2]
+        facing = (
+            np.einsum("hwcd,hwc->hwd", normals[faces[ids]], to_numpy(own.barycentrics)) @ to_numpy(camera.rotation)[2]
+        )
         is_skin = to_numpy(own.mask) & (regions[ids] == REGIONS.index("skin")) & (facing > FACING)
         skin.append(picture[is_skin])
         for layer, seen in zip(head.layers, parts[1:], strict=True):
             covers.setdefault(layer.name, []).append(picture[to_numpy(seen.mask)])
         logs = np.log(picture + DARKEST)
         own_share = is_skin.astype(np.float64)
-        blurred = cv2.GaussianBlur(np.dstack([logs * own_share[..., None], own_share]), (0, 0), STROKE * camera.scale_px)
+        blurred = cv2.GaussianBlur(
+            np.dstack([logs * own_share[..., None], own_share]), (0, 0), STROKE * camera.scale_px
+        )
         details.append((logs - blurred[..., :3] / blurred[..., 3:].clip(1e-6)) * own_share[..., None])
         usable.append(np.pad(is_skin[1:-1, 1:-1], 1))
     px_per_m = float(head_camera(bare, 0.0, 0.0, VIEW_PX).scale_px)
     strokes = Example.cut(
-        np.concatenate(details, 1).astype(np.float32), np.concatenate(usable, 1), PIECE_RADIUS * px_per_m, px_per_m, QUIET
+        np.concatenate(details, 1).astype(np.float32),
+        np.concatenate(usable, 1),
+        PIECE_RADIUS * px_per_m,
+        px_per_m,
+        QUIET,
     )
-    ramps = {name: Ramp.measure(np.concatenate(colors)) for name, colors in covers.items() if sum(map(len, colors)) > TONES}
+    ramps = {
+        name: Ramp.measure(np.concatenate(colors)) for name, colors in covers.items() if sum(map(len, colors)) > TONES
+    }
     return Palette(Ramp.measure(np.concatenate(skin)), strokes, ramps)
