@@ -24,9 +24,7 @@ def build_clips(
     """`CLIP_NAMES`, each for a person who stands at rest on y = 0. ``joints``: in the order of ``SKELETON``; meters.
     ``vertices``, ``weights``: of body and clothes, and how much each joint moves them."""
     rig = build_rig(joints)
-    ground = float(vertices[:, 1].min())
-    feet = {side: _belong(weights, (f"{side}Foot", f"{side}Toes")) for side in SIDES}
-    soles = {side: measure_sole(rig, side, vertices[own], ground) for side, own in feet.items()}
+    soles = {side: measure_sole(rig, side, vertices, weights) for side in SIDES}
     arm_deg = find_arm_angle(rig, soles, vertices, weights)
     return (
         build_idle(rig, soles, arm_deg),

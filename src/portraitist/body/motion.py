@@ -53,6 +53,12 @@ def rotate(axis: str, degrees: float | Float[np.ndarray, "*t"]) -> Float[np.ndar
     return turns
 
 
+def rise(times: Float[np.ndarray, "t"], start: float, end: float) -> Float[np.ndarray, "t"]:
+    """From 0 to 1, as hands and heads move: with the least jerk (Flash and Hogan 1985)."""
+    x = np.clip((times - start) / (end - start), 0, 1)
+    return x**3 * (10 - 15 * x + 6 * x**2)
+
+
 def mirror(turns: Float[np.ndarray, "*t 3 3"], side: str) -> Float[np.ndarray, "*t 3 3"]:
     """What is told of the left side, for ``side``."""
     flip = np.array([SIDES[side], 1.0, 1.0])

@@ -1,55 +1,58 @@
-"""A foot on the ground: its sole rolls over heel and toes without sliding."""
+"""A foot on the ground: it rolls over heel, ball and toes, and no part that carries slides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import ConvexHull
 
 from portraitist.body.posing import Rig
+from portraitist.body.skeleton import JOINTS
 
 
 @dataclass(frozen=True)
 class Sole:
-    """Of one foot, at rest on the ground. ``outline``: convex outline of the foot from the side, (z, y) in meters from
-    the ankle. ``ankle``: height above the ground. ``toes``: the joint of the toes, (z, y) from the ankle."""
+    """Of one foot, seen from the side. ``points``: of foot or shoe at rest, (z, y) from the ankle, meters.
+    ``toe_shares``: how much of each goes with the toes, 0..1. ``toes``: their joint, (z, y) from the ankle."""
 
-    outline: Float[np.ndarray, "k 2"]
-    ankle: float
+    points: Float[np.ndarray, "k 2"]
+    toe_shares: Float[np.ndarray, "k"]
     toes: Float[np.ndarray, "2"]
 
-    def roll_heel(self, pitch_deg: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 2"]:
-        """How far the ankle is (z, y; meters) from where it is with a flat foot, when the foot points up by
-        ``pitch_deg`` >= 0 and has rolled over its heel there: a polygon that turns about one corner after another."""
-        steps = np.linspace(0, max(float(np.max(pitch_deg)), 1e-6), ROLL_STEPS)
-        places = np.zeros((len(steps), 2))
-        for number, (before, after) in enumerate(pairwise(steps), 1):
-            corner = turn_up(self.outline, after)[:, 1].argmin()
-            held = self.outline[corner]
-            places[number] = places[number - 1] + turn_up(held, before) - turn_up(held, after)
-        return np.stack([np.interp(pitch_deg, steps, places[:, axis]) for axis in (0, 1)], 1)
+    @property
+    def height(self) -> float:
+        """Of the ankle of a flat foot above the ground; meters."""
+        return float(-self.points[:, 1].min())
 
-    def lift_heel(self, pitch_deg: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 2"]:
-        """The same for ``pitch_deg`` <= 0: the foot turns about the joint of its toes, which stay."""
-        return self.toes - turn_up(self.toes, pitch_deg)
+    def bend(self, pitch_deg: Float[np.ndarray, "t"], toes_deg: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t k 2"]:
+        """The points, from the ankle, when foot and toes point up by so many degrees."""
+        joint = turn_up(self.toes[None], pitch_deg)
+        rigid, toes = turn_up(self.points, pitch_deg), joint + turn_up(self.points - self.toes, toes_deg)
+        share = self.toe_shares[:, None]
+        return (1 - share) * rigid + share * toes
+
+    def roll(self, pitch_deg: Float[np.ndarray, "t"], toes_deg: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t 2"]:
+        """Where the ankle is (z, y; meters) while the foot goes through these angles on the ground, from z = 0 on: the
+        lowest point is on the ground and stays where it is until another one is lower."""
+        shapes = self.bend(pitch_deg, toes_deg)
+        lowest = shapes[..., 1].argmin(1)
+        steps, before = np.arange(len(shapes) - 1), lowest[:-1]
+        moves = shapes[steps, before, 0] - shapes[steps + 1, before, 0]
+        return np.stack([np.append(0, np.cumsum(moves)), -shapes[..., 1].min(1)], 1)
 
 
-ROLL_STEPS = 200  # of the roll over a heel: a tenth of a degree each
-
-
-def turn_up(points: Float[np.ndarray, "*k 2"], degrees: float | Float[np.ndarray, "*t"]) -> Float[np.ndarray, "*m 2"]:
+def turn_up(points: Float[np.ndarray, "k 2"], degrees: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t k 2"]:
     """Points (z, y) about the ankle, the front upwards."""
-    angle = np.radians(degrees)
-    z, y = points[..., 0], points[..., 1]
+    angle = np.radians(degrees)[:, None]
+    z, y = points.T
     return np.stack([np.cos(angle) * z - np.sin(angle) * y, np.sin(angle) * z + np.cos(angle) * y], -1)
 
 
-def measure_sole(rig: Rig, side: str, vertices: Float[np.ndarray, "n 3"], ground: float) -> Sole:
-    """``vertices``: of foot or shoe, at rest. ``ground``: its height, meters."""
+def measure_sole(rig: Rig, side: str, vertices: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n j"]) -> Sole:
+    """Of those of all ``vertices`` that move with a foot. ``weights``: how much each joint moves them."""
     ankle = rig.place(f"{side}Foot")
-    flat = (vertices - ankle)[:, [2, 1]]
-    toes = (rig.place(f"{side}Toes") - ankle)[[2, 1]]
-    return Sole(flat[ConvexHull(flat).vertices], float(ankle[1] - ground), toes)
+    foot, toes = (weights[:, JOINTS[f"{side}{name}"]] for name in ("Foot", "Toes"))
+    own = foot + toes > 0.5
+    flat = (vertices[own] - ankle)[:, [2, 1]]
+    return Sole(flat, (toes / np.maximum(foot + toes, 0.5))[own], (rig.place(f"{side}Toes") - ankle)[[2, 1]])

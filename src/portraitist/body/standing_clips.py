@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.body.arms import hang_arm, relax_hand
-from portraitist.body.motion import RATE, Clip, FootPath, make_clip, rotate
+from portraitist.body.motion import RATE, Clip, FootPath, make_clip, rise, rotate
 from portraitist.body.posing import SIDES, Rig
 from portraitist.body.sole import Sole
 
@@ -84,12 +84,6 @@ def build_head_turn(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     return _stand("head_turn", rig, soles, times, turns, weights, 0.05 * head)
 
 
-def rise(times: Float[np.ndarray, "t"], start: float, end: float) -> Float[np.ndarray, "t"]:
-    """From 0 to 1, as hands and heads move: with the least jerk (Flash and Hogan 1985)."""
-    x = np.clip((times - start) / (end - start), 0, 1)
-    return x**3 * (10 - 15 * x + 6 * x**2)
-
-
 def blink(times: Float[np.ndarray, "t"], moment: float) -> dict[str, Float[np.ndarray, "t"]]:
     """Both lids, which close faster than they open."""
     closed = rise(times, moment, moment + 0.35 * BLINK_SECONDS)
@@ -130,10 +124,10 @@ def _stand(
     feet, still = {}, np.zeros(len(times))
     leg = rig.length("leftUpperLeg", "leftLowerLeg") + rig.length("leftLowerLeg", "leftFoot")
     for side, sign in SIDES.items():
-        ankle = np.array([middle[0] + sign * APART * width / 2, soles[side].ankle, middle[2] - 0.01 * leg])
+        ankle = np.array([middle[0] + sign * APART * width / 2, soles[side].height, middle[2] - 0.01 * leg])
         feet[side] = FootPath(np.tile(ankle, (len(times), 1)), still, still, TOES_OUT_DEG)
     hips = np.zeros((len(times), 3)) + rig.place("hips")
     hips[:, 0] += shift * width
-    drop = middle[1] - (soles["left"].ankle + BENT * leg)
+    drop = middle[1] - (soles["left"].height + BENT * leg)
     hips[:, 1] -= drop + 0.12 * leg * (shift * width / leg) ** 2
     return make_clip(name, rig, times, turns, hips, feet, weights)
