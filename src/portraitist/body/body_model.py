@@ -39,8 +39,9 @@ class BodyModel:
     means of vertices. ``weights`` [n, j]: how much each joint moves a vertex, at most four of a row above 0.
 
     ``skin_*``: what is seen of the body above clothes. ``nails``: vertices of the fingers' nails. ``clothes_*``: the
-    garments, with rims at their hems. ``clothes_sources``: the vertex of the body under each of theirs, ``clothes_ease``
-    its distance from it in meters, 0 on rims. ``shoes`` [2, m, 3]: the last 2 m vertices of the clothes, on the mean.
+    garments, with rims at their hems. ``clothes_sources``: the vertex of the body under each of theirs,
+    ``clothes_ease``: its distance from it in meters, below 0 on rims. ``shoes`` [2, m, 3]: the last 2 m vertices of the
+    clothes, on the mean.
     """
 
     mean: Float[np.ndarray, "v 3"]

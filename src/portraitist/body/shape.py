@@ -32,12 +32,12 @@ class BodyShape:
     median of that age and sex. ``weight``: kilograms, or None: neither thin nor stout. ``proportions``: 0 as most
     people have them, 1 ideal ones. ``head_scale``: how many times as large as a person's the head is, 1 to 1.5."""
 
-    age: float = 30.0
-    sex: float = 0.5
-    height: float | None = None
-    weight: float | None = None
-    proportions: float = 0.5
-    head_scale: float = 1.0
+    age: float | int = 30.0
+    sex: float | int = 0.5
+    height: float | int | None = None
+    weight: float | int | None = None
+    proportions: float | int = 0.5
+    head_scale: float | int = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,21 @@ def build_figure(shape: BodyShape, model: BodyModel) -> Figure:
         value = getattr(shape, name)
         if not low <= value <= high:
             raise InputError(f"The {name.replace('_', ' ')} of a body is {low:g} to {high:g}, got {value:g}.")
-    wanted = shape.height or _find_median_height(shape.age, shape.sex)
+    wanted = float(shape.height or _find_median_height(float(shape.age), float(shape.sex)))
     share_of_height = share_of_weight = 0.5
 
     def make(height: float, weight: float) -> Figure:
         age = np.interp(shape.age, AGES, ANCHORS[1])
-        return _mix(np.array([shape.sex, float(age), weight, height, shape.proportions]), model)
+        return _mix(np.array([shape.sex, float(age), weight, height, shape.proportions], float), model)
 
     for _ in range(ROUNDS):
         weight = share_of_weight
         share_of_height = _search(lambda share, weight=weight: make(share, weight).height, wanted, *TALLNESS)
         if shape.weight is not None:
             height = share_of_height
-            share_of_weight = _search(lambda share, height=height: make(height, share).weight, shape.weight, *STOUTNESS)
+            share_of_weight = _search(
+                lambda share, height=height: make(height, share).weight, float(shape.weight), *STOUTNESS
+            )
     figure = make(share_of_height, share_of_weight)
     _check(shape, figure, make)
     return figure
@@ -92,7 +94,7 @@ def _check(shape: BodyShape, figure: Figure, make: Callable[[float, float], Figu
     if shape.height is not None and abs(figure.height - shape.height) > TOLERANCE:
         low, high = (make(share, 0.5).height for share in TALLNESS)
         raise InputError(
-            f"At {shape.age:g} years a body is {low:.2f} to {high:.2f} m tall, got {shape.height:g} m; give another "
+            f"At {shape.age:g} years a body is {low:.2f} to {high:.2f} m tall, got {shape.height:g} m. Give another "
             "height or age."
         )
     if shape.weight is not None and abs(figure.weight / shape.weight - 1) > TOLERANCE:
@@ -100,14 +102,14 @@ def _check(shape: BodyShape, figure: Figure, make: Callable[[float, float], Figu
         share = _search(lambda share: make(share, 0.5).height, tall, *TALLNESS)
         low, high = (make(share, weight).weight for weight in STOUTNESS)
         raise InputError(
-            f"A body of {shape.age:g} years and {tall:.2f} m weighs {low:.0f} to {high:.0f} kg, got {shape.weight:g} kg; "
-            "give another weight or height."
+            f"A body of {shape.age:g} years and {tall:.2f} m weighs {low:.0f} to {high:.0f} kg, got {shape.weight:g} "
+            "kg. Give another weight or height."
         )
 
 
 def _mix(values: Float[np.ndarray, "5"], model: BodyModel) -> Figure:
     """The body between those at the anchors: linear along each value."""
-    axes = [_share(value, np.array(at, np.float64)) for value, at in zip(values, ANCHORS, strict=True)]
+    axes = [_share(float(value), np.array(at, float)) for value, at in zip(values, ANCHORS, strict=True)]
     weights = np.array([np.prod(each) for each in product(*axes)])
     vertices = model.mean + np.tensordot(weights @ model.coefficients, model.basis, 1)
     volume = measure_volume(vertices, model) + float(weights @ model.head_volumes)

@@ -23,7 +23,7 @@ FREE_HAIR = 0.06  # meters below the border of the neck at which long hair goes 
 def find_joints(head: Head) -> Float[Tensor, "j 3"]:
     """Joints of a person at rest in the order of ``SKELETON``, meters, head space. Raises InputError for a head without
     a body of ours."""
-    body = _get_vertices(head, "body")
+    body = _get_layer(head, "body")
     joints = load_body_model().find_joints(to_numpy(body.mesh.vertices, np.float64))
     return from_numpy(joints.astype(np.float32), head.neutral)
 
@@ -33,6 +33,7 @@ def find_weights(head: Head) -> list[Float[Tensor, "_k j"]]:
     of one above 0. The border of the neck has the same in head and body. Raises InputError for a head without a body of
     ours."""
     model = load_body_model()
+    _get_layer(head, "body")
     body = model.spread_weights()
     own = _weigh_head(head, body[model.ring])
     weights = [own]
@@ -40,14 +41,14 @@ def find_weights(head: Head) -> list[Float[Tensor, "_k j"]]:
         if layer.name == "body":
             weights.append(body)
         elif layer.name == "clothes":
-            _get_vertices(head, "clothes")
+            _get_layer(head, "clothes")
             weights.append(body[model.clothes_sources])
         else:
             weights.append(_weigh_cover(layer, head, body))
     return [from_numpy(_keep_strongest(rows).astype(np.float32), head.neutral) for rows in weights]
 
 
-def _get_vertices(head: Head, name: str) -> Layer:
+def _get_layer(head: Head, name: str) -> Layer:
     """The layer, with vertices as our own bodies and clothes have them."""
     model = load_body_model()
     needed = {"body": model.count, "clothes": len(model.clothes_sources)}[name]
@@ -81,7 +82,7 @@ def _weigh_cover(layer: Layer, head: Head, body: Float[np.ndarray, "n j"]) -> Fl
     model = load_body_model()
     places = to_numpy(layer.mesh.vertices, np.float64)
     ring = to_numpy(head.neutral, np.float64)[model.ring_head]
-    skin = to_numpy(_get_vertices(head, "body").mesh.vertices, np.float64)
+    skin = to_numpy(_get_layer(head, "body").mesh.vertices, np.float64)
     under = body[KDTree(skin).query(places)[1]]
     share = smoothstep(places[:, 1:2], float(ring[:, 1].min()) - FREE_HAIR, float(ring[:, 1].max()) + FREE_HAIR)
     weights = (1 - share) * under
