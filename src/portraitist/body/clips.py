@@ -14,8 +14,10 @@ from portraitist.body.standing_clips import build_head_turn, build_idle, build_w
 from portraitist.body.walk import build_walk
 
 CLIP_NAMES = ("idle", "walk", "wave", "head_turn")
-NARROWEST_DEG, WIDEST_DEG = 10, 40  # of arms that hang, away from the body
-ROOM = 0.006  # of the height: arms stay so far away from what they hang beside
+NARROWEST_DEG = 8.0  # of arms that hang, away from the body
+WIDEST_DEG = 40.0
+ROOM = 0.006  # of the height: arms stay so far away from what they swing past
+LOOKS = 3  # every third moment of a stride is looked at for that
 
 
 def build_clips(
@@ -37,18 +39,27 @@ def build_clips(
 def find_arm_angle(
     rig: Rig, soles: dict[str, Sole], vertices: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n j"]
 ) -> float:
-    """By how many degrees arms that hang have to stay away from this body, so that they do not go through it."""
+    """By how many degrees arms have to hang away from this body, so that they do not go through it in a walk."""
     arm = _belong(weights, [name for name in JOINT_NAMES if name.startswith("left") and _is_forearm(name)])
     trunk = _belong(weights, ("hips", "spine", "chest", "leftUpperLeg"))
     room = ROOM * float(np.ptp(vertices[:, 1]))
-    for degrees in range(WIDEST_DEG, NARROWEST_DEG, -1):
-        idle = build_idle(rig, soles, float(degrees))
-        turns = to_world(idle.turns[:1])
-        places = place_joints(rig, turns, idle.hips[:1])
-        parts = [skin_vertices(vertices[own], weights[own], rig, turns[0], places[0]) for own in (arm, trunk)]
-        if KDTree(parts[1]).query(parts[0])[0].min() < room:
-            return min(degrees + 1.0, WIDEST_DEG)
-    return NARROWEST_DEG
+
+    def is_clear(degrees: float) -> bool:
+        clip = build_walk(rig, soles, degrees)
+        turns = to_world(clip.turns[::LOOKS])
+        for own_turns, places in zip(turns, place_joints(rig, turns, clip.hips[::LOOKS]), strict=True):
+            parts = [skin_vertices(vertices[own], weights[own], rig, own_turns, places) for own in (arm, trunk)]
+            if KDTree(parts[1]).query(parts[0], distance_upper_bound=room)[0].min() < room:
+                return False
+        return True
+
+    low, high = NARROWEST_DEG, WIDEST_DEG
+    if is_clear(low):
+        return low
+    while high - low > 1:
+        middle = (low + high) / 2
+        low, high = (low, middle) if is_clear(middle) else (middle, high)
+    return high
 
 
 def _is_forearm(name: str) -> bool:

@@ -73,11 +73,11 @@ def align_rest(joints: Float[np.ndarray, "j 3"]) -> Float[np.ndarray, "j 3 3"]:
 
 
 def match_axes(
-    first: Float[np.ndarray, "*t 3"],
-    second: Float[np.ndarray, "*t 3"],
-    to_first: Float[np.ndarray, "*t 3"],
-    to_second: Float[np.ndarray, "*t 3"],
-) -> Float[np.ndarray, "*t 3 3"]:
+    first: Float[np.ndarray, "*_s 3"],
+    second: Float[np.ndarray, "*_s 3"],
+    to_first: Float[np.ndarray, "*_t 3"],
+    to_second: Float[np.ndarray, "*_t 3"],
+) -> Float[np.ndarray, "*_t 3 3"]:
     """The rotation that takes ``first`` to the direction of ``to_first`` and, as far as that leaves it free, ``second``
     to that of ``to_second``."""
     return _frame(to_first, to_second) @ np.swapaxes(_frame(first, second), -1, -2)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from portraitist.body.posing import Rig
 from portraitist.body.skeleton import JOINTS
+
+
+TURNS_DEG = np.arange(-70.0, 31.0, 5.0)  # in which feet and toes are tried for what touches the ground
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,13 @@ def turn_up(points: Float[np.ndarray, "k 2"], degrees: Float[np.ndarray, "t"]) -
 
 
 def measure_sole(rig: Rig, side: str, vertices: Float[np.ndarray, "n 3"], weights: Float[np.ndarray, "n j"]) -> Sole:
-    """Of those of all ``vertices`` that move with a foot. ``weights``: how much each joint moves them."""
+    """Of those of all ``vertices`` that move with a foot and can touch the ground. ``weights``: how much each joint
+    moves them."""
     ankle = rig.place(f"{side}Foot")
     foot, toes = (weights[:, JOINTS[f"{side}{name}"]] for name in ("Foot", "Toes"))
     own = foot + toes > 0.5
     flat = (vertices[own] - ankle)[:, [2, 1]]
-    return Sole(flat, (toes / np.maximum(foot + toes, 0.5))[own], (rig.place(f"{side}Toes") - ankle)[[2, 1]])
+    whole = Sole(flat, (toes / np.maximum(foot + toes, 0.5))[own], (rig.place(f"{side}Toes") - ankle)[[2, 1]])
+    pitch, bent = (angles.ravel() for angles in np.meshgrid(TURNS_DEG, TURNS_DEG))
+    lowest = np.unique(whole.bend(pitch, bent)[..., 1].argmin(1))
+    return replace(whole, points=flat[lowest], toe_shares=whole.toe_shares[lowest])

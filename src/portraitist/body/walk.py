@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
+from scipy.ndimage import gaussian_filter1d
 
 from portraitist.body.arms import hang_arm, relax_hand
 from portraitist.body.motion import RATE, Clip, FootPath, make_clip, rise, rotate
@@ -22,7 +25,7 @@ NARROW = 0.55  # of the distance between hips: that between feet
 TOES_OUT_DEG = 4.0  # of feet
 CLEARANCE = 0.027  # of a leg, between ground and free foot
 LIFTED = 0.08  # of a stride in which a foot gets so high, and comes down again
-BOB = 0.02  # of a leg: hips go up and down about the middle, twice a stride
+BOB = 0.012  # of a leg: hips go up and down about the middle, twice a stride
 SWAY = 0.022  # of a leg: hips go to the side of the foot that carries
 TURN_DEG = 5.0  # of the hips, to the side of the leg behind
 LIST_DEG = 3.0  # by which hips drop on the side of the free leg
@@ -30,19 +33,22 @@ CHEST_DEG = 5.0  # of the chest against the hips' turn, as seen from outside
 ARM_DEG = 18.0  # by which arms swing to front and back
 
 PITCH = np.array(
-    [(0, 17), (0.045, 8), (0.1, 0), (0.22, 0), (0.31, 0), (0.42, -12), (0.53, -36), (STANCE, -56), (0.67, -58),
-     (0.78, -32), (0.88, 2), (0.95, 16), (1, 17)]
+    [(0, 17), (0.045, 8), (0.1, 0), (0.22, 0), (0.36, 0), (0.46, -7), (0.55, -25), (STANCE, -50), (0.68, -60),
+     (0.78, -33), (0.88, 2), (0.95, 16), (1, 17)]
 )  # fmt: skip
 """By how many degrees a foot points up, over its stride, which begins when its heel touches the ground."""
 
 TOES = np.array(
-    [(0, 17), (0.045, 8), (0.1, 0), (0.22, 0), (0.48, 0), (0.56, -9), (STANCE, -32), (0.67, -46), (0.78, -32),
+    [(0, 17), (0.045, 8), (0.1, 0), (0.22, 0), (0.5, 0), (0.57, -8), (STANCE, -28), (0.68, -48), (0.78, -33),
      (0.88, 2), (0.95, 16), (1, 17)]
 )  # fmt: skip
 """The same of its toes, which stay on the ground longer."""
 
 MID_STANCE = 0.22  # of a stride: the foot is flat
-FINE = 600  # moments of the time that a foot is on the ground, for its roll
+FINE = 600  # moments of a stride in which feet are looked at
+ROUNDED = 0.04  # of a stride, over which the way of a free foot is rounded
+
+Angles = Callable[[Float[np.ndarray, "t"]], Float[np.ndarray, "t"]]
 
 
 def build_walk(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
@@ -64,7 +70,7 @@ def build_walk(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     hips = np.zeros((len(phase), 3)) + rig.place("hips")
     hips[:, 0] += SWAY * leg * np.cos(wave - 2 * np.pi * 0.3)
     hips[:, 1] = -BOB * leg * np.cos(2 * wave - 4 * np.pi * 0.06)
-    hips[:, 2] += 0.3 * BOB * leg * np.sin(2 * wave)
+    hips[:, 2] += 0.5 * BOB * leg * np.sin(2 * wave)
     hips[:, 1] += _find_height(rig, paths, hips, turns["hips"])
     return make_clip("walk", rig, phase * seconds, turns, hips, paths, {}, speed)
 
@@ -94,14 +100,22 @@ def _walk_foot(
     ends = rolled[[-1, 0], 0]
     speeds = np.gradient(rolled[:, 0], moments)[[-1, 0]]
     fly = CubicHermiteSpline([STANCE, 1], ends, speeds)
-    lowest = sole.bend(pitch(phase), toes(phase))[..., 1].min(1)
-    free = rise(phase, STANCE, STANCE + LIFTED) - rise(phase, 1 - LIFTED, 1)
     ankle = np.zeros((len(phase), 3))
     ankle[:, 0] = NARROW * rig.place(f"{side}UpperLeg")[0]
-    ankle[:, 1] = clearance * free - lowest
+    ankle[:, 1] = np.interp(phase, *_lift_foot(sole, pitch, toes, clearance))
     ankle[:, 2] = np.where(phase <= STANCE, np.interp(phase, moments, rolled[:, 0]), fly(phase))
     ankle[:, 2] += rig.place(f"{side}UpperLeg")[2]
     return FootPath(ankle, pitch(phase), toes(phase), TOES_OUT_DEG)
+
+
+def _lift_foot(sole: Sole, pitch: Angles, toes: Angles, clearance: float) -> tuple[np.ndarray, np.ndarray]:
+    """The height of the ankle over a stride, and when: on the ground as high as the sole has it, in the air so much
+    higher that the foot is clear of the ground, without the edge where its lowest point goes from toes to heel."""
+    moments = np.linspace(0, 1, FINE)
+    free = rise(moments, STANCE, STANCE + LIFTED) - rise(moments, 1 - LIFTED, 1.0)
+    heights = clearance * free - sole.bend(pitch(moments), toes(moments))[..., 1].min(1)
+    smooth = gaussian_filter1d(heights, FINE * ROUNDED, mode="wrap")
+    return moments, (1 - free) * heights + free * smooth
 
 
 def _repeat(keys: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "m 2"]:
