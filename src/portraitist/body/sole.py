@@ -10,7 +10,6 @@ from jaxtyping import Float
 from portraitist.body.posing import Rig
 from portraitist.body.skeleton import JOINTS
 
-
 TURNS_DEG = np.arange(-70.0, 31.0, 5.0)  # in which feet and toes are tried for what touches the ground
 
 
