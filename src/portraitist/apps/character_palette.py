@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
 
 from portraitist.devices import to_numpy
@@ -15,9 +15,10 @@ from portraitist.reconstruction.head_texels import DARKEST
 from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.rendering.patch_noise import Example
-from portraitist.rendering.sampling import shade_parts
+from portraitist.rendering.rasterizer import rasterize
+from portraitist.rendering.sampling import shade, shade_parts
 from portraitist.rendering.shader_math import luminance
-from portraitist.types import REGIONS, Head
+from portraitist.types import REGIONS, Camera, Head
 
 VIEW_PX = 640
 VIEW_YAWS_DEG = (0.0, 35.0, -35.0)
@@ -70,41 +71,47 @@ class Palette:
 
 
 def read_palette(head: Head) -> Palette:
-    """From pictures of a stylized head."""
-    details, usable, skin, covers = [], [], [], {}
-    normals = vertex_normals(to_numpy(head.mesh.vertices), to_numpy(head.mesh.faces))
-    faces, regions = to_numpy(head.mesh.faces), to_numpy(head.mesh.regions)
+    """From pictures of a stylized head. Its own texture is that of a bare head, so hair over it is left away for its
+    skin."""
+    cameras = [head_camera(replace(head, layers=()), yaw, 0.0, VIEW_PX) for yaw in VIEW_YAWS_DEG]
+    pictures, masks = zip(*(_look_at_skin(head, camera) for camera in cameras), strict=True)
+    px_per_m = float(cameras[0].scale_px)
+    details = [_find_strokes(*view, STROKE * px_per_m) for view in zip(pictures, masks, strict=True)]
+    skin = np.concatenate([picture[mask] for picture, mask in zip(pictures, masks, strict=True)])
+    usable = np.concatenate([np.pad(mask[1:-1, 1:-1], 1) for mask in masks], 1)
+    strokes = Example.cut(np.concatenate(details, 1), usable, PIECE_RADIUS * px_per_m, px_per_m, QUIET)
+    return Palette(Ramp.measure(skin), strokes, _read_covers(head, cameras))
+
+
+def _look_at_skin(head: Head, camera: Camera) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
+    """A picture of a bare head, and where it shows skin of the face from the front."""
+    seen = rasterize(head.mesh, camera)
+    picture = to_numpy(shade(seen, head.texture, head.texture.new_ones(3)), np.float64).transpose(1, 2, 0)
+    faces = to_numpy(head.mesh.faces)
+    normals = vertex_normals(to_numpy(head.mesh.vertices), faces) @ to_numpy(camera.rotation)[2]
+    ids = to_numpy(seen.face_ids).clip(0)
+    facing = (normals[faces[ids]] * to_numpy(seen.barycentrics)).sum(-1)
+    is_skin = to_numpy(head.mesh.regions)[ids] == REGIONS.index("skin")
+    return picture, to_numpy(seen.mask) & is_skin & (facing > FACING)
+
+
+def _find_strokes(
+    picture: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"], sigma: float
+) -> Float[np.ndarray, "h w 3"]:
+    """Logarithms against their surroundings on the mask."""
+    own = mask.astype(np.float64)[..., None]
+    logs = np.log(picture + DARKEST) * own
+    broad = cv2.GaussianBlur(np.dstack([logs, own]), (0, 0), sigma)
+    return (own * (logs - broad[..., :3] / broad[..., 3:].clip(1e-6))).astype(np.float32)
+
+
+def _read_covers(head: Head, cameras: list[Camera]) -> dict[str, Ramp]:
     meshes, textures = zip(*list_parts(head), strict=True)
-    bare = replace(head, layers=())
-    for yaw in VIEW_YAWS_DEG:
-        camera = head_camera(bare, yaw, 0.0, VIEW_PX)
+    colors: dict[str, list[np.ndarray]] = {layer.name: [] for layer in head.layers}
+    for camera in cameras:
         parts = rasterize_parts(meshes, camera)
         picture = to_numpy(shade_parts(parts, textures, head.texture.new_ones(3)), np.float64).transpose(1, 2, 0)
-        own = parts[0]
-        ids = to_numpy(own.face_ids).clip(0)
-        facing = (
-            np.einsum("hwcd,hwc->hwd", normals[faces[ids]], to_numpy(own.barycentrics)) @ to_numpy(camera.rotation)[2]
-        )
-        is_skin = to_numpy(own.mask) & (regions[ids] == REGIONS.index("skin")) & (facing > FACING)
-        skin.append(picture[is_skin])
         for layer, seen in zip(head.layers, parts[1:], strict=True):
-            covers.setdefault(layer.name, []).append(picture[to_numpy(seen.mask)])
-        logs = np.log(picture + DARKEST)
-        own_share = is_skin.astype(np.float64)
-        blurred = cv2.GaussianBlur(
-            np.dstack([logs * own_share[..., None], own_share]), (0, 0), STROKE * camera.scale_px
-        )
-        details.append((logs - blurred[..., :3] / blurred[..., 3:].clip(1e-6)) * own_share[..., None])
-        usable.append(np.pad(is_skin[1:-1, 1:-1], 1))
-    px_per_m = float(head_camera(bare, 0.0, 0.0, VIEW_PX).scale_px)
-    strokes = Example.cut(
-        np.concatenate(details, 1).astype(np.float32),
-        np.concatenate(usable, 1),
-        PIECE_RADIUS * px_per_m,
-        px_per_m,
-        QUIET,
-    )
-    ramps = {
-        name: Ramp.measure(np.concatenate(colors)) for name, colors in covers.items() if sum(map(len, colors)) > TONES
-    }
-    return Palette(Ramp.measure(np.concatenate(skin)), strokes, ramps)
+            colors[layer.name].append(picture[to_numpy(seen.mask)])
+    joined = {name: np.concatenate(own) for name, own in colors.items()}
+    return {name: Ramp.measure(own) for name, own in joined.items() if len(own) >= TONES}

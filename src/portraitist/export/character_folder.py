@@ -20,10 +20,10 @@ from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.sampling import render, render_all
 from portraitist.types import Head, Image
 
-VIEW_PX = 1024
+VIEW_PX = 640
 YAWS_DEG = {"front": 0.0, "35°": 35.0, "side": 90.0, "back": 180.0}
 MARGIN = 0.02  # of a picture's side, around somebody
-FACE_PX = 768
+FACE_PX = 512
 
 
 def write_character(
