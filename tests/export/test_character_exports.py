@@ -16,11 +16,11 @@ from body.people import make_person
 from conftest import make_layer
 from export.gltf_validator import assert_valid, needs_validator
 from metrics.gltf_motion import MovingGlb, measure_knees, measure_loop, measure_seam, measure_slide
-from portraitist import InputError, save_animation
+from portraitist import InputError, import_glb, save_animation
 from portraitist.apps.animated_head import AnimatedHead
 from portraitist.body.body_model import load_body_model
 from portraitist.body.clips import CLIP_NAMES
-from portraitist.body.posing import SIDES
+from portraitist.body.posing import SIDES, build_rig, place_joints, to_world
 from portraitist.body.skeleton import CONVENTIONS, JOINT_NAMES
 from portraitist.body.skin import find_joints
 from portraitist.body.standing import stand
@@ -29,6 +29,7 @@ from portraitist.export.glb import GlbForm, write_glb
 from portraitist.export.profiles import PROFILES
 from portraitist.export.provenance import UNSIGNED
 from portraitist.export.solid import build_solid
+from portraitist.export.usd import import_usd, write_usdz
 from portraitist.export.vrm import write_vrm
 from portraitist.io.glb_file import read_glb
 from portraitist.types import EXPRESSION_NAMES, Head
@@ -240,3 +241,47 @@ def test_a_print_is_one_body_with_feet(head: Head):
     lowest = solid.vertices[solid.vertices[:, 2] < 1.0]
     assert lowest[:, 0].min() < -1 < 1 < lowest[:, 0].max(), "two feet"
     assert solid.lost_mm3 < 1
+
+
+@pytest.mark.parametrize("name", ["blender", "unity", "plain"])
+def test_an_untouched_file_comes_back_as_the_person(files: dict[str, Path], head: Head, name: str):
+    """Into head space, from the ground on which files have them."""
+    got = import_glb(files[name], head)
+    assert got.height == head.height
+    assert torch.equal(got.neutral, head.neutral)
+    assert torch.equal(got.expression_deltas, head.expression_deltas)
+    for mine, own in zip(got.layers, head.layers, strict=True):
+        assert torch.equal(mine.mesh.vertices, own.mesh.vertices), mine.name
+
+
+def test_usd_holds_the_skeleton_and_all_motions(head: Head, tmp_path: Path):
+    usd = import_usd()
+    write_usdz(tmp_path / "person.usdz", head)
+    stage = usd.Usd.Stage.Open(str(tmp_path / "person.usdz"))
+    skeleton = usd.UsdSkel.Skeleton.Get(stage, "/Portrait/Skeleton")
+    paths = list(skeleton.GetJointsAttr().Get())
+    assert [path.rsplit("/")[-1] for path in paths] == list(JOINT_NAMES)
+    assert all(path.rsplit("/", 1)[0] in paths for path in paths[1:])
+    clips = {clip.name: clip for clip in list_clips(stand(head))}
+    animations = {name: usd.UsdSkel.Animation.Get(stage, f"/Portrait/Skeleton/{name}") for name in clips}
+    for name, animation in animations.items():
+        codes = animation.GetRotationsAttr().GetTimeSamples()
+        np.testing.assert_allclose(codes, 30 * clips[name].times, atol=1e-6)
+    # UsdSkel's own skinning of the idle pose is ours.
+    cache = usd.UsdSkel.Cache()
+    root = usd.UsdSkel.Root.Get(stage, "/Portrait")
+    cache.Populate(root, usd.Usd.PrimDefaultPredicate)
+    query = cache.GetSkelQuery(skeleton)
+    code = 60.0
+    transforms = np.array(query.ComputeSkinningTransforms(code))
+    rig = build_rig(find_joints(stand(head)).numpy().astype(float))
+    turns = to_world(clips["idle"].turns[60:61])
+    places = place_joints(rig, turns, clips["idle"].hips[60:61])
+    np.testing.assert_allclose(transforms[:, :3, :3].swapaxes(1, 2), turns[0], atol=1e-4)
+    np.testing.assert_allclose(
+        transforms[:, 3, :3], places[0] - np.einsum("jab,jb->ja", turns[0], rig.joints), atol=1e-4
+    )
+    cloth = usd.UsdSkel.BindingAPI(stage.GetPrimAtPath("/Portrait/Clothes"))
+    shares = np.array(cloth.GetJointWeightsPrimvar().Get()).reshape(-1, 4)
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+    assert len(shares) == len(head.layers[2].mesh.vertices)
