@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from portraitist.apps.character_details import Details
 from portraitist.apps.character_folds import Folds
 from portraitist.apps.character_paint import choose_garments, paint_clothes, paint_skin
 from portraitist.apps.character_palette import read_palette
@@ -45,10 +46,11 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     garments = choose_garments(palette, palette.covers.get("bust"))
     covers = tuple(layer for layer in head.layers if layer.name in COVER_NAMES)
     surfaces = find_surfaces(skin, clothes, head.mesh, head.texture.shape[-1], model)
-    head_model = load_head_model()
+    head_model, joints = load_head_model(), model.find_joints(placed)
+    details = Details.find(dressed, joints, scale, model)
     textures = (
         paint_skin(surfaces[0], palette, head, head_model, model, scale),
-        paint_clothes(surfaces[1], palette, garments, head, model, Folds(model.find_joints(placed), scale)),
+        paint_clothes(surfaces[1], palette, garments, head, model, Folds(joints, scale), details),
     )
     layers = [
         Layer(name, mesh, round_to_bytes(texture), from_numpy(own.astype(np.float32), like.vertices))

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
+from portraitist.apps.character_details import Details
 from portraitist.apps.character_folds import LIGHT, Folds
-from portraitist.apps.character_palette import TONES, Palette, Ramp
+from portraitist.apps.character_palette import Palette, Ramp
 from portraitist.apps.character_surface import Surface
 from portraitist.body.body_model import PIECES, BodyModel
 from portraitist.body.skeleton import JOINT_NAMES
@@ -25,15 +26,17 @@ AVERAGE = 0.52  # tone of what is neither lit nor shaded
 LIT, SHADED = 0.24, 0.95  # by how much tones go up towards the light, and down where little sky is seen
 OPEN_SKY = 0.88  # share of the sky that is seen where nothing is near
 FOLDED = 0.5  # by how much they change on folds
+STROKES = 0.7  # contrast of strokes against the face's
 MEETING = 0.06  # meters from the ring over which skin takes on the colors of the head's neck
 RING_NEIGHBORS = 12  # points of the ring that one place follows
 NAIL, NAIL_EDGE = np.log([1.1, 1.04, 1.06]), 0.55  # a nail's color against skin; how dark the fold around it is
 KNUCKLE, KNUCKLE_REACH = np.log([1.0, 0.92, 0.9]), 0.011  # color of knuckles, and how far it goes, meters
-SEAM = 0.5  # how dark a seam is, of the tone beside it
-COMPLEMENT = 0.8  # saturation of cloth against that of skin, whose complement it is
-CLOTH_LIGHTNESS = 0.62  # of that of skin
-LEATHER = np.array([0.95, 0.87, 0.8])  # brown against the darkest color beside it
-APART = 14.0  # CIELAB: lightness between garments that touch
+COMPLEMENT = 0.85  # saturation of cloth against that of skin, whose complement it is
+TOP_LIGHTNESS = 0.72  # of that of skin
+TROUSERS_LIGHTNESS = 26.0  # CIELAB
+LEATHER_LIGHTNESS = 8.0  # by how much shoes are lighter
+APART = 12.0  # lightness between garments that touch
+RIM = 0.8  # by how much the logarithm is lower on the inner side of a hem
 
 
 def paint_skin(
@@ -49,7 +52,7 @@ def paint_skin(
     logs = palette.skin.look_up(tones)
     logs += smoothstep(nail, 0.5, 0.9)[:, None] * NAIL
     logs += _find_knuckles(surface, body)[:, None] * KNUCKLE
-    logs += lay_out(palette.strokes, surface.places / scale, surface.normals, np.random.default_rng(0))
+    logs += STROKES * lay_out(palette.strokes, surface.places / scale, surface.normals, np.random.default_rng(0))
     logs = _meet_ring(logs, surface, head, model, scale)
     return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
 
@@ -88,25 +91,19 @@ def _spread(logs: np.ndarray, points: np.ndarray, surface: Surface) -> Float[np.
 
 
 def choose_garments(palette: Palette, worn: Ramp | None) -> dict[str, Ramp]:
-    """Ramps of top, trousers and shoes. ``worn``: of clothes that are known; else cloth is the complement of the skin,
-    as painters set it off, and trousers and shoes are as dark as hair."""
+    """Ramps of top, trousers and shoes. ``worn``: of clothes that are known; else the top is as a hat is, or the
+    complement of the skin, as painters set it off. Trousers are dark and between hair and that complement, shoes of
+    leather: skin of another kind."""
     skin = _to_lab(palette.skin.middle)
-    top = worn
-    if top is None:
-        cover = palette.covers.get("headwear")
-        color = _to_lab(cover.middle) if cover else skin * [CLOTH_LIGHTNESS, -COMPLEMENT, -COMPLEMENT]
-        top = palette.skin.recolor(_to_srgb(color))
-    hair = palette.covers.get("hair")
-    dark = _to_lab(hair.middle if hair else np.exp(palette.skin.logs[TONES // 8]) - DARKEST) * [1, 0.6, 0.6]
-    lightness = _to_lab(top.middle)[0]
-    dark[0] = np.clip(dark[0], 22, 60)
-    if abs(dark[0] - lightness) < APART:
-        dark[0] = lightness - APART if lightness > 22 + APART else lightness + APART
-    trousers = palette.skin.recolor(_to_srgb(dark))
-    leather = _to_lab(_to_srgb(dark) * LEATHER)
-    leather[0] = dark[0] - APART if dark[0] > 10 + APART else dark[0] + APART
+    complement = skin * [TOP_LIGHTNESS, -COMPLEMENT, -COMPLEMENT]
+    hat, hair = palette.covers.get("headwear"), palette.covers.get("hair")
+    top = _to_lab(worn.middle if worn else hat.middle) if worn or hat else complement
+    dark = (_to_lab(hair.middle) + complement) / 2 if hair else complement / 2
+    dark[0] = TROUSERS_LIGHTNESS if abs(TROUSERS_LIGHTNESS - top[0]) > APART else top[0] + APART
+    leather = np.append(dark[0] + LEATHER_LIGHTNESS, skin[1:])
+    ramps = {name: palette.skin.recolor(_to_srgb(color)) for name, color in (("top", top), ("trousers", dark))}
     shoes = palette.skin.recolor(_to_srgb(leather))
-    return {"top": top, "trousers": trousers, "left shoe": shoes, "right shoe": shoes}
+    return {"top": worn or ramps["top"], "trousers": ramps["trousers"], "left shoe": shoes, "right shoe": shoes}
 
 
 def _to_lab(color: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
@@ -119,44 +116,25 @@ def _to_srgb(color: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3"]:
 
 
 def paint_clothes(
-    surface: Surface, palette: Palette, garments: dict[str, Ramp], head: Head, body: BodyModel, folds: Folds
+    surface: Surface,
+    palette: Palette,
+    garments: dict[str, Ramp],
+    head: Head,
+    body: BodyModel,
+    folds: Folds,
+    details: Details,
 ) -> Image:
     """Texture of the clothes: each garment's own tones by the light, with folds, seams and the head's strokes."""
     pieces = body.clothes_pieces[surface.face_ids]
-    rows = np.concatenate([body.rows[body.clothes_sources[: -_shoe_rows(body).size]], _shoe_rows(body)])
-    rows = surface.pick(rows.astype(float))
     rim = surface.pick((body.clothes_ease < 0).astype(float))
     tones = AVERAGE + LIT * _find_light(surface) - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)
+    tones += details.shade(surface, body)
     logs = np.zeros((len(tones), 3))
     for number, name in enumerate(PIECES):
         own = pieces == number
         if name in ("top", "trousers"):
             tones[own] += FOLDED * folds.shade(surface.places[own], surface.normals[own], name)
-        tones[own] += _find_details(name, rows[own], surface.places[own], folds)
         logs[own] = garments[name].look_up(tones[own])
-    logs += lay_out(palette.strokes, surface.places / folds.scale, surface.normals, np.random.default_rng(1))
-    logs -= 0.8 * rim[:, None]
+    logs += STROKES * lay_out(palette.strokes, surface.places / folds.scale, surface.normals, np.random.default_rng(1))
+    logs -= RIM * rim[:, None]
     return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
-
-
-def _shoe_rows(body: BodyModel) -> Float[np.ndarray, "s"]:
-    """Level of every vertex of both shoes, from 0 at the ankle to 1 at the sole's lower edge."""
-    heights = body.shoes[..., 1]
-    return ((heights.max() - heights) / np.ptp(heights)).reshape(-1)
-
-
-def _find_details(name: str, rows: np.ndarray, places: np.ndarray, folds: Folds) -> Float[np.ndarray, "k"]:
-    """Bands and seams, as changes of the tone."""
-
-    def line(at: float, width: float) -> np.ndarray:
-        return -SEAM * np.exp(-(((rows - at) / width) ** 2))
-
-    if name == "top":
-        arm = np.abs(places[:, 0]) > 0.3 * folds.scale
-        trunk = ~arm
-        detail = trunk * (line(2.0, 0.08) + line(23.3, 0.05)) + arm * line(31.0, 0.12)
-        return detail + 0.06 * (trunk & (rows < 2.0)) + 0.06 * (arm & (rows > 31.0))
-    if name == "trousers":
-        fly = -SEAM * np.exp(-((places[:, 0] / (0.0015 * folds.scale)) ** 2)) * (rows > 24) * (rows < 29)
-        return line(53.5, 0.06) + fly
-    return line(0.87, 0.012) + 0.3 * smoothstep(rows, 0.87, 0.89)
