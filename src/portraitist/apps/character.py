@@ -25,6 +25,8 @@ from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.layers import join_meshes
 from portraitist.types import COVER_NAMES, REGIONS, Head, Layer, Mesh
 
+CLOTHES_PX = 1024  # of their texture at least: seams are narrow
+
 
 def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     """``head``, stylized or not, on the body of ``shape``, with the layers "body" and "clothes" more and its `height`.
@@ -45,7 +47,8 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     palette = read_palette(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
     garments = choose_garments(palette, palette.covers.get("bust"))
     covers = tuple(layer for layer in head.layers if layer.name in COVER_NAMES)
-    surfaces = find_surfaces(skin, clothes, head.mesh, head.texture.shape[-1], model)
+    size = head.texture.shape[-1]
+    surfaces = find_surfaces(skin, clothes, head.mesh, (size, max(size, CLOTHES_PX)), model)
     head_model, joints = load_head_model(), model.find_joints(placed)
     details = Details.find(dressed, joints, scale, model)
     textures = (
