@@ -59,8 +59,16 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
         Layer(name, mesh, round_to_bytes(texture), from_numpy(own.astype(np.float32), like.vertices))
         for name, mesh, texture, own in zip(("body", "clothes"), (skin, clothes), textures, original[:2], strict=True)
     ]
-    below = join_meshes([skin, clothes])
+    below = join_meshes([_close_collar(head, placed, model), clothes])
     return replace(head, layers=(*drape_layers(covers, below), *layers), height=figure.height)
+
+
+def _close_collar(head: Head, body: Float[np.ndarray, "n 3"], model: BodyModel) -> Mesh:
+    """Neck and whole body, so that hair that is laid on them does not fall into a collar."""
+    neck = to_numpy(head.mesh.faces)[to_numpy(head.mesh.regions) == REGIONS.index("neck")]
+    faces = np.concatenate([model.faces, neck + len(body)])
+    vertices = np.concatenate([body, to_numpy(head.mesh.vertices, np.float64)])
+    return _build_mesh("body", vertices, faces, model.skin_uvs, 0 * faces, head.mesh)
 
 
 def describe_losses(head: Head) -> tuple[str, ...]:
