@@ -38,9 +38,9 @@ class MovingGlb:
         self._buffers = Buffers(self.tree, data[28 + size :])
         (skin,) = self.tree["skins"]
         self._joints = skin["joints"]
-        self._inverse = self._read(skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(1, 2)
+        self._inverse = self.read(skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(1, 2)
         self.parts = {node["name"]: self._read_part(node) for node in self.tree["nodes"] if "mesh" in node}
-        ends = {clip["name"]: [self._read(each["input"])[-1, 0] for each in clip["samplers"]] for clip in self._clips()}
+        ends = {clip["name"]: [self.read(each["input"])[-1, 0] for each in clip["samplers"]] for clip in self._clips()}
         self.clips = {name: max(own) for name, own in ends.items()}
 
     def list_joints(self) -> list[str]:
@@ -64,7 +64,7 @@ class MovingGlb:
         clip = self._find(name)
         for channel in clip["channels"]:
             sampler, path = clip["samplers"][channel["sampler"]], channel["target"]["path"]
-            keys, values = self._read(sampler["input"])[:, 0], self._read(sampler["output"])
+            keys, values = self.read(sampler["input"])[:, 0], self.read(sampler["output"])
             at = np.clip(times, keys[0], keys[-1])
             if path == "rotation":
                 local[:, channel["target"]["node"], :3, :3] = Slerp(keys, Rotation.from_quat(values))(at).as_matrix()
@@ -97,13 +97,14 @@ class MovingGlb:
     def _find(self, name: str) -> dict[str, Any]:
         return next(clip for clip in self._clips() if clip["name"] == name)
 
-    def _read(self, accessor: int) -> np.ndarray:
+    def read(self, accessor: int) -> np.ndarray:
+        """Its numbers, as `Buffers.read` has them."""
         return self._buffers.read(accessor).astype(np.float64)
 
     def _read_part(self, node: dict[str, Any]) -> Skinned:
         attributes = self.tree["meshes"][node["mesh"]]["primitives"][0]["attributes"]
         positions, normals, ids, shares = (
-            self._read(attributes[name]) for name in ("POSITION", "NORMAL", "JOINTS_0", "WEIGHTS_0")
+            self.read(attributes[name]) for name in ("POSITION", "NORMAL", "JOINTS_0", "WEIGHTS_0")
         )
         return Skinned(positions, normals, ids.astype(int), shares)
 
@@ -169,7 +170,7 @@ def measure_knees(glb: MovingGlb, clip: str) -> float:
 
 def measure_seam(glb: MovingGlb, clip: str, reach_m: float = 1e-4) -> tuple[float, float, int]:
     """Where the body begins: by how many meters vertices that head and body share part in a clip, by how many degrees
-    their normals differ, and how many there are. Shared are those that are not further apart than ``reach_m`` at rest."""
+    their normals differ, and how many there are. Shared are those not further apart than ``reach_m`` at rest."""
     head, body = glb.parts["Head"], glb.parts["Body"]
     apart, nearest = KDTree(head.positions).query(body.positions)
     own = np.flatnonzero(apart < reach_m)

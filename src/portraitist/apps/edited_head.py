@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from portraitist.body.standing import find_stand, has_body
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.devices import move as move_to
 from portraitist.errors import InputError
@@ -47,6 +48,7 @@ def import_glb(path: str | Path, head: Head) -> Head:
     if "Head" not in parts:
         found = ", ".join(parts) or "none"
         raise InputError(f"{path} has no mesh called Head (there are: {found}). Give it back the name that it had.")
+    parts = _bring_back(parts, head)
     at_rest = "jawOpen" in parts["Head"].morphs
     layer_deltas = find_layer_deltas(head)
     edited = _apply_to_head(_match(path, "Head", parts["Head"], head.mesh), parts["Head"], head, at_rest)
@@ -57,6 +59,19 @@ def import_glb(path: str | Path, head: Head) -> Head:
             given = _match(path, layer.name.capitalize(), part, layer.mesh)
             layers.append(_apply_to_layer(given, part, layer, deltas, head, at_rest))
     return dataclasses.replace(edited, layers=tuple(layers))
+
+
+def _bring_back(parts: dict[str, GlbPart], head: Head) -> dict[str, GlbPart]:
+    """In head space: somebody with a body stands on the ground in files."""
+    if not has_body(head):
+        return parts
+    scale, shift = find_stand(head)
+    moved = {}
+    for name, part in parts.items():
+        morphs = {target: offsets / scale for target, offsets in part.morphs.items()}
+        positions = (part.positions - to_numpy(shift, np.float64)) / scale
+        moved[name] = dataclasses.replace(part, positions=positions, morphs=morphs)
+    return moved
 
 
 def _match(path: Path, name: str, part: GlbPart, mesh: Mesh) -> Int[np.ndarray, "_n"]:

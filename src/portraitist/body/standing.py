@@ -23,15 +23,18 @@ def stand(head: Head) -> Head:
     """``head`` with all of its layers, on a body, where the file of another program has it: its soles on y = 0, their
     middle above the origin, ``head.height`` meters from there to the crown. Everything is scaled and moved, nothing is
     turned. A head without a body stays as it is."""
-    if not has_body(head):
-        return head
+    return _place_head(head, *find_stand(head)) if has_body(head) else head
+
+
+def find_stand(head: Head) -> tuple[float, Float[Tensor, "3"]]:
+    """By what head space is scaled, and then moved (meters), where `stand` puts a head on a body."""
     below = torch.cat([layer.mesh.vertices for layer in head.layers if layer.name in BODY_LAYERS])
     lowest = below[:, 1].min()
     tall = head.mesh.vertices[:, 1].max() - lowest
     soles = below[below[:, 1] < lowest + SOLE * tall]
     ground = torch.stack([soles[:, 0].mean(), lowest, soles[:, 2].mean()])
     scale = (head.height or float(tall)) / float(tall)
-    return _place_head(head, scale, -ground * scale)
+    return scale, -ground * scale
 
 
 def shift_head(head: Head, shift: Float[Tensor, "3"]) -> Head:

@@ -47,8 +47,8 @@ def build_wave(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     turns["head"] = rotate("z", 4.0 * up) @ rotate("y", -4.0 * up) @ turns["head"]
     turns["hips"] = rotate("z", -1.0 * up)
     early = rise(times, 0.1, 0.6) - rise(times, 2.75, 3.45)  # the elbow bends before the arm is up
-    bend = 14 + 92 * early + waving * 17 * np.sin(beat)
-    turns |= hang_arm("right", arm_deg + up * (62 - arm_deg), swing_deg=26 * up, bend_deg=bend, inward_deg=10 - 72 * up)
+    bend = 16 + 96 * early + waving * 17 * np.sin(beat)
+    turns |= hang_arm("right", arm_deg + up * (50 - arm_deg), swing_deg=22 * up, bend_deg=bend, inward_deg=10 - 80 * up)
     turns["rightShoulder"] = rotate("z", -10.0 * up) @ turns["rightShoulder"]
     turns["rightHand"] = rotate("y", waving * 9 * np.sin(beat - 0.7)) @ turns["rightHand"]
     turns |= relax_hand("right", 1 - 0.75 * up)

@@ -56,7 +56,7 @@ def build_walk(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     leg = rig.length("leftUpperLeg", "leftLowerLeg") + rig.length("leftLowerLeg", "leftFoot")
     speed, stride = float(np.sqrt(FROUDE * GRAVITY * leg)), STRIDE * leg
     seconds = stride / speed
-    phase = np.linspace(0, 1, 1 + 2 * round(seconds * RATE / 2))  # the same moments for both sides
+    phase = np.linspace(0, 1, 1 + 2 * round(seconds * RATE))  # an even number: the same moments for both sides
     paths = {}
     for side in SIDES:
         own = (phase + 0.5 * (side == "right")) % 1

@@ -10,9 +10,11 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from portraitist.body.standing import has_body
+from portraitist.body.skeleton import JOINT_NAMES
+from portraitist.body.standing import has_body, stand
 from portraitist.devices import to_numpy
 from portraitist.errors import InputError
+from portraitist.export.body_joints import hang_arms
 from portraitist.export.glb import GlbForm, build_gltf, save_gltf
 from portraitist.export.gltf_animation import (
     add_channel,
@@ -45,7 +47,7 @@ def save_animation(
     head about the origin of head space, which lies inside it: ``Camera.rotation``. All weights are one channel of the
     head's node and, the same, of those of its layers; ``originalShape`` stays 0. The rotation is a channel of the
     head's node, below which the layers are; on a bust or a body, of the joint on which the head turns, and shoulders
-    stay.
+    stay. Somebody with a body lets their arms hang.
 
     Between keys weights are interpolated linearly, rotations spherically (LINEAR of glTF). Keys are left out
     (Douglas-Peucker) where, at the given times, no weight then is off by more than ``tolerance`` and no rotation by
@@ -61,8 +63,11 @@ def save_animation(
     animation = gl.Animation(name=ANIMATION_NAME)
     add_weights(file, blob, animation, moments, values, tolerance)
     kept = thin_keys(len(moments), lambda first, last: find_angles(moments, quaternions, first, last), tolerance)
-    names = [node.name for node in file.nodes]
-    turned = names.index(HEAD) if has_body(head) else names.index(NECK) if NECK in names else 0
+    nodes = {node.name: number for number, node in enumerate(file.nodes)}
+    turned = nodes[HEAD] if has_body(head) else nodes.get(NECK, 0)
+    if has_body(head):
+        for name, turn in zip(JOINT_NAMES, hang_arms(stand(head)), strict=True):
+            file.nodes[nodes[name]].rotation = Rotation.from_matrix(turn).as_quat().tolist()
     add_channel(animation, add_sampler(file, blob, animation, moments[kept], quaternions[kept]), turned, "rotation")
     file.animations = [animation]
     save_gltf(path, file, blob)

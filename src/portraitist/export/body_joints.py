@@ -12,7 +12,7 @@ from torch import Tensor
 
 from portraitist.body.clips import build_clips
 from portraitist.body.motion import Clip
-from portraitist.body.posing import build_rig, place_joints, skin_vertices
+from portraitist.body.posing import FINGERS, SIDES, build_rig, place_joints, skin_vertices, to_world
 from portraitist.body.skeleton import JOINT_NAMES, SKELETON, rename
 from portraitist.body.skin import find_joints, find_weights
 from portraitist.body.standing import BODY_LAYERS, shift_head, stand
@@ -30,6 +30,7 @@ from portraitist.export.gltf_parts import list_meshes
 from portraitist.export.skin import Joint, add_skin
 from portraitist.types import Head
 
+ARMS = tuple(f"{side}{part}" for side in SIDES for part in ("UpperArm", "LowerArm", "Hand", "Thumb", *FINGERS))
 TURN_TOLERANCE = 5e-4  # radians: half a millimeter at the end of a leg
 PLACE_TOLERANCE_M = 2e-4
 WEIGHT_TOLERANCE = 0.005
@@ -74,6 +75,25 @@ def stand_in_t(head: Head) -> tuple[list[Joint], Head, list[Float[Tensor, "_n j"
     up = head.neutral.new_tensor([0.0, -lowest, 0.0])
     raised = shift_head(replace(head, layers=tuple(layers)), up)
     return list_joints(places + to_numpy(up, np.float64), "vrm"), raised, weights
+
+
+def hang_arms(head: Head) -> Float[np.ndarray, "j 3 3"]:
+    """Turns of all joints relatively to their parents with which the body of ``head`` stands as at rest, but lets its
+    arms hang, as it does when it idles."""
+    idle = list_clips(head)[0].turns[0]
+    return np.where([[[name.startswith(ARMS)]] for name in JOINT_NAMES], idle, np.eye(3))
+
+
+def let_arms_hang(head: Head) -> Head:
+    """``head`` with its body so."""
+    rig, turns = build_rig(to_numpy(find_joints(head), np.float64)), to_world(hang_arms(head)[None])
+    places, layers = place_joints(rig, turns, rig.joints[:1])[0], []
+    for layer, rows in zip(head.layers, find_weights(head)[1:], strict=True):
+        shapes = [to_numpy(points, np.float64) for points in (layer.mesh.vertices, layer.original)]
+        moved = [skin_vertices(shape, to_numpy(rows, np.float64), rig, turns[0], places) for shape in shapes]
+        vertices, original = (from_numpy(shape.astype(np.float32), layer.original) for shape in moved)
+        layers.append(replace(layer, mesh=layer.mesh.with_vertices(vertices), original=original))
+    return replace(head, layers=tuple(layers))
 
 
 def list_clips(head: Head) -> tuple[Clip, ...]:
