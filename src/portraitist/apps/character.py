@@ -25,6 +25,8 @@ from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.layers import join_meshes
 from portraitist.types import COVER_NAMES, REGIONS, Head, Layer, Mesh
 
+CLOTHES_PX = 1024  # of their texture at least: seams are narrow
+
 
 def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     """``head``, stylized or not, on the body of ``shape``, with the layers "body" and "clothes" more and its `height`.
@@ -45,7 +47,8 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     palette = read_palette(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
     garments = choose_garments(palette, palette.covers.get("bust"))
     covers = tuple(layer for layer in head.layers if layer.name in COVER_NAMES)
-    surfaces = find_surfaces(skin, clothes, head.mesh, head.texture.shape[-1], model)
+    size = head.texture.shape[-1]
+    surfaces = find_surfaces(skin, clothes, head.mesh, (size, max(size, CLOTHES_PX)), model)
     head_model, joints = load_head_model(), model.find_joints(placed)
     details = Details.find(dressed, joints, scale, model)
     textures = (
@@ -56,8 +59,16 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
         Layer(name, mesh, round_to_bytes(texture), from_numpy(own.astype(np.float32), like.vertices))
         for name, mesh, texture, own in zip(("body", "clothes"), (skin, clothes), textures, original[:2], strict=True)
     ]
-    below = join_meshes([skin, clothes])
+    below = join_meshes([_close_collar(head, placed, model), clothes])
     return replace(head, layers=(*drape_layers(covers, below), *layers), height=figure.height)
+
+
+def _close_collar(head: Head, body: Float[np.ndarray, "n 3"], model: BodyModel) -> Mesh:
+    """Neck and whole body, so that hair that is laid on them does not fall into a collar."""
+    neck = to_numpy(head.mesh.faces)[to_numpy(head.mesh.regions) == REGIONS.index("neck")]
+    faces = np.concatenate([model.faces, neck + len(body)])
+    vertices = np.concatenate([body, to_numpy(head.mesh.vertices, np.float64)])
+    return _build_mesh("body", vertices, faces, model.skin_uvs, 0 * faces, head.mesh)
 
 
 def describe_losses(head: Head) -> tuple[str, ...]:

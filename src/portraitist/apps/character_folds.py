@@ -14,15 +14,16 @@ from portraitist.rendering.shader_math import smoothstep
 LATTICE_SIDE = 32  # of the noise's lattice, which repeats
 STEP = 0.003  # meters over which slopes are measured
 LIGHT = np.array([0.25, 0.85, 0.45])  # where it comes from: above, and a little from the front and the person's left
-# Meters (across, along) between folds, and over which they fade, around joints that bend.
-ELBOW, KNEE, ANKLE = (0.016, 0.07, 0.09), (0.022, 0.09, 0.11), (0.014, 0.09, 0.05)
-ARMPIT, CROTCH = (
-    (0.16, 0.13),
-    (0.16, 0.17),
-)  # radians between folds that run out from a point, and their length in meters
+# Meters between folds and along one, and over which they fade, around joints that bend.
+ELBOW = (0.016, 0.07, 0.09)
+KNEE = (0.022, 0.09, 0.11)
+ANKLE = (0.014, 0.09, 0.05)
+# Radians between folds that run out from a point, and their length in meters.
+ARMPIT = (0.26, 0.12)
+CROTCH = (0.24, 0.16)
 DRAPE = (0.035, 0.2)  # meters (around, down) between folds that hang
 WAIST = 0.13  # meters: radius of what hanging folds run around
-HEIGHTS = {"joint": 0.0032, "star": 0.0035, "drape": 0.003}  # meters
+HEIGHTS = {"joint": 0.0032, "star": 0.0024, "drape": 0.003}  # meters
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ class Folds:
         off = places - center
         far = np.linalg.norm(off[:, :2], axis=1)
         around = off[:, :2] / far[:, None].clip(1e-6) / angle
-        waves = _noise(np.column_stack([around, far / length + np.sign(off[:, 2])]), seed)
+        waves = _noise(np.column_stack([around, (far + off[:, 2]) / length]), seed)
         return (
             HEIGHTS["star"]
             * waves

@@ -34,9 +34,9 @@ KNUCKLE, KNUCKLE_REACH = np.log([1.0, 0.92, 0.9]), 0.011  # color of knuckles, a
 COMPLEMENT = 0.85  # saturation of cloth against that of skin, whose complement it is
 TOP_LIGHTNESS = 0.72  # of that of skin
 TROUSERS_LIGHTNESS = 26.0  # CIELAB
-LEATHER_LIGHTNESS = 8.0  # by how much shoes are lighter
+LEATHER_LIGHTNESS = 34.0  # that of shoes
 APART = 12.0  # lightness between garments that touch
-RIM = 0.8  # by how much the logarithm is lower on the inner side of a hem
+RIM = 0.45  # by how much the logarithm is lower on the inner side of a hem
 
 
 def paint_skin(
@@ -44,7 +44,8 @@ def paint_skin(
 ) -> Image:
     """Texture of the body: the face's tones by the light on it, its strokes, nails and knuckles, and at the ring the
     colors of the head's own neck."""
-    tones = AVERAGE + LIT * _find_light(surface) - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)
+    open_air = AVERAGE + LIT * _find_light(surface)
+    tones = open_air - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)
     nail = np.zeros(body.count)
     nail[body.nails] = 1
     nail = surface.pick(nail)
@@ -53,7 +54,7 @@ def paint_skin(
     logs += smoothstep(nail, 0.5, 0.9)[:, None] * NAIL
     logs += _find_knuckles(surface, body)[:, None] * KNUCKLE
     logs += STROKES * lay_out(palette.strokes, surface.places / scale, surface.normals, np.random.default_rng(0))
-    logs = _meet_ring(logs, surface, head, model, scale)
+    logs += _meet_ring(palette.skin.look_up(open_air), surface, head, model, scale)
     return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
 
 
@@ -72,22 +73,14 @@ def _find_knuckles(surface: Surface, body: BodyModel) -> Float[np.ndarray, "k"]:
 def _meet_ring(
     logs: Float[np.ndarray, "k 3"], surface: Surface, head: Head, model: HeadModel, scale: float
 ) -> Float[np.ndarray, "k 3"]:
-    """With what the head's neck has of its own at the ring, fading below it."""
-    ring = np.log(find_ring_colors(head, model) + DARKEST)
+    """Changes of ``logs``, which skin has in the open, to what the head's neck has at the ring, fading below it. Broad
+    colors meet; strokes of both sides stay."""
+    wanted = np.log(find_ring_colors(head, model) + DARKEST)
     points = load_torso_model().follow_ring(to_numpy(head.mesh.vertices, np.float64))
+    own = logs[KDTree(surface.places).query(points)[1]]
     far, nearest = KDTree(points).query(surface.places, k=RING_NEIGHBORS)
-    close = far[:, 0] < MEETING * scale
-    wanted = ring[nearest].mean(1)
-    # Strokes of both sides stay: only broad colors meet.
-    broad = _spread(logs, points, surface)
     fade = 1 - smoothstep(far[:, 0], 0.0, MEETING * scale)
-    return logs + (fade * close)[:, None] * (wanted - broad[nearest].mean(1))
-
-
-def _spread(logs: np.ndarray, points: np.ndarray, surface: Surface) -> Float[np.ndarray, "c 3"]:
-    """Mean colors of the surface next to each point."""
-    _, texels = KDTree(surface.places).query(points, k=48)
-    return logs[texels].mean(1)
+    return fade[:, None] * (wanted - own)[nearest].mean(1)
 
 
 def choose_garments(palette: Palette, worn: Ramp | None) -> dict[str, Ramp]:
@@ -100,7 +93,7 @@ def choose_garments(palette: Palette, worn: Ramp | None) -> dict[str, Ramp]:
     top = _to_lab(worn.middle if worn else hat.middle) if worn or hat else complement
     dark = (_to_lab(hair.middle) + complement) / 2 if hair else complement / 2
     dark[0] = TROUSERS_LIGHTNESS if abs(TROUSERS_LIGHTNESS - top[0]) > APART else top[0] + APART
-    leather = np.append(dark[0] + LEATHER_LIGHTNESS, skin[1:])
+    leather = np.append(LEATHER_LIGHTNESS, skin[1:])
     ramps = {name: palette.skin.recolor(_to_srgb(color)) for name, color in (("top", top), ("trousers", dark))}
     shoes = palette.skin.recolor(_to_srgb(leather))
     return {"top": worn or ramps["top"], "trousers": ramps["trousers"], "left shoe": shoes, "right shoe": shoes}

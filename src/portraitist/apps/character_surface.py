@@ -43,8 +43,10 @@ class Surface:
         return from_numpy(picture.transpose(2, 0, 1).clip(0, 1), like)
 
 
-def find_surfaces(skin: Mesh, clothes: Mesh, head: Mesh, size: int, model: BodyModel) -> tuple[Surface, Surface]:
-    """Of the body and of its clothes, which shade each other, under a head."""
+def find_surfaces(
+    skin: Mesh, clothes: Mesh, head: Mesh, sizes: tuple[int, int], model: BodyModel
+) -> tuple[Surface, Surface]:
+    """Of the body and of its clothes, which shade each other, under a head. ``sizes``: of their textures."""
     meshes = [skin, clothes, head]
     places = [to_numpy(mesh.vertices, np.float64) for mesh in meshes]
     starts = np.cumsum([0, *map(len, places)])
@@ -53,7 +55,9 @@ def find_surfaces(skin: Mesh, clothes: Mesh, head: Mesh, size: int, model: BodyM
     # The skin's own normals go on under the clothes.
     normals = vertex_normals(places[0], model.faces), vertex_normals(places[1], to_numpy(clothes.faces))
     surfaces = []
-    for mesh, start, end, own, normal in zip(meshes[:2], starts, starts[1:], places, normals, strict=False):
+    for mesh, size, start, end, own, normal in zip(
+        meshes[:2], sizes, starts[:2], starts[1:3], places[:2], normals, strict=True
+    ):
         texel_ids, face_ids, shares = locate_texels(mesh, size)
         corners = to_numpy(mesh.faces)[face_ids]
         between = [np.einsum("kcd,kc->kd", values[corners], shares) for values in (own, normal)]
