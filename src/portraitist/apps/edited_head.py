@@ -12,7 +12,7 @@ from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from portraitist.body.standing import find_stand, has_body
+from portraitist.body.standing import find_stand, has_body, stand
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.devices import move as move_to
 from portraitist.errors import InputError
@@ -50,7 +50,7 @@ def import_glb(path: str | Path, head: Head) -> Head:
         raise InputError(f"{path} has no mesh called Head (there are: {found}). Give it back the name that it had.")
     parts = _bring_back(parts, head)
     at_rest = "jawOpen" in parts["Head"].morphs
-    layer_deltas = find_layer_deltas(head)
+    layer_deltas = _find_written_deltas(head)
     edited = _apply_to_head(_match(path, "Head", parts["Head"], head.mesh), parts["Head"], head, at_rest)
     layers = []
     for layer, deltas in zip(head.layers, layer_deltas, strict=True):
@@ -59,6 +59,14 @@ def import_glb(path: str | Path, head: Head) -> Head:
             given = _match(path, layer.name.capitalize(), part, layer.mesh)
             layers.append(_apply_to_layer(given, part, layer, deltas, head, at_rest))
     return dataclasses.replace(edited, layers=tuple(layers))
+
+
+def _find_written_deltas(head: Head) -> tuple[Float[Tensor, "52 _k 3"], ...]:
+    """How expressions move layers in the file, in head space: on somebody who stands there, and is as large as that."""
+    if not has_body(head):
+        return find_layer_deltas(head)
+    scale, _ = find_stand(head)
+    return tuple(deltas / scale for deltas in find_layer_deltas(stand(head)))
 
 
 def _bring_back(parts: dict[str, GlbPart], head: Head) -> dict[str, GlbPart]:
