@@ -76,7 +76,7 @@ def read_palette(head: Head) -> Palette:
     cameras = [head_camera(replace(head, layers=()), yaw, 0.0, VIEW_PX) for yaw in VIEW_YAWS_DEG]
     pictures, masks = zip(*(_look_at_skin(head, camera) for camera in cameras), strict=True)
     px_per_m = float(cameras[0].scale_px)
-    details = [_find_strokes(*view, STROKE * px_per_m) for view in zip(pictures, masks, strict=True)]
+    details = [find_strokes(*view, STROKE * px_per_m) for view in zip(pictures, masks, strict=True)]
     skin = np.concatenate([picture[mask] for picture, mask in zip(pictures, masks, strict=True)])
     usable = np.concatenate([np.pad(mask[1:-1, 1:-1], 1) for mask in masks], 1)
     strokes = Example.cut(np.concatenate(details, 1), usable, PIECE_RADIUS * px_per_m, px_per_m, QUIET)
@@ -95,7 +95,7 @@ def _look_at_skin(head: Head, camera: Camera) -> tuple[Float[np.ndarray, "h w 3"
     return picture, to_numpy(seen.mask) & is_skin & (facing > FACING)
 
 
-def _find_strokes(
+def find_strokes(
     picture: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"], sigma: float
 ) -> Float[np.ndarray, "h w 3"]:
     """Logarithms against their surroundings on the mask."""
