@@ -59,6 +59,13 @@ def test_every_clip_ends_as_it_begins(person: tuple[Head, dict[str, Clip]]):
         assert steps[[0, -1]].max() <= 1.5 * max(steps[1], steps[-2]) + 1e-4
 
 
+def test_who_stands_begins_in_the_same_pose(person: tuple[Head, dict[str, Clip]]):
+    idle, *others = (person[1][name] for name in ("idle", "wave", "head_turn"))
+    for clip in others:
+        np.testing.assert_allclose(clip.turns[0], idle.turns[0], atol=1e-9)
+        np.testing.assert_allclose(clip.hips[0], idle.hips[0], atol=1e-9)
+
+
 def test_turns_are_rotations_and_weights_are_weights(person: tuple[Head, dict[str, Clip]]):
     for clip in person[1].values():
         products = clip.turns @ clip.turns.swapaxes(2, 3)

@@ -25,12 +25,11 @@ def build_idle(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     slow, breath = 2 * np.pi * times / times[-1], 2 * np.pi * times / BREATH_SECONDS
     turns = _stand_turns(arm_deg, breath)
     shift = np.sin(slow)
-    turns["hips"] = rotate("z", 0.8 * shift) @ rotate("y", 1.2 * np.sin(slow - 0.6))
+    late = np.sin(slow - 1.2) + np.sin(1.2)  # 0 at the beginning, too
+    turns["hips"] = rotate("z", 0.8 * shift) @ rotate("y", 0.8 * late)
     turns["spine"] = rotate("z", -0.6 * shift) @ turns["spine"]
-    turns["head"] = rotate("y", 2.5 * np.sin(slow - 1.2)) @ rotate("z", 1.0 * np.sin(slow + 0.5)) @ turns["head"]
-    weights = blink(times, 1.1) | {}
-    for name, row in blink(times, 4.3).items():
-        weights[name] = weights[name] + row
+    turns["head"] = rotate("y", 2.0 * late) @ rotate("z", 1.0 * shift) @ turns["head"]
+    weights = blink(times, 1.1, 4.3)
     for name in ("mouthSmileLeft", "mouthSmileRight"):
         weights[name] = 0.06 * (1 - np.cos(slow)) / 2
     return _stand("idle", rig, soles, times, turns, weights, 0.1 * shift)
@@ -39,7 +38,8 @@ def build_idle(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
 def build_wave(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     """The right arm goes up, waves three times, with a smile, and goes down."""
     times = _count_moments(3.6)
-    turns = _stand_turns(arm_deg, 2 * np.pi * times / times[-1])
+    breath = 2 * np.pi * times / times[-1]
+    turns, lag = _stand_turns(arm_deg, breath), _lag(breath)
     up, waving = rise(times, 0.15, 0.85) - rise(times, 2.55, 3.4), rise(times, 0.7, 1.1) - rise(times, 2.3, 2.7)
     beat = 2 * np.pi * (times - 0.75) / 0.6
     turns["upperChest"] = rotate("y", 3.0 * up) @ rotate("z", 2.0 * up) @ turns["upperChest"]
@@ -47,11 +47,12 @@ def build_wave(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     turns["head"] = rotate("z", 4.0 * up) @ rotate("y", -4.0 * up) @ turns["head"]
     turns["hips"] = rotate("z", -1.0 * up)
     early = rise(times, 0.1, 0.6) - rise(times, 2.75, 3.45)  # the elbow bends before the arm is up
-    bend = 16 + 96 * early + waving * 17 * np.sin(beat)
-    turns |= hang_arm("right", arm_deg + up * (50 - arm_deg), swing_deg=22 * up, bend_deg=bend, inward_deg=10 - 80 * up)
+    bend = 16 + 2 * lag + 96 * early + waving * 17 * np.sin(beat)
+    away, swing = arm_deg + 0.8 * lag + up * (50 - arm_deg), 2 + lag + 20 * up
+    turns |= hang_arm("right", away, swing_deg=swing, bend_deg=bend, inward_deg=10 - 80 * up)
     turns["rightShoulder"] = rotate("z", -10.0 * up) @ turns["rightShoulder"]
     turns["rightHand"] = rotate("y", waving * 9 * np.sin(beat - 0.7)) @ turns["rightHand"]
-    turns |= relax_hand("right", 1 - 0.75 * up)
+    turns |= relax_hand("right", 1 + 0.08 * np.sin(breath - 1.0) - 0.75 * up)
     smile = rise(times, 0.3, 0.9) - rise(times, 2.6, 3.4)
     weights = {f"mouthSmile{side}": 0.65 * smile for side in ("Left", "Right")}
     weights |= {f"cheekSquint{side}": 0.35 * smile for side in ("Left", "Right")}
@@ -79,16 +80,17 @@ def build_head_turn(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     left, right = np.maximum(ahead, 0), np.maximum(-ahead, 0)
     weights = {"eyeLookOutLeft": left, "eyeLookInRight": left, "eyeLookInLeft": right, "eyeLookOutRight": right}
     weights = {name: 0.7 * row for name, row in weights.items()}
-    blinks = [blink(times, moment) for moment in (0.45, 1.95, 3.65)]
-    weights |= {name: sum(each[name] for each in blinks) for name in blinks[0]}
+    weights |= blink(times, 0.45, 1.95, 3.65)
     return _stand("head_turn", rig, soles, times, turns, weights, 0.05 * head)
 
 
-def blink(times: Float[np.ndarray, "t"], moment: float) -> dict[str, Float[np.ndarray, "t"]]:
-    """Both lids, which close faster than they open."""
-    closed = rise(times, moment, moment + 0.35 * BLINK_SECONDS)
-    closed = closed - rise(times, moment + 0.45 * BLINK_SECONDS, moment + BLINK_SECONDS)
-    return {"eyeBlinkLeft": closed, "eyeBlinkRight": closed.copy()}
+def blink(times: Float[np.ndarray, "t"], *moments: float) -> dict[str, Float[np.ndarray, "t"]]:
+    """Weights of both lids that close at some moments, and open more slowly."""
+    closed = np.zeros(len(times))
+    for moment in moments:
+        closed += rise(times, moment, moment + 0.35 * BLINK_SECONDS)
+        closed -= rise(times, moment + 0.45 * BLINK_SECONDS, moment + BLINK_SECONDS)
+    return {"eyeBlinkLeft": closed, "eyeBlinkRight": closed}
 
 
 def _count_moments(seconds: float) -> Float[np.ndarray, "t"]:
@@ -101,12 +103,17 @@ def _stand_turns(arm_deg: float, breath: Float[np.ndarray, "t"]) -> Turns:
     turns = {"spine": rotate("x", 1.0 - 0.5 * air), "chest": rotate("x", 1.2 - 1.0 * air)}
     turns |= {"upperChest": rotate("x", 1.0 - 1.2 * air), "neck": rotate("x", -1.2 + 1.0 * air)}
     turns["head"] = rotate("x", -1.5 + 1.0 * air)
+    lag = _lag(breath)
     for side, sign in SIDES.items():
-        lag = (1 - np.cos(breath - 0.5)) / 2
         turns |= hang_arm(side, arm_deg + 0.8 * lag, swing_deg=2.0 + 1.0 * lag, bend_deg=16 + 2.0 * lag)
         turns |= relax_hand(side, 1 + 0.08 * np.sin(breath - 1.0))
         turns[f"{side}Shoulder"] = rotate("z", sign * 1.6 * air)
     return turns
+
+
+def _lag(breath: Float[np.ndarray, "t"]) -> Float[np.ndarray, "t"]:
+    """How far breath has lifted the arms, 0..1: a little later than the chest."""
+    return (1 - np.cos(breath - 0.5)) / 2
 
 
 def _stand(

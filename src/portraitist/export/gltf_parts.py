@@ -12,14 +12,14 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from portraitist.body.standing import BODY_LAYERS
-from portraitist.devices import to_numpy
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.export.combinations import COMBINATIONS
-from portraitist.export.gltf_buffer import NEGLIGIBLE_M
 from portraitist.mesh.carrying import find_layer_deltas
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES, Head, Image, Mesh
 
-SAME_M = 1e-5  # vertices that are not further apart are one
+SAME_M = 1e-4  # vertices of head and body that are not further apart are one
+SEEN_M = 1e-4  # by which an expression must move a body; the border of the neck hardly moves
 
 ORIGINAL_SHAPE = "originalShape"
 """Morph target that slides the exaggeration out again: at weight 1 the head has its unstylized shape."""
@@ -48,13 +48,22 @@ def list_parts(head: Head, *, visemes: bool = False, styles: Mapping[str, Head] 
         neutral = layer.mesh.vertices - torch.einsum("e,ekd->kd", head.expression, deltas)
         morphs, name = _name_morphs(deltas, layer.original - layer.mesh.vertices, visemes), layer.name.capitalize()
         if layer.name in BODY_LAYERS:
-            morphs = {target: moves for target, moves in morphs.items() if np.abs(moves).max() > NEGLIGIBLE_M}
+            morphs = {target: moves for target, moves in morphs.items() if np.abs(moves).max() > SEEN_M}
+            neutral = _join(head, neutral)
         parts.append(Part(name, layer.mesh.with_vertices(neutral), morphs, layer.texture, name))
     for style, other in (styles or {}).items():
         for part, own, new in zip(parts, list_meshes(head), list_meshes(other), strict=True):
             shift = to_numpy(new.vertices - own.vertices, np.float32)
             part.morphs[f"shape_{style}"] = shift
     return parts
+
+
+def _join(head: Head, vertices: Float[Tensor, "k 3"]) -> Float[Tensor, "k 3"]:
+    """Those of a body, exactly in the same places as the head's neutral ones where both meet."""
+    own = to_numpy(head.neutral)
+    apart, nearest = KDTree(own).query(to_numpy(vertices))
+    joined = np.where(apart[:, None] < SAME_M, own[np.asarray(nearest)], to_numpy(vertices))
+    return from_numpy(joined, vertices)
 
 
 def list_meshes(head: Head) -> list[Mesh]:
@@ -96,7 +105,7 @@ def find_normals(parts: list[Part], target: str | None = None) -> list[Float[np.
     for number, part in enumerate(parts):
         if part.name == "Body":
             apart, nearest = KDTree(shapes[0]).query(shapes[number])
-            own[starts[number] : starts[number + 1]][apart < SAME_M] = nearest[apart < SAME_M]
+            own[starts[number] : starts[number + 1]][apart == 0] = np.asarray(nearest)[apart == 0]
     faces = [to_numpy(part.mesh.faces) + start for part, start in zip(parts, starts, strict=False)]
     normals = vertex_normals(np.concatenate(moved), own[np.concatenate(faces)])[own]
     return np.split(normals, starts[1:-1])
