@@ -214,6 +214,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "place_cameras": lambda s: p.place_cameras(s.head.mesh, 48, 3, seeded()).near[0].rotation,
     "rasterize": lambda s: p.rasterize(s.head.mesh, s.camera),
     "rasterize_parts": lambda s: p.rasterize_parts([s.head.mesh, s.layered.layers[0].mesh], s.camera),
+    "read_cloth": lambda s: p.read_cloth(s.art, s.models),
     "read_landmarks": None,  # gives points on the CPU, from a file; `reconstruct` takes them from anywhere
     "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
     "read_part_mask": None,  # the same

@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # that of typing takes as long to import as all the rest 
 if TYPE_CHECKING:
     from portraitist.apps.bust import BustConfig, stylize_bust
     from portraitist.apps.character import build_character
+    from portraitist.apps.character_cloth import read_cloth
     from portraitist.apps.edited_head import import_glb
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
@@ -168,6 +169,7 @@ __all__ = [
     "place_cameras",
     "rasterize",
     "rasterize_parts",
+    "read_cloth",
     "read_landmarks",
     "read_part_mask",
     "reconstruct",

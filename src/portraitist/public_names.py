@@ -5,6 +5,7 @@ from __future__ import annotations
 HOMES = {
     "apps.bust": ("BustConfig", "stylize_bust"),
     "apps.character": ("build_character",),
+    "apps.character_cloth": ("read_cloth",),
     "apps.edited_head": ("import_glb",),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (

@@ -10,16 +10,17 @@ import torch
 
 from bust.drawn_bust import draw_bust
 from conftest import make_layer, make_marked_head
-from portraitist import BodyShape, build_character, load_head, save_head
+from portraitist import BodyShape, build_character, detect_landmarks, load_head, read_cloth, save_head
 from portraitist.apps.character import describe_losses
 from portraitist.apps.character_paint import _to_lab
-from portraitist.body.body_model import load_body_model
+from portraitist.body.body_model import PIECES, load_body_model
 from portraitist.body.standing import stand
 from portraitist.bust.appearance import find_ring_colors
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.cameras import head_camera, view_camera
 from portraitist.rendering.layers import rasterize_parts
 from portraitist.rendering.sampling import render, sample_bilinear
+from portraitist.rendering.uv_layout import mark_texels
 from portraitist.types import Head
 
 MODEL = load_body_model()
@@ -111,3 +112,23 @@ def test_same_head_same_person(plain):
     for a, b in zip(first.layers, second.layers, strict=True):
         assert torch.equal(a.texture, b.texture)
         assert torch.equal(a.mesh.vertices, b.mesh.vertices)
+
+
+def test_the_top_is_of_the_artworks_cloth(plain, brush, models):
+    cloth = read_cloth(brush, models)
+    assert cloth is not None
+    somebody = build_character(plain, cloth=cloth)
+    assert torch.equal(somebody.layers[0].texture, build_character(plain).layers[0].texture)
+    clothes = somebody.layers[1]
+    texels = mark_texels(clothes.mesh, clothes.texture.shape[-1])
+    top = torch.from_numpy(MODEL.clothes_pieces == PIECES.index("top"))[texels.clamp(min=0)] & (texels >= 0)
+    shown = _to_lab(clothes.texture[:, top].median(1).values.double().numpy())
+    assert np.linalg.norm(shown - _to_lab(cloth.tones.middle)) < 12
+
+
+def test_an_artwork_of_a_face_alone_has_no_cloth(brush, models):
+    points = detect_landmarks(brush, models.detector)[0].points
+    low, high = points.amin(0).int().tolist(), points.amax(0).int().tolist()
+    margin = (high[1] - low[1]) // 3
+    face = brush[:, max(low[1] - margin, 0) : high[1], max(low[0] - margin, 0) : high[0] + margin]
+    assert read_cloth(face, models) is None

@@ -165,7 +165,7 @@ def reenact_video(
     return types.SimpleNamespace(files=("run.json",), warnings=())
 
 
-def build_character(head: Any, _: Any) -> Any:
+def build_character(head: Any, *_: Any, **__: Any) -> Any:
     reach("computing")
     return head
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from portraitist.apps.character_cloth import Cloth
 from portraitist.apps.character_details import Details
 from portraitist.apps.character_folds import Folds
 from portraitist.apps.character_paint import choose_garments, paint_clothes, paint_skin
@@ -25,12 +26,13 @@ from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.layers import join_meshes
 from portraitist.types import COVER_NAMES, REGIONS, Head, Layer, Mesh
 
-CLOTHES_PX = 1024  # of their texture at least: seams are narrow
+CLOTHES_PX = 1024  # up to which their texture is twice as wide as that of the head: seams are narrow
 
 
-def build_character(head: Head, shape: BodyShape | None = None) -> Head:
+def build_character(head: Head, shape: BodyShape | None = None, *, cloth: Cloth | None = None) -> Head:
     """``head``, stylized or not, on the body of ``shape``, with the layers "body" and "clothes" more and its `height`.
-    A bust is replaced, and long hair laid on the shoulders.
+    A bust is replaced, and long hair laid on the shoulders. ``cloth``: what the top is made of (``read_cloth``); None:
+    of the color of the bust or the hat, or else set off from the skin.
 
     Vertices are those of ``BodyModel``, whatever the body, so that joints and weights are found again
     (``body/skin.py``). The body begins at the very vertices at which the head's neck ends. Raises InputError for a head
@@ -45,15 +47,15 @@ def build_character(head: Head, shape: BodyShape | None = None) -> Head:
     skin = _build_mesh("body", placed, model.skin_faces, model.skin_uvs, model.skin_uv_faces, like)
     clothes = _build_mesh("clothes", dressed, model.clothes_faces, model.clothes_uvs, model.clothes_uv_faces, like)
     palette = read_palette(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
-    garments = choose_garments(palette, palette.covers.get("bust"))
+    garments = choose_garments(palette, cloth.tones if cloth else palette.covers.get("bust"))
     covers = tuple(layer for layer in head.layers if layer.name in COVER_NAMES)
     size = head.texture.shape[-1]
-    surfaces = find_surfaces(skin, clothes, head.mesh, (size, max(size, CLOTHES_PX)), model)
+    surfaces = find_surfaces(skin, clothes, head.mesh, (size, max(size, min(2 * size, CLOTHES_PX))), model)
     head_model, joints = load_head_model(), model.find_joints(placed)
     details = Details.find(dressed, joints, scale, model)
     textures = (
         paint_skin(surfaces[0], palette, head, head_model, model, scale),
-        paint_clothes(surfaces[1], palette, garments, head, model, Folds(joints, scale), details),
+        paint_clothes(surfaces[1], palette, garments, head, model, Folds(joints, scale), details, cloth),
     )
     layers = [
         Layer(name, mesh, round_to_bytes(texture), from_numpy(own.astype(np.float32), like.vertices))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
+from portraitist.apps.character_cloth import Cloth
 from portraitist.apps.character_details import Details
 from portraitist.apps.character_folds import LIGHT, Folds
 from portraitist.apps.character_palette import Palette, Ramp
@@ -18,7 +19,7 @@ from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import DARKEST
-from portraitist.rendering.patch_noise import lay_out
+from portraitist.rendering.patch_noise import Example, lay_out
 from portraitist.rendering.shader_math import smoothstep
 from portraitist.types import Head, Image
 
@@ -116,6 +117,7 @@ def paint_clothes(
     body: BodyModel,
     folds: Folds,
     details: Details,
+    cloth: Cloth | None,
 ) -> Image:
     """Texture of the clothes: each garment's own tones by the light, with folds, seams and the head's strokes."""
     pieces = body.clothes_pieces[surface.face_ids]
@@ -128,6 +130,18 @@ def paint_clothes(
         if name in ("top", "trousers"):
             tones[own] += FOLDED * folds.shade(surface.places[own], surface.normals[own], name)
         logs[own] = garments[name].look_up(tones[own])
-    logs += STROKES * lay_out(palette.strokes, surface.places / folds.scale, surface.normals, np.random.default_rng(1))
+    for example, own in _share_strokes(palette, cloth, pieces):
+        places, normals = surface.places[own] / folds.scale, surface.normals[own]
+        logs[own] += STROKES * lay_out(example, places, normals, np.random.default_rng(1))
     logs -= RIM * rim[:, None]
     return surface.to_texture(np.exp(logs) - DARKEST, head.texture)
+
+
+def _share_strokes(
+    palette: Palette, cloth: Cloth | None, pieces: Int[np.ndarray, "k"]
+) -> list[tuple[Example, Bool[np.ndarray, "k"]]]:
+    """Which strokes are laid on which texels: those of cloth that is known on the top."""
+    is_top = pieces == PIECES.index("top")
+    if cloth is None:
+        return [(palette.strokes, np.ones_like(is_top))]
+    return [(cloth.strokes, is_top), (palette.strokes, ~is_top)]

@@ -76,11 +76,11 @@ def read_palette(head: Head) -> Palette:
     cameras = [head_camera(replace(head, layers=()), yaw, 0.0, VIEW_PX) for yaw in VIEW_YAWS_DEG]
     pictures, masks = zip(*(_look_at_skin(head, camera) for camera in cameras), strict=True)
     px_per_m = float(cameras[0].scale_px)
-    details = [_find_strokes(*view, STROKE * px_per_m) for view in zip(pictures, masks, strict=True)]
+    details = [find_strokes(*view, STROKE * px_per_m) for view in zip(pictures, masks, strict=True)]
     skin = np.concatenate([picture[mask] for picture, mask in zip(pictures, masks, strict=True)])
     usable = np.concatenate([np.pad(mask[1:-1, 1:-1], 1) for mask in masks], 1)
     strokes = Example.cut(np.concatenate(details, 1), usable, PIECE_RADIUS * px_per_m, px_per_m, QUIET)
-    return Palette(Ramp.measure(skin), strokes, _read_covers(head, cameras))
+    return Palette(Ramp.measure(skin), strokes, _read_covers(head, cameras[0]))
 
 
 def _look_at_skin(head: Head, camera: Camera) -> tuple[Float[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"]]:
@@ -95,23 +95,19 @@ def _look_at_skin(head: Head, camera: Camera) -> tuple[Float[np.ndarray, "h w 3"
     return picture, to_numpy(seen.mask) & is_skin & (facing > FACING)
 
 
-def _find_strokes(
+def find_strokes(
     picture: Float[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"], sigma: float
 ) -> Float[np.ndarray, "h w 3"]:
     """Logarithms against their surroundings on the mask."""
-    own = mask.astype(np.float64)[..., None]
-    logs = np.log(picture + DARKEST) * own
+    own = mask.astype(np.float32)[..., None]
+    logs = np.log(picture + DARKEST).astype(np.float32) * own
     broad = cv2.GaussianBlur(np.dstack([logs, own]), (0, 0), sigma)
-    return (own * (logs - broad[..., :3] / broad[..., 3:].clip(1e-6))).astype(np.float32)
+    return own * (logs - broad[..., :3] / broad[..., 3:].clip(1e-6))
 
 
-def _read_covers(head: Head, cameras: list[Camera]) -> dict[str, Ramp]:
+def _read_covers(head: Head, camera: Camera) -> dict[str, Ramp]:
     meshes, textures = zip(*list_parts(head), strict=True)
-    colors: dict[str, list[np.ndarray]] = {layer.name: [] for layer in head.layers}
-    for camera in cameras:
-        parts = rasterize_parts(meshes, camera)
-        picture = to_numpy(shade_parts(parts, textures, head.texture.new_ones(3)), np.float64).transpose(1, 2, 0)
-        for layer, seen in zip(head.layers, parts[1:], strict=True):
-            colors[layer.name].append(picture[to_numpy(seen.mask)])
-    joined = {name: np.concatenate(own) for name, own in colors.items()}
-    return {name: Ramp.measure(own) for name, own in joined.items() if len(own) >= TONES}
+    parts = rasterize_parts(meshes, camera)
+    picture = to_numpy(shade_parts(parts, textures, head.texture.new_ones(3)), np.float64).transpose(1, 2, 0)
+    colors = {layer.name: picture[to_numpy(seen.mask)] for layer, seen in zip(head.layers, parts[1:], strict=True)}
+    return {name: Ramp.measure(own) for name, own in colors.items() if len(own) >= TONES}

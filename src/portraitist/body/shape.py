@@ -21,7 +21,7 @@ GROWTH_FEMALE = (0.857, 1.094, 1.266, 1.45, 1.598, 1.632)
 DENSITY = 980.0  # kg/m^3 of a body, as Anny has it
 TALLNESS = (0.0, 1.0)  # along the anchors of height
 STOUTNESS = (-0.25, 2.0)  # along those of weight: beyond the last ones bodies go on as between them
-SEARCH_STEPS = 30  # halvings of an interval
+SEARCH_STEPS = 14  # halvings of an interval
 ROUNDS = 4  # in which height and weight, each of which changes the other a little, are both met
 TOLERANCE = 0.005  # meters or shares of kilograms by which a wish may be missed
 

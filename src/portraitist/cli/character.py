@@ -9,8 +9,9 @@ from typing import Any
 from portraitist.cli.arguments import add_output_options
 from portraitist.cli.running import tell_notes, tell_result
 from portraitist.cli.stopping import STOP
-from portraitist.cli.values import existing_head, number
+from portraitist.cli.values import existing_file, existing_head, number
 
+NO_CLOTH = "The artwork shows too little of clothes, so that their colors are told by those of the head."
 SEXES = {"male": 0.0, "female": 1.0}
 WISHES = {"age": (2, 90), "sex": (0, 1), "height": (0.4, 2.5), "weight": (5, 200), "proportions": (0, 1)}
 
@@ -24,6 +25,8 @@ def add_character_options(parser: argparse.ArgumentParser) -> None:
         "(default: a grown-up of average height and weight, neither male nor female)"
     )
     add("--body", type=wishes, metavar="NAME=VALUE,...", help=text)
+    text = "artwork whose clothes the top is made of (default: told by the colors of the head)"
+    add("--art", type=existing_file, metavar="ART", help=text)
     text = "size of the head against that of a person, for cartoons: 1 to 1.5 (default: 1)"
     add("--head-scale", type=number(float, 1, 1.5), metavar="1..1.5", help=text)
 
@@ -44,12 +47,17 @@ def wishes(text: str) -> dict[str, float]:
 
 
 def run_character(
-    head: Path, output: Path, body: dict[str, float] | None = None, overwrite: bool = False, **values: Any
+    head: Path,
+    output: Path,
+    art: Path | None = None,
+    body: dict[str, float] | None = None,
+    overwrite: bool = False,
+    **values: Any,
 ) -> None:
     """Problems with the output and the files are found before the computation."""
-    from portraitist.cli.terminal import show_progress
+    from portraitist.cli.terminal import collect_warnings, show_progress
 
-    with show_progress() as show:
+    with show_progress() as show, collect_warnings() as said:
         show("loading", 0, 1)
         from portraitist.apps.character import build_character, describe_losses
         from portraitist.body.shape import BodyShape
@@ -61,12 +69,28 @@ def run_character(
         shape = BodyShape(**(body or {}), **values)
         loaded = load_head(head)
         show("computing", 0, 1)
-        somebody = build_character(loaded, shape)
-        notes = describe_losses(loaded)
+        cloth, doubts = _read_cloth(art) if art else (None, ())
+        somebody = build_character(loaded, shape, cloth=cloth)
+        notes = (*said, *doubts, *describe_losses(loaded))
         STOP.expect(output)
         show("writing files", 0, 1)
         record = write_character(
-            somebody, output, config=shape, inputs={"head": head}, warnings=notes, overwrite=overwrite
+            somebody,
+            output,
+            config=shape,
+            inputs={"head": head} | ({"art": art} if art else {}),
+            warnings=notes,
+            overwrite=overwrite,
         )
     tell_notes(notes)
     tell_result(output, "".join(f"  {name}\n" for name in record["files"]))
+
+
+def _read_cloth(art: Path) -> tuple[Any, tuple[str, ...]]:
+    """What the artwork shows of clothes, and what a user should know of that."""
+    from portraitist.apps.character_cloth import read_cloth
+    from portraitist.io.images import load_image
+    from portraitist.models import Models
+
+    cloth = read_cloth(load_image(art), Models.load("cpu"))
+    return cloth, () if cloth else (NO_CLOTH,)
