@@ -101,23 +101,21 @@ def main() -> None:
     parser.add_argument("heads", type=Path, nargs="+")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    people, files, seconds = {}, {}, []
+    results: dict[str, Any] = {"processor": describe_processor(), "people": {}, "files": {}}
     for number, path in enumerate(arguments.heads, 1):
         for name, shape in SHAPES.items():
             start = time.perf_counter()
             person = build_character(load_head(path), shape)
-            seconds.append(time.perf_counter() - start)
+            seconds = time.perf_counter() - start
             with tempfile.TemporaryDirectory() as folder:
-                people[f"head {number}, {name}"] = row = measure(person, Path(folder))
-                files = files or measure_files(person, Path(folder))
+                row = {"build_s": seconds} | measure(person, Path(folder))
+            results["people"][f"head {number}, {name}"] = row
             print(path.stem, name, json.dumps({key: round(value, 4) for key, value in row.items()}), flush=True)
-    results = {
-        "processor": describe_processor(),
-        "building": {"seconds_median": float(np.median(seconds))},
-        "people": people,
-        "files": files,
-    }
-    print(json.dumps(results["building"] | files, indent=1))
+            if arguments.write:
+                RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        results["files"] = measure_files(build_character(load_head(arguments.heads[0])), Path(folder))
+    print(json.dumps(results["files"], indent=1))
     if arguments.write:
         RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
