@@ -40,6 +40,7 @@ TITLES = {
     "image_style": "Painted photos",
     "image_expressions": "Expressions in painted photos",
     "reenactment": "Moved by a video",
+    "character": "On bodies",
 }
 
 MEANINGS = {
@@ -166,6 +167,14 @@ it turns to 35 degrees, talks, smiles, blinks, looks around, and stands still fo
 - *still jitter*: root mean square motion of the landmarks from frame to frame where the head stands still.
 - *speed*: from decoding to encoding, of the demo's head with its hat. *growth*: of the process' memory from a tenth of
   a stage on. The long clip was measured beside other work: its speed says nothing.""",
+    "character": """Heads on four bodies, written for the web and read back; 240 moments a second of every motion.
+
+- *walk slide*: the furthest that a vertex of a shoe moves over the ground while it is within 2 mm of it, in one step.
+  *standing slide*: the same in the other motions. *depth*: below the ground.
+- *loop*: the furthest that a vertex is at the end of a motion from where it began. *knee*: its fastest bend.
+- *seam*: distance between head and body where they meet, and angle between their normals. *seam color*: difference
+  there (sRGB, 0..1, textures scaled down to 128 px); *skin color*: along the edges of the mesh that begin there.
+- *seconds*: beside other work, which they grow with.""",
     "likeness": """Of the unstylized head.
 
 - *Rendered*: 72 heads of known shape that the head model cannot say exactly (other statistics than the fit's prior,
