@@ -44,6 +44,7 @@ TITLES = {
     "reenactment": "Moved by a video",
     "bust": "Busts",
     "bust_stylized": "Painted busts",
+    "character": "On bodies",
 }
 
 MEANINGS = {
@@ -174,6 +175,14 @@ it turns to 35 degrees, talks, smiles, blinks, looks around, and stands still fo
 printable body of everything. *seconds* of processor time: *bust* is shape and color, *print* the body and its file.""",
     "bust_stylized": """As above, painted. *seconds of a head*: the stages that `stylize` has, too; *times stylize*:
 all stages and the printable body over them.""",
+    "character": """Heads on four bodies, written for the web and read back; 240 moments a second of every motion.
+
+- *walk slide*: the furthest that a vertex of a shoe moves over the ground while it is within 2 mm of it, in one step.
+  *standing slide*: the same in the other motions. *depth*: below the ground.
+- *loop*: the furthest that a vertex is at the end of a motion from where it began. *knee*: its fastest bend.
+- *seam*: distance between head and body where they meet, and angle between their normals. *seam color*: difference
+  there (sRGB, 0..1, textures scaled down to 128 px); *skin color*: along the edges of the mesh that begin there.
+- *seconds*: beside other work, which they grow with.""",
     "likeness": """Of the unstylized head.
 
 - *Rendered*: 72 heads of known shape that the head model cannot say exactly (other statistics than the fit's prior,

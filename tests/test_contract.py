@@ -26,6 +26,7 @@ LEVELS = {
     "mesh": 1,
     "rendering": 2,
     "vgg": 2,
+    "body": 2,
     "landmarks": 3,
     "segmentation": 3,
     "export": 3,

@@ -197,6 +197,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "build_solid": write_print,
     "check_output": lambda s: p.check_output(s.folder / "new", overwrite=False),
     "close_seams": lambda s: p.close_seams(s.head.texture, p.find_seams(s.head.mesh, SIDE)),
+    "build_character": lambda s: p.build_character(s.layered),
     "crop_exemplar": lambda s: s.source,
     "draw_expression": lambda s: p.draw_expression(s.layered, p.ExpressionPreset("smile", {"mouthSmile": 1.0}), 32),
     "describe_doubts": None,  # needs arrays alone
@@ -213,6 +214,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "place_cameras": lambda s: p.place_cameras(s.head.mesh, 48, 3, seeded()).near[0].rotation,
     "rasterize": lambda s: p.rasterize(s.head.mesh, s.camera),
     "rasterize_parts": lambda s: p.rasterize_parts([s.head.mesh, s.layered.layers[0].mesh], s.camera),
+    "read_cloth": lambda s: p.read_cloth(s.art, s.models),
     "read_landmarks": None,  # gives points on the CPU, from a file; `reconstruct` takes them from anywhere
     "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
     "read_part_mask": None,  # the same
@@ -270,6 +272,9 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "save_head (layers)": lambda s: p.save_head(s.folder / "layered.safetensors", s.layered),
     "subdivide_head (layers)": lambda s: p.subdivide_head(s.layered),
     "write_result": write_files,
+    "write_character": lambda s: p.write_character(
+        p.build_character(s.layered), s.folder / "character", config=p.BodyShape(), inputs={}
+    ),
     "write_expression_sheet": write_stickers,
     "write_turntable": write_turntable,
     # Methods

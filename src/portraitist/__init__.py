@@ -17,11 +17,14 @@ from portraitist.public_names import HOME_OF
 TYPE_CHECKING = False  # that of typing takes as long to import as all the rest here
 if TYPE_CHECKING:
     from portraitist.apps.bust import BustConfig, stylize_bust
+    from portraitist.apps.character import build_character
+    from portraitist.apps.character_cloth import read_cloth
     from portraitist.apps.edited_head import import_glb
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
     from portraitist.apps.reenactment import Reenactment, ReenactmentConfig, reenact_sitter, reenact_video
+    from portraitist.body.shape import BodyShape
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         PortraitistError,
     )
     from portraitist.export.animation import save_animation
+    from portraitist.export.character_folder import write_character
     from portraitist.export.glb import GlbForm, write_glb
     from portraitist.export.obj import write_obj
     from portraitist.export.print_files import write_3mf, write_ply, write_stl
@@ -100,6 +104,7 @@ __all__ = [
     "PART_NAMES",
     "REGIONS",
     "AssetError",
+    "BodyShape",
     "BustConfig",
     "Camera",
     "CameraBank",
@@ -145,6 +150,7 @@ __all__ = [
     "TextureConfig",
     "Tracked",
     "UnwrapConfig",
+    "build_character",
     "build_solid",
     "check_output",
     "close_seams",
@@ -163,6 +169,7 @@ __all__ = [
     "place_cameras",
     "rasterize",
     "rasterize_parts",
+    "read_cloth",
     "read_landmarks",
     "read_part_mask",
     "reconstruct",
@@ -188,6 +195,7 @@ __all__ = [
     "transfer_texture",
     "view_camera",
     "write_3mf",
+    "write_character",
     "write_expression_sheet",
     "write_glb",
     "write_obj",

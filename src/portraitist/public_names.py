@@ -4,6 +4,8 @@ from __future__ import annotations
 
 HOMES = {
     "apps.bust": ("BustConfig", "stylize_bust"),
+    "apps.character": ("build_character",),
+    "apps.character_cloth": ("read_cloth",),
     "apps.edited_head": ("import_glb",),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (
@@ -17,6 +19,7 @@ HOMES = {
         "stylize_image",
     ),
     "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
+    "body.shape": ("BodyShape",),
     "config": ("Config",),
     "errors": (
         "AssetError",
@@ -28,6 +31,7 @@ HOMES = {
         "PortraitistError",
     ),
     "export.animation": ("save_animation",),
+    "export.character_folder": ("write_character",),
     "export.glb": ("GlbForm", "write_glb"),
     "export.obj": ("write_obj",),
     "export.print_files": ("write_3mf", "write_ply", "write_stl"),

@@ -24,23 +24,15 @@ REGIONS: tuple[str, ...] = (
     "skin",  # face skin that is none of the below
     "lips",
     "eyelids",  # skin around the eyes, lids included
-    "brows",
-    "nose",
-    "ears",
-    "scalp",
-    "neck",
-    "eyeballs",
+    "brows", "nose", "ears", "scalp", "neck", "eyeballs",
     "mouth_inside",  # inner lip walls and palate of the skin mesh
-    "teeth",
-    "tongue",
-    "hair",  # of layers, see `Layer`
-    "headwear",
-    "bust",
-)
+    "teeth", "tongue",
+    "hair", "headwear", "bust", "body", "clothes",  # of layers, see `Layer`
+)  # fmt: skip
 """Region names; ``Mesh.regions`` holds indices into this tuple, one per face."""
 
 COVER_NAMES: tuple[str, ...] = ("hair", "headwear")
-LAYER_NAMES: tuple[str, ...] = (*COVER_NAMES, "bust")
+LAYER_NAMES: tuple[str, ...] = (*COVER_NAMES, "bust", "body", "clothes")
 """What may cover a head, and all that may be added to one; each is a region, too."""
 
 EXPRESSION_NAMES: tuple[str, ...] = (
@@ -228,7 +220,7 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Layer:
-    """What is added to a head as a part of its own: its hair, what it wears, or its shoulders and clothes.
+    """What is added to a head as a part of its own: its hair, what it wears, its shoulders, or its body and clothes.
 
     ``name``: one of `LAYER_NAMES`. ``mesh``: closed, in head space, as it lies over the head with its expression; all
     of its faces are of the region ``name``. ``texture``: ``[3, t, t]``, sRGB 0..1, opaque, in the mesh's own UVs.
@@ -248,7 +240,8 @@ class Head:
     ``mesh.vertices`` carry the expression; ``neutral + expression @ expression_deltas == mesh.vertices``.
     ``texture``: canonical texture ``[3, t, t]``, sRGB 0..1. ``original``: vertices of the unstylized head with the same
     expression (equal to ``mesh.vertices`` on a content head). ``layers``: what lies over it, at most one of a name; the
-    head is whole without them.
+    head is whole without them. ``height``: of somebody with a body, meters from soles to crown, since head space is as
+    large as the head, whatever body it is on; None without a body.
     """
 
     mesh: Mesh
@@ -259,6 +252,7 @@ class Head:
     landmarks68: LandmarkEmbedding
     original: Float[Tensor, "n 3"]
     layers: tuple[Layer, ...] = ()
+    height: float | None = None
 
     def posed(self, weights: Float[Tensor, "52"]) -> Float[Tensor, "n 3"]:
         """Vertices under ``weights`` 0..1 of the 52 ARKit blendshapes, in `EXPRESSION_NAMES` order; meters, head space.

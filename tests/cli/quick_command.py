@@ -165,9 +165,19 @@ def reenact_video(
     return types.SimpleNamespace(files=("run.json",), warnings=())
 
 
+def build_character(head: Any, *_: Any, **__: Any) -> Any:
+    reach("computing")
+    return head
+
+
+def write_character(_: Any, out: Path, *, inputs: dict[str, Path], overwrite: bool, **__: Any) -> dict[str, Any]:
+    return write_result(None, out, inputs={"photo": inputs["head"]}, overwrite=overwrite)
+
+
 def replace_modules() -> None:
     replaced = {
         "apps.bust": {"BustConfig": BustConfig, "stylize_bust": stylize},
+        "apps.character": {"build_character": build_character, "describe_losses": lambda _: ()},
         "apps.image_style": {"ImageConfig": ImageConfig, "stylize_image": stylize_image},
         "apps.reenactment": {
             "ReenactmentConfig": types.SimpleNamespace,
@@ -179,6 +189,8 @@ def replace_modules() -> None:
         "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},
         "apps.edited_head": {"import_glb": lambda path, head: head},
+        "body.shape": {"BodyShape": types.SimpleNamespace},
+        "export.character_folder": {"write_character": write_character},
         "export.glb": {"GlbForm": types.SimpleNamespace, "write_glb": write_glb},
         "export.result_folder": {"write_result": write_result},
         "export.turntable": {"check_suffix": lambda _: None, "write_turntable": write_turntable},

@@ -106,6 +106,7 @@ HEAVY = {"torch", "numpy", "scipy", "matplotlib", "cv2", "mediapipe", "PIL", "ri
         ["turntable", "--help"],
         ["image", "--help"],
         ["bust", "--help"],
+        ["character", "--help"],
         ["landmarks", "--help"],
         ["sheet", "--help"],
         ["reenact", "--help"],

@@ -13,6 +13,7 @@ import pytest
 import torch
 import trimesh
 
+from body.people import make_person
 from cli import test_cli
 from cli.test_cli import assert_refused
 from conftest import add_layers, make_head, make_marked_head
@@ -69,6 +70,34 @@ def test_options_reach_the_file(run_here: Run, folder: Path):
     assert {"viseme_aa", "shape_pen_and_ink"} <= {*file.meshes[0].extras["targetNames"]}
     variants = [each["name"] for each in file.extensions["KHR_materials_variants"]["variants"]]
     assert variants == ["oil_toon", "oil_lit", "pen_and_ink_toon", "pen_and_ink_lit"]
+
+
+def test_bones_are_called_as_asked(run_here: Run, folder: Path):
+    save_head(folder / "person.safetensors", make_person())
+    ran = run_here(
+        *("export", "person.safetensors", "--for", "web", "--bones", "mixamo", "-o", "person.glb"), folder=folder
+    )
+    assert ran.returncode == 0, ran.stderr
+    file = gl.GLTF2().load(str(folder / "person.glb"))
+    assert "mixamorig:LeftForeArm" in {node.name for node in file.nodes}
+    assert [clip.name for clip in file.animations] == ["idle", "walk", "wave", "head_turn"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--for", "web", "--bones", "mixamo"), ("--bones", "none", "portraitist character")),
+        (("--for", "vrm", "--bones", "mixamo"), ("--bones means nothing for vrm",)),
+        (("--for", "unity", "--bones", "biped"), ("biped",)),
+    ],
+)
+def test_bones_that_are_not_there_are_refused(
+    run_here: Run, folder: Path, arguments: tuple[str, ...], said: tuple[str, ...]
+):
+    before = list_files(folder)
+    ran = run_here("export", "oil/head.safetensors", *arguments, folder=folder)
+    assert_refused(ran, 2, *said)
+    assert list_files(folder) == before
 
 
 def test_a_print_is_as_high_as_asked(run_here: Run, folder: Path):

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from conftest import add_layers, make_head
 from export.read_glb import read_accessor
 from portraitist import InputError, OutputError, save_animation, write_glb
-from portraitist.export.animation import make_continuous, thin_keys
+from portraitist.export.gltf_animation import make_continuous, thin_keys
 from portraitist.types import EXPRESSION_NAMES, Head
 
 FRAMES = 90

@@ -44,13 +44,15 @@ def show_in_three(
     target: tuple[float, float, float] | None = None,
     radius: float | None = None,
     lamps: bool = False,
+    boxes: bool = False,
 ) -> list[dict[str, Any]]:
     """For each of ``moments`` (see the page) the parts' ``keys`` and ``place``, and the ``picture`` [h, w, 3] uint8.
 
     ``target``, ``radius``: what the camera looks at, meters; all of the scene without them. ``lamps``: there are
-    some. ``scratch``: an empty folder for the browser's profile.
+    some. ``boxes``: also each part's ``low`` and ``high`` corner in the scene. ``scratch``: an empty folder for the
+    browser's profile.
     """
-    job = {"moments": moments, "size": size, "target": target, "radius": radius, "lamps": lamps}
+    job = {"moments": moments, "size": size, "target": target, "radius": radius, "lamps": lamps, "boxes": boxes}
     return open_page(PAGE, glb, job, scratch)["moments"]
 
 

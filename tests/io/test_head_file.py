@@ -28,7 +28,7 @@ def list_tensors(value: object, name: str = "head") -> dict[str, torch.Tensor]:
     """All tensors in a head, and names as those of layers, by where they are."""
     if isinstance(value, torch.Tensor):
         return {name: value}
-    if isinstance(value, str):
+    if isinstance(value, str | float | None):
         return {f"{name}: {value}": torch.zeros(0)}
     parts = dict(enumerate(value)) if isinstance(value, tuple) else vars(value)
     return {
@@ -83,6 +83,17 @@ def test_layers_come_back_in_their_order(head: Head, tmp_path: Path):
         expected = dataclasses.replace(head, layers=layers)
         save_head(tmp_path / name, expected)
         assert_same_bits(load_head(tmp_path / name), expected)
+
+
+def test_a_height_comes_back(head: Head, tmp_path: Path):
+    save_head(tmp_path / "head", dataclasses.replace(head, height=1.75))
+    assert load_head(tmp_path / "head").height == 1.75
+    with pytest.raises(InputError, match="height is -1"):
+        save_head(tmp_path / "other", dataclasses.replace(head, height=-1.0))
+    for wrong in ("tall", -1.0, [], 1e9):
+        (tmp_path / "wrong").write_bytes(encode(head_to_tensors(head), height=wrong))
+        with pytest.raises(InputError, match="height"):
+            load_head(tmp_path / "wrong")
 
 
 def test_a_texture_of_a_layer_is_stored_in_8_bits_where_nothing_is_lost(head: Head, tmp_path: Path):

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from portraitist.body.standing import find_stand, has_body, stand
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.devices import move as move_to
 from portraitist.errors import InputError
@@ -47,8 +48,9 @@ def import_glb(path: str | Path, head: Head) -> Head:
     if "Head" not in parts:
         found = ", ".join(parts) or "none"
         raise InputError(f"{path} has no mesh called Head (there are: {found}). Give it back the name that it had.")
+    parts = _bring_back(parts, head)
     at_rest = "jawOpen" in parts["Head"].morphs
-    layer_deltas = find_layer_deltas(head)
+    layer_deltas = _find_written_deltas(head)
     edited = _apply_to_head(_match(path, "Head", parts["Head"], head.mesh), parts["Head"], head, at_rest)
     layers = []
     for layer, deltas in zip(head.layers, layer_deltas, strict=True):
@@ -57,6 +59,27 @@ def import_glb(path: str | Path, head: Head) -> Head:
             given = _match(path, layer.name.capitalize(), part, layer.mesh)
             layers.append(_apply_to_layer(given, part, layer, deltas, head, at_rest))
     return dataclasses.replace(edited, layers=tuple(layers))
+
+
+def _find_written_deltas(head: Head) -> tuple[Float[Tensor, "52 _k 3"], ...]:
+    """How expressions move layers in the file, in head space: on somebody who stands there, and is as large as that."""
+    if not has_body(head):
+        return find_layer_deltas(head)
+    scale, _ = find_stand(head)
+    return tuple(deltas / scale for deltas in find_layer_deltas(stand(head)))
+
+
+def _bring_back(parts: dict[str, GlbPart], head: Head) -> dict[str, GlbPart]:
+    """In head space: somebody with a body stands on the ground in files."""
+    if not has_body(head):
+        return parts
+    scale, shift = find_stand(head)
+    moved = {}
+    for name, part in parts.items():
+        morphs = {target: offsets / scale for target, offsets in part.morphs.items()}
+        positions = (part.positions - to_numpy(shift, np.float64)) / scale
+        moved[name] = dataclasses.replace(part, positions=positions, morphs=morphs)
+    return moved
 
 
 def _match(path: Path, name: str, part: GlbPart, mesh: Mesh) -> Int[np.ndarray, "_n"]:

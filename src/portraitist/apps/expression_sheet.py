@@ -16,6 +16,7 @@ from torch import Tensor
 
 from portraitist.apps.expression_presets import PRESETS, ExpressionPreset
 from portraitist.apps.sticker_files import FRAME_MS, encode_moving_webp, encode_png, encode_webm, encode_webp
+from portraitist.body.standing import BODY_LAYERS
 from portraitist.devices import move
 from portraitist.export.preview import Panel, draw_sheet
 from portraitist.io.images import image_to_uint8, save_image
@@ -103,7 +104,9 @@ class _Stage:
 
 
 def _set_stage(head: Head, presets: Sequence[ExpressionPreset], size: int) -> _Stage:
-    """The closest frame in which no expression, at any moment on the way to it, leaves the margin."""
+    """The closest frame in which no expression, at any moment on the way to it, leaves the margin. Of somebody with a
+    body the head alone is shown."""
+    head = replace(head, layers=tuple(layer for layer in head.layers if layer.name not in BODY_LAYERS))
     neck = head.mesh.faces[head.mesh.regions == REGIONS.index("neck")]
     pivot = head.neutral[neck.unique()].mean(0) if len(neck) else head.neutral.mean(0)
     stage = _Stage(head, find_layer_deltas(head), pivot, size)

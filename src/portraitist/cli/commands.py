@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from portraitist import __version__
 from portraitist.cli.arguments import Parser
 from portraitist.cli.bust import add_bust_options, run_bust
+from portraitist.cli.character import add_character_options, run_character
 from portraitist.cli.export import add_export_options, find_export_mistake, run_export
 from portraitist.cli.image import add_image_options, find_image_mistake, run_image
 from portraitist.cli.import_head import add_import_options, find_import_mistake, run_import
@@ -61,6 +62,13 @@ COMMANDS = {
         "and in the clothes of the photo.",
         add_bust_options,
         run_bust,
+    ),
+    "character": Command(
+        "put a stylized head on a whole body that moves",
+        "Put a saved head on a whole body of any age and build, with clothes in the artwork's colors, with bones and "
+        "motions.",
+        add_character_options,
+        run_character,
     ),
     "reenact": Command(
         "let a video move a stylized head",

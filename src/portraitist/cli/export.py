@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from portraitist.body.skeleton import CONVENTIONS
 from portraitist.cli.running import tell_notes, tell_result
 from portraitist.cli.stopping import STOP
 from portraitist.cli.values import existing_file, number, some_of
+from portraitist.errors import InputError
 from portraitist.export.profiles import LOOKS, PROFILES
+
+if TYPE_CHECKING:
+    from portraitist.types import Head
 
 SPELLINGS = {
     "looks": "--looks",
@@ -19,6 +25,7 @@ SPELLINGS = {
     "morph_normals": "--morph-normals",
     "compressed": "--compressed",
     "vertex_colors": "--vertex-colors",
+    "bones": "--bones",
     "terms": "--terms",
     "license_url": "--license-url",
     "height_mm": "--height",
@@ -43,6 +50,8 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     add("--morph-normals", action="store_true", help="morphs move normals, too")
     add("--compressed", action="store_true", help="by meshopt, for pages that have its decoder")
     add("--vertex-colors", action="store_true", help="colors at the vertices, too, for programs without textures")
+    text = "what the bones of a body are called (default: as the program has it)"
+    add("--bones", choices=CONVENTIONS, help=text)
     add("--terms", choices=("author", "everyone"), help="who may use the avatar (default: author)")
     add("--license-url", metavar="URL", help="of a license of the avatar beside that of VRM")
     text = "of the print with hair and all (default: 100)"
@@ -99,6 +108,7 @@ def run_export(
         loaded = load_head(head)
         if styles:
             options |= {"name": name_style(head), "styles": {name_style(path): load_head(path) for path in styles}}
+        check_bones(loaded, options)
         beside = chosen.list_files(output, loaded, **options)
         for path in beside:
             check_output_file(path, overwrite)
@@ -107,6 +117,16 @@ def run_export(
         notes = chosen.write(output, loaded, provenance=provenance, **options)
     tell_notes(notes or ())
     tell_result(output, "".join(f"  {path.name}\n" for path in beside))
+
+
+def check_bones(head: Head, options: Mapping[str, Any]) -> None:
+    """Raises InputError where bones are to be called somehow that are not there."""
+    from portraitist.body.standing import has_body
+
+    if "bones" in options and not has_body(head):
+        raise InputError(
+            "--bones names the bones of a body, and this head has none. Put it on one first: portraitist character."
+        )
 
 
 def name_style(path: Path) -> str:

@@ -18,6 +18,12 @@ def existing_file(text: str) -> Path:
     raise argparse.ArgumentTypeError(f"{problem}: {text!r}")
 
 
+def existing_head(text: str) -> Path:
+    """The file of a saved head, or the folder of a result that holds one."""
+    path = Path(text)
+    return existing_file(str(path / "head.safetensors" if path.is_dir() else path))
+
+
 def number(kind: type[int] | type[float], low: int | float, high: int | float) -> Callable[[str], int | float]:
     def parse(text: str) -> int | float:
         try:

@@ -10,7 +10,9 @@ import numpy as np
 import pygltflib as gl
 
 from portraitist import __version__
+from portraitist.body.standing import has_body, stand
 from portraitist.devices import to_numpy
+from portraitist.export.body_joints import add_body
 from portraitist.export.gltf_buffer import (
     Encoding,
     add_indices,
@@ -26,14 +28,13 @@ from portraitist.export.gltf_materials import (
     list_extensions,
     name_texture_file,
 )
-from portraitist.export.gltf_parts import Part, list_parts, list_weights
+from portraitist.export.gltf_parts import Part, find_normals, list_parts, list_weights
 from portraitist.export.meshopt import MESHOPT, compress_vertices
 from portraitist.export.neck_joint import add_neck, has_bust
 from portraitist.export.provenance import UNSIGNED, Provenance
 from portraitist.export.skin import HEAD_JOINT, add_skin
 from portraitist.export.variants import OUTLINE_WIDTH_M, VARIANTS, add_outlines, add_variants, check_styles
 from portraitist.io.output_file import new_file
-from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import Head
 
 QUANTIZATION = "KHR_mesh_quantization"
@@ -51,7 +52,7 @@ class GlbForm:
     that do not compute them. ``visemes``: also the 15 of Oculus, mouthOpen and eyesClosed. ``skinned``: all hangs on
     one joint below a root "Armature", for programs that show morph targets on skinned meshes only (a bust hangs on two
     anyway); not for quantized ones, whose nodes would lose their scale. ``looks``: of `LOOKS`; the first is shown,
-    others are variants.
+    others are variants. ``bones``: what those of a body are called, see `rename`. ``clips``: a body brings its motions.
     """
 
     dense: bool = False
@@ -63,6 +64,8 @@ class GlbForm:
     visemes: bool = False
     skinned: bool = False
     looks: tuple[str, ...] = ("unlit",)
+    bones: str = "vrm"
+    clips: bool = True
 
     def __post_init__(self) -> None:
         if self.quantized and self.skinned:
@@ -85,7 +88,8 @@ def write_glb(
 ) -> None:
     """Write ``head`` as binary glTF 2.0: a node and mesh "Head" and, below it, one for each layer ("Hair", "Headwear",
     "Bust"), each with a material of its own, unlit if ``form`` does not say otherwise, and its texture embedded. With a
-    bust all hangs on joints instead (`add_neck`), so that the head turns on its neck, but for quantized ones.
+    bust all hangs on joints instead (`add_neck`), so that the head turns on its neck, but for quantized ones. With a
+    body all hangs on its bones (`add_body`) and moves; it stands on y = 0, as tall as it is.
 
     The head's base shape is ``head.neutral``; the targets named in ``mesh.extras.targetNames`` are the 52 ARKit
     blendshapes plus ``originalShape``. Default weights are ``head.expression``, so that base + weights x targets =
@@ -125,8 +129,11 @@ def build_gltf(
 ) -> tuple[gl.GLTF2, bytearray]:
     """What `write_glb` writes, and its binary buffer, for who adds to it. Node 0 is the head, its layers come next.
     ``store``: takes the textures that are not to be embedded."""
+    head, styles = stand(head), {style: stand(other) for style, other in (styles or {}).items()}
     file, blob = build_parts(head, form, store, name=name, styles=styles, provenance=provenance)
-    if has_bust(head) and not form.quantized:
+    if has_body(head):
+        add_body(file, blob, head, form.bones, form.clips)
+    elif has_bust(head) and not form.quantized:
         add_neck(file, blob, head)
     elif form.skinned:
         add_skin(file, blob, head, [HEAD_JOINT])
@@ -150,8 +157,10 @@ def build_parts(
     file, blob = gl.GLTF2(asset=asset), bytearray()
     parts = list_parts(head, visemes=form.visemes, styles=styles)
     encoding = Encoding(form.dense or form.compressed, _find_reach(parts) if form.quantized else None)
-    for part in parts:
-        _add_part(file, blob, part, list_weights(head, part), form, encoding, store)
+    normals = {target: find_normals(parts, target) for target in [None, *[*parts[0].morphs] * form.morph_normals]}
+    for number, part in enumerate(parts):
+        own = {target: rows[number] for target, rows in normals.items()}
+        _add_part(file, blob, part, own, list_weights(head, part), form, encoding, store)
     if "toon" in form.looks:
         add_outlines(file, blob, parts, encoding, form.looks)
     add_variants(file, blob, {name: head, **styles}, form.looks, store)
@@ -191,25 +200,25 @@ def _add_part(
     file: gl.GLTF2,
     blob: bytearray,
     part: Part,
+    normals: Mapping[str | None, np.ndarray],
     weights: list[float],
     form: GlbForm,
     encoding: Encoding,
     store: TextureStore,
 ) -> None:
-    """A node with a mesh of one primitive, and its material."""
+    """A node with a mesh of one primitive, and its material. ``normals``: at rest (None), and moved by targets."""
     vertex_ids, uv_ids, corners = split_at_uv_seams(part.mesh)
-    vertices, faces = to_numpy(part.mesh.vertices, np.float32), to_numpy(part.mesh.faces)
-    normals = vertex_normals(vertices, faces)
+    vertices = to_numpy(part.mesh.vertices, np.float32)
     attributes = gl.Attributes(
         POSITION=add_vectors(file, blob, encoding.encode(vertices[vertex_ids]), bounds=True),
-        NORMAL=add_vectors(file, blob, encoding.encode_unit(normals[vertex_ids])),
+        NORMAL=add_vectors(file, blob, encoding.encode_unit(normals[None][vertex_ids])),
         TEXCOORD_0=add_vectors(file, blob, encoding.encode_uvs(to_numpy(part.mesh.uvs, np.float32)[uv_ids])),
     )
     targets = []
-    for offset in part.morphs.values():
+    for name, offset in part.morphs.items():
         target = gl.Attributes(POSITION=add_morph_target(file, blob, offset[vertex_ids], encoding))
         if form.morph_normals:
-            change = vertex_normals(vertices + offset, faces) - normals
+            change = normals[name] - normals[None]
             target.NORMAL = add_morph_target(file, blob, change[vertex_ids], Encoding(form.dense))
         targets.append(target)
     texture = add_texture(file, blob, part.texture, part.material, store)
@@ -217,8 +226,8 @@ def _add_part(
         attributes=attributes,
         indices=add_indices(file, blob, corners, len(vertex_ids)),
         material=add_material(file, texture, part.material, unlit=form.looks[0] != "lit"),
-        targets=targets,
+        targets=targets or None,
     )
     extras = {"targetNames": [*part.morphs]}
     file.nodes.append(gl.Node(name=part.name, mesh=len(file.meshes)))
-    file.meshes.append(gl.Mesh(name=part.name, primitives=[primitive], weights=weights, extras=extras))
+    file.meshes.append(gl.Mesh(name=part.name, primitives=[primitive], weights=weights or None, extras=extras))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from portraitist.body.standing import stand
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.export.gltf_buffer import split_at_uv_seams
 from portraitist.export.provenance import UNSIGNED, Provenance
@@ -34,7 +35,7 @@ def write_obj(
     color of the texture at each vertex stands behind its coordinates, sRGB 0..1, for programs that know no textures.
     ``provenance``: stands in comments. Raises OutputError when a file cannot be written.
     """
-    path = Path(path)
+    path, head = Path(path), stand(head)
     _, material_path, *texture_paths = list_obj_files(path, head, texture_name)
     parts, names = list_parts(head), ["head", *(layer.name for layer in head.layers)]
     for place, (_, texture) in zip(texture_paths, parts, strict=True):

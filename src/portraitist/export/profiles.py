@@ -90,7 +90,7 @@ def _write_print(
     return describe_doubts(solid) if thinnest_mm is None else describe_doubts(solid, thinnest_mm)
 
 
-GLB_OPTIONS = ("looks", "styles", "visemes", "morph_normals")
+GLB_OPTIONS = ("looks", "styles", "visemes", "morph_normals", "bones")
 
 PROFILES = {
     "web": Profile(
@@ -103,12 +103,20 @@ PROFILES = {
         ".glb",
         "textures beside it, lit, so that they survive FBX",
         GLB_OPTIONS,
-        _as_glb(looks=("lit",), textures_beside=True),
+        _as_glb(looks=("lit",), textures_beside=True, bones="standard"),
         _list_textures,
     ),
-    "unity": Profile(".glb", "on one bone, whole morph targets, unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)),
+    "unity": Profile(
+        ".glb",
+        "on bones, whole morph targets, unlit",
+        GLB_OPTIONS,
+        _as_glb(dense=True, skinned=True, bones="mixamo"),
+    ),
     "unreal": Profile(
-        ".glb", "on one bone, whole morph targets, unlit", GLB_OPTIONS, _as_glb(dense=True, skinned=True)
+        ".glb",
+        "on bones, whole morph targets, unlit",
+        GLB_OPTIONS,
+        _as_glb(dense=True, skinned=True, bones="game-engine"),
     ),
     "obj": Profile(".obj", "still, with .mtl and textures", ("vertex_colors",), _write_obj, _list_obj_files),
     "vrm": Profile(

@@ -64,7 +64,7 @@ def write_result(
     where it is. ``device``, ``precision``: what the network computed on, and in. Raises OutputError as ``check_output``
     does, and when the disk is full.
     """
-    with new_folder(out, overwrite) as folder, _FileWriter() as writer:
+    with new_folder(out, overwrite) as folder, FileWriter() as writer:
         writer.start(write_glb, folder / "head.glb", result.stylized)
         if has_bust(result.stylized):
             writer.start(_write_solid, folder / "head.stl", result.stylized)
@@ -107,10 +107,10 @@ def render_named_views(head: Head) -> dict[str, Image]:
     return _render_views(head, NAMED_VIEWS)
 
 
-class _FileWriter:
+class FileWriter:
     """Writes files one after the other in a thread of its own, since packing pictures takes as long as drawing them."""
 
-    def __enter__(self) -> _FileWriter:
+    def __enter__(self) -> FileWriter:
         self._executor, self._jobs = ThreadPoolExecutor(1), []
         return self
 
@@ -130,6 +130,19 @@ def describe_run(
     result: Result, config: Any, inputs: Mapping[str, Path], device: str, precision: str
 ) -> dict[str, Any]:
     """What is needed to judge a run and to repeat it, as JSON values."""
+    facts = {
+        "seed": config.seed,
+        "device": device,
+        "precision": precision,
+        "seconds": result.seconds,
+        "quality": result.quality,
+        "warnings": result.warnings,
+    }
+    return describe_making(config, inputs, facts)
+
+
+def describe_making(config: Any, inputs: Mapping[str, Path], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What any run was made with and of, and ``facts`` about it, as JSON values."""
     return _to_json(
         {
             "config": dataclasses.asdict(config),
@@ -137,13 +150,8 @@ def describe_run(
                 role: {"name": os.fsencode(path.name).decode("utf-8", "backslashreplace"), "sha256": _hash_file(path)}
                 for role, path in inputs.items()
             },
-            "seed": config.seed,
-            "device": device,
-            "precision": precision,
+            **facts,
             "threads": torch.get_num_threads(),
-            "seconds": result.seconds,
-            "quality": result.quality,
-            "warnings": result.warnings,
             "peak_memory_mb": _peak_memory_mb(),
             "versions": {
                 "portraitist": __version__,

@@ -53,7 +53,9 @@ def add_skin(
     first = len(file.nodes)
     numbers = {joint.name: first + 1 + place for place, joint in enumerate(joints)}
     _add_joint_nodes(file, joints, numbers)
-    inverse = np.tile(np.eye(4, dtype=np.float32), (len(joints), 1, 1))
+    # What is quantized is scaled up before joints move it, since glTF takes no notice of the scale of a skinned node.
+    scale, file.nodes[0].scale = (file.nodes[0].scale or [1.0])[0], None
+    inverse = np.tile(np.diag([scale, scale, scale, 1]).astype(np.float32), (len(joints), 1, 1))
     inverse[:, 3, :3] = [[-value for value in joint.position] for joint in joints]  # column by column, as glTF has it
     view = add_view(file, blob, inverse.astype("<f4").tobytes())
     matrices = gl.Accessor(bufferView=view, componentType=gl.FLOAT, count=len(joints), type=gl.MAT4)
@@ -69,7 +71,7 @@ def add_skin(
             rows[:, 0] = 1
         else:
             rows = to_numpy(weights[place]).astype(np.float32)
-        ids, shares = _strongest(rows[vertex_ids])
+        ids, shares = find_strongest(rows[vertex_ids])
         own_ids, own_shares = _add_bytes(file, blob, ids), _add_weights(file, blob, shares)
         for primitive in file.meshes[place].primitives:
             primitive.attributes.JOINTS_0, primitive.attributes.WEIGHTS_0 = own_ids, own_shares
@@ -96,7 +98,7 @@ def _add_joint_nodes(file: gl.GLTF2, joints: Sequence[Joint], numbers: dict[str,
         file.nodes.append(gl.Node(name=joint.name, translation=offset.tolist()))
 
 
-def _strongest(weights: Float[np.ndarray, "n j"]) -> tuple[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 4"]]:
+def find_strongest(weights: Float[np.ndarray, "n j"]) -> tuple[Int[np.ndarray, "n 4"], Float[np.ndarray, "n 4"]]:
     """The joints of each vertex, strongest first, and their shares; joint 0 where fewer move it."""
     off = np.abs(weights.sum(1) - 1).max()
     if weights.min() < 0 or off > WEIGHT_ROUNDING or (weights > 0).sum(1).max() > MOST_JOINTS:

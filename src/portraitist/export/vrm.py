@@ -13,13 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from portraitist.body.standing import BODY_LAYERS, has_body, shift_head
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
+from portraitist.export.body_joints import stand_in_t
 from portraitist.export.combinations import VISEMES, list_actions
 from portraitist.export.glb import GlbForm, build_parts, save_gltf
 from portraitist.export.gltf_buffer import add_view
 from portraitist.export.gltf_materials import TextureStore
-from portraitist.export.gltf_parts import ORIGINAL_SHAPE, list_meshes, list_parts
+from portraitist.export.gltf_parts import ORIGINAL_SHAPE, list_parts
 from portraitist.export.mtoon import MTOON, add_mtoon, find_stroke_width
 from portraitist.export.neck_joint import measure_neck
 from portraitist.export.provenance import UNSIGNED, Provenance
@@ -125,8 +127,9 @@ def write_vrm(
     license_url: str | None = None,
     provenance: Provenance = UNSIGNED,
 ) -> None:
-    """Write ``head`` with its layers as VRM 1.0: as tall as a grown-up, on the bones of a plain body without a shape,
-    the neck bending between head and chest, on which a bust hangs.
+    """Write ``head`` with its layers as VRM 1.0: on the bones of its body, in a T-pose; or without one, as tall as a
+    grown-up, on the bones of a plain body without a shape, the neck bending between head and chest, on which a bust
+    hangs.
 
     It rests in its neutral expression. Custom expressions: the 52 ARKit blendshapes by their Perfect Sync names
     (``JawOpen``), "Painted" for the expression of the head, "OriginalShape". Presets are made of the blendshapes; eyes
@@ -137,15 +140,15 @@ def write_vrm(
     """
     if terms not in TERMS:
         raise InputError(f"The terms of an avatar are {' or '.join(TERMS)}, got {terms!r}.")
-    joints, standing, weights = _raise_on_body(head)
+    joints, standing, weights = stand_in_t(head) if has_body(head) else _raise_on_body(head)
     store = TextureStore()
     # Khronos' validator warns of unlit materials that are MToon as well.
     file, blob = build_parts(standing, GlbForm(looks=("lit",)), store, provenance=provenance)
-    outline_m = find_stroke_width(head.mesh, head.texture)
+    outline_m = find_stroke_width(standing.mesh, head.texture)
     for part, mesh in zip(list_parts(standing), file.meshes, strict=True):
         (primitive,) = mesh.primitives
         add_mtoon(file, blob, part, file.materials[primitive.material or 0], outline_m, store)
-        mesh.weights = [0.0] * len(mesh.weights or ())
+        mesh.weights = [0.0] * len(mesh.weights or ()) or None
     add_skin(file, blob, standing, joints, weights)
     file.images.append(gl.Image(name="Thumbnail", bufferView=_add_thumbnail(file, blob, head), mimeType=gl.IMAGEPNG))
     numbers = {node.name: number for number, node in enumerate(file.nodes)}
@@ -178,19 +181,7 @@ def _raise_on_body(head: Head) -> tuple[list[Joint], Head, list[Float[Tensor, "_
         rows[:, names.index("neck")] = 1 - rows.sum(1)
         return from_numpy(rows, head.neutral)
 
-    offset = from_numpy(shift, head.neutral)
-    meshes = [mesh.with_vertices(mesh.vertices + offset) for mesh in list_meshes(head)]
-    layers = [
-        replace(layer, mesh=mesh, original=layer.original + offset)
-        for layer, mesh in zip(head.layers, meshes[1:], strict=True)
-    ]
-    standing = replace(
-        head,
-        mesh=meshes[0],
-        neutral=head.neutral + offset,
-        original=head.original + offset,
-        layers=tuple(layers),
-    )
+    standing = shift_head(head, from_numpy(shift.astype(np.float32), head.neutral))
     return joints, standing, [share(up) for up in bend.locate(head)]
 
 
@@ -208,7 +199,8 @@ def _describe_gaze(head: Head, joints: list[Joint]) -> dict[str, Any]:
     """Eyes look by expressions, which are whole at the angle by which they turn the eyeballs."""
     eyes = torch.unique(head.mesh.faces[head.mesh.regions == REGIONS.index("eyeballs")])
     points = head.landmarks68.positions(head.neutral, head.mesh.faces)
-    between = to_numpy(points[EYE_POINTS], np.float64).mean(0) - joints[-1].position
+    (bone,) = (joint for joint in joints if joint.name == "head")
+    between = to_numpy(points[EYE_POINTS], np.float64).mean(0) - bone.position
     ranges = {
         "rangeMapHorizontalInner": "eyeLookInLeft",
         "rangeMapHorizontalOuter": "eyeLookOutLeft",
@@ -244,17 +236,18 @@ def _list_expressions(file: gl.GLTF2, head: Head) -> dict[str, dict[str, Any]]:
 
 
 def _bind(file: gl.GLTF2, weights: Mapping[str, float], *, yields: bool = False) -> dict[str, Any]:
-    """An expression of all meshes. ``yields``: blinking and talking fade while it is on, since both move lids and lips
-    that it moves, too."""
+    """An expression of all meshes that it moves. ``yields``: blinking and talking fade while it is on, since both move
+    lids and lips that it moves, too."""
     binds = []
     for number, mesh in enumerate(file.meshes):
         targets = (mesh.extras or {})["targetNames"]
         for name, weight in weights.items():
-            if weight > 0:
+            if weight > 0 and name in targets:
                 binds.append({"node": number, "index": targets.index(name), "weight": weight})
     own: dict[str, Any] = {"isBinary": False, "morphTargetBinds": binds}
     return own | ({"overrideBlink": "blend", "overrideMouth": "blend"} if yields else {})
 
 
 def _add_thumbnail(file: gl.GLTF2, blob: bytearray, head: Head) -> int:
-    return add_view(file, blob, encode_png(render(head, head_camera(head, 0.0, 0.0, THUMBNAIL_PX))))
+    bare = replace(head, layers=tuple(layer for layer in head.layers if layer.name not in BODY_LAYERS))
+    return add_view(file, blob, encode_png(render(head, head_camera(bare, 0.0, 0.0, THUMBNAIL_PX))))

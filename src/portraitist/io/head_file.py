@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from portraitist.errors import InputError
 from portraitist.io.head_tensors import (
     HEAD,
     HEAD_REGIONS,
+    check_height,
     check_ids,
     check_layer_names,
     check_shape,
@@ -54,6 +56,7 @@ def save_head(path: str | Path, head: Head) -> None:
     try:
         tensors = head_to_tensors(head)
         check_tensors(tensors, layers)
+        check_height(head.height)
     except ValueError as error:
         raise InputError(f"This head cannot be saved: {error}. See types.Head for what a head is.") from error
     about = {
@@ -62,6 +65,8 @@ def save_head(path: str | Path, head: Head) -> None:
         "regions": HEAD_REGIONS,
         "expressions": EXPRESSION_NAMES,
     } | ({"layers": layers} if layers else {})
+    if head.height is not None:
+        about["height"] = head.height
     data = safetensors.torch.save(compress_textures(tensors), {METADATA_KEY: json.dumps(about)})
     with new_file(Path(path)) as temporary:
         temporary.write_bytes(data)
@@ -89,9 +94,10 @@ def load_head(path: str | Path) -> Head:
             raise ValueError(f"{sorted(tensors.keys() ^ needed)[0]!r} is missing or does not belong there")
         tensors = _apply_names(expand_textures(tensors), about)
         check_tensors(tensors, layers)
+        height = check_height(about.get("height"))
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} does not hold a usable head: {error}. Save the head again.") from error
-    return tensors_to_head(tensors, layers)
+    return replace(tensors_to_head(tensors, layers), height=height)
 
 
 def _apply_names(tensors: dict[str, Tensor], about: dict[str, Any]) -> dict[str, Tensor]:

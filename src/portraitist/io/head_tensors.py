@@ -123,6 +123,15 @@ def check_layer_names(names: Sequence[object]) -> None:
         raise ValueError("it has two layers of one name")
 
 
+def check_height(height: object) -> float | None:
+    """Meters, or None. Raises ValueError for what nobody is tall."""
+    if height is None:
+        return None
+    if type(height) is not float or not 0 < height <= MAX_COORDINATE_M:
+        raise ValueError(f"its height is {height!r}, not a number of meters")
+    return height
+
+
 def check_tensors(tensors: Mapping[str, Tensor], layers: Sequence[str]) -> None:
     """Raises ValueError that says what keeps the tensors from being a head with the named layers."""
     for entries in list_entries(layers).values():

@@ -25,7 +25,7 @@ def rasterize_parts(meshes: Sequence[Mesh], camera: Camera) -> list[Fragments]:
     No pixel is in two masks; where surfaces coincide, the later mesh is seen. Face ids and UVs are the mesh's own. One
     ray cast serves all of them. No gradient.
     """
-    seen = rasterize(_join(_apart(meshes, camera)), camera)
+    seen = rasterize(join_meshes(_apart(meshes, camera)), camera)
     fragments, first = [], 0
     for mesh in meshes:
         mask = (seen.face_ids >= first) & (seen.face_ids < first + len(mesh.faces))
@@ -49,7 +49,8 @@ def _apart(meshes: Sequence[Mesh], camera: Camera) -> list[Mesh]:
     return [meshes[0], *(mesh.with_vertices(mesh.vertices + order * step) for order, mesh in enumerate(meshes[1:], 1))]
 
 
-def _join(meshes: Sequence[Mesh]) -> Mesh:
+def join_meshes(meshes: Sequence[Mesh]) -> Mesh:
+    """All of them as one; their UV layouts lie over each other."""
     return Mesh(
         vertices=torch.cat([mesh.vertices for mesh in meshes]),
         faces=_join_ids([mesh.faces for mesh in meshes], [len(mesh.vertices) for mesh in meshes]),

@@ -39,6 +39,8 @@ _PART_OF_REGION = {
     "hair": HAIR,
     "headwear": HAIR,
     "bust": UNLABELED,
+    "body": UNLABELED,
+    "clothes": UNLABELED,
 }
 
 

@@ -1,0 +1,38 @@
+"""Heads on bodies, for tests of what can be done with them: marked heads, flat colors."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from conftest import make_marked_head
+from portraitist.body.attachment import attach_body, measure_size
+from portraitist.body.body_model import load_body_model
+from portraitist.body.clothes import dress_body
+from portraitist.body.shape import BodyShape, build_figure
+from portraitist.devices import to_numpy
+from portraitist.types import REGIONS, Head, Layer, Mesh
+
+
+def make_person(shape: BodyShape | None = None) -> Head:
+    """`make_marked_head` on a dressed body."""
+    shape, model, head = shape or BodyShape(), load_body_model(), make_marked_head(32)
+    figure = build_figure(shape, model)
+    neutral = to_numpy(head.neutral, np.float64)
+    scale = measure_size(neutral, head.mesh) / figure.head_size / shape.head_scale
+    body = attach_body(figure.vertices, neutral, scale, model)
+    skin = (model.skin_faces, model.skin_uvs, model.skin_uv_faces)
+    cloth = (model.clothes_faces, model.clothes_uvs, model.clothes_uv_faces)
+    layers = (_make_layer("body", body, *skin), _make_layer("clothes", dress_body(body, scale, model), *cloth))
+    return dataclasses.replace(head, layers=layers, height=figure.height)
+
+
+def _make_layer(name: str, places: np.ndarray, faces: np.ndarray, uvs: np.ndarray, uv_faces: np.ndarray) -> Layer:
+    vertices = torch.from_numpy(places.astype(np.float32))
+    regions = torch.full((len(faces),), REGIONS.index(name))
+    mesh = Mesh(
+        vertices, torch.from_numpy(faces), torch.from_numpy(uvs.astype(np.float32)), torch.from_numpy(uv_faces), regions
+    )
+    return Layer(name, mesh, torch.full((3, 16, 16), 0.2 + 0.4 * (name == "body")), vertices)
