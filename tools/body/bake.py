@@ -111,7 +111,7 @@ def main() -> None:
     basis, coefficients = compress(corners[:, kept], default[kept])
     sizes, volumes = measure_heads(source, corners)
     joint_ids, joint_weights = regress_joints(source, own, default, joints, corners, corner_joints)
-    ids, shares = even_weights(source, own)
+    ids, shares = even_weights(source, own, default, joints)
     pieces, shod = dress(source, default, joints, parts)
     clothes, piece_ids = join(list(pieces.values()))
     skin_faces, skin_uv_faces = split_quads(source.quads[parts["skin"]], source.quad_uvs[parts["skin"]], default)

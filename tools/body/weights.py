@@ -10,11 +10,14 @@ from anny_bodies import Source
 from portraitist.body.skeleton import JOINT_NAMES, JOINTS
 
 SHOULDER_ROWS = (2, 7)  # below the ring, over which arms begin to move the skin
+SHOULDER_CAP = (-0.03, 0.09)  # meters from the joint down the arm, over which the shoulder's cap begins to turn with it
 SMOOTHINGS = 4
 MOST_JOINTS = 4
 
 
-def even_weights(source: Source, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def even_weights(
+    source: Source, own: np.ndarray, body: np.ndarray, joints: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Ids and shares [n, 4] of the joints that move each vertex most, strongest first."""
     template = source.data.template_vertices.numpy()[own]
     mirror = KDTree(template).query(template * [-1, 1, 1])[1]
@@ -24,6 +27,11 @@ def even_weights(source: Source, own: np.ndarray) -> tuple[np.ndarray, np.ndarra
     rows = source.rows[own]
     low, high = SHOULDER_ROWS
     weights[:, arms] *= np.clip((rows - low) / (high - low), 0, 1)[:, None]
+    for side in ("left", "right"):
+        shoulder, elbow = (joints[JOINTS[side + bone]] for bone in ("UpperArm", "LowerArm"))
+        along = (body[own] - shoulder) @ (elbow - shoulder) / np.linalg.norm(elbow - shoulder)
+        share = np.clip((along - SHOULDER_CAP[0]) / (SHOULDER_CAP[1] - SHOULDER_CAP[0]), 0, 1)
+        weights[:, JOINTS[side + "UpperArm"]] *= share * share * (3 - 2 * share)
     weights /= weights.sum(1, keepdims=True)
     number = np.full(len(source.rows), -1)
     number[own] = np.arange(len(own))
