@@ -84,7 +84,7 @@ class Details:
             hem = self.rows == row
             far, nearest = KDTree(self.points[hem]).query(places, distance_upper_bound=2 * width * self.scale)
             (own,) = np.nonzero(np.isfinite(far))
-            far, nearest = far[own] / self.scale, np.flatnonzero(hem)[nearest[own]]
+            far, nearest = far[own] / self.scale, np.flatnonzero(hem)[np.asarray(nearest)[own]]
             tones[own] += self._line(far - width)
             if row in KNITTED:
                 inside = smoothstep(far, width, width - 2 * SEAM_WIDTH)

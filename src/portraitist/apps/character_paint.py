@@ -94,7 +94,8 @@ def choose_garments(palette: Palette, worn: Ramp | None) -> dict[str, Ramp]:
     skin = _to_lab(palette.skin.middle)
     complement = skin * [TOP_LIGHTNESS, -COMPLEMENT, -COMPLEMENT]
     hat, hair = palette.covers.get("headwear"), palette.covers.get("hair")
-    top = _to_lab(worn.middle if worn else hat.middle) if worn or hat else complement
+    known = worn or hat
+    top = _to_lab(known.middle) if known else complement
     dark = (_to_lab(hair.middle) + complement) / 2 if hair else complement / 2
     dark[0] = TROUSERS_LIGHTNESS if abs(TROUSERS_LIGHTNESS - top[0]) > APART else top[0] + APART
     leather = np.append(LEATHER_LIGHTNESS, skin[1:])
