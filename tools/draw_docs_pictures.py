@@ -1,8 +1,9 @@
 """Pictures of the README and of docs/, from the embedded photo and artworks: python tools/draw_docs_pictures.py
 
 docs/images/demo.png: heads in the three styles. image.jpg: the photo painted (docs/image.md). stickers.jpg: a sheet of
-expressions (docs/stickers.md). bust.jpg: the full portrait (docs/bust.md). reenactment.jpg: a video of the photo's own
-head, made here, and two heads that follow it (docs/reenactment.md).
+expressions (docs/stickers.md). bust.jpg: the full portrait (docs/bust.md). character.jpg: somebody on a body
+(docs/character.md). reenactment.jpg: a video of the photo's own head, made here, and two heads that follow it
+(docs/reenactment.md).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from portraitist import (
     Config,
     Head,
     Models,
+    build_character,
     head_camera,
     load_image,
+    read_cloth,
     reenact_video,
     stylize,
     stylize_bust,
@@ -32,6 +35,7 @@ from portraitist.apps.animated_head import AnimatedHead
 from portraitist.apps.expression_presets import set_actions
 from portraitist.apps.reenactment import ReenactmentConfig
 from portraitist.assets import asset_path
+from portraitist.export.character_folder import draw_character
 from portraitist.export.result_folder import BUST_YAWS_DEG, render_named_views
 from portraitist.io.images import image_to_uint8
 from portraitist.io.video import Video
@@ -68,6 +72,7 @@ def main() -> None:
     draw_reenactment(results["brush"].content, [heads[style] for style in PAINTED], models)
     draw_paintings(photo_path, arts, heads, models)
     draw_busts(photo, arts, models)
+    draw_person(heads["brush"], arts["brush"], models)
 
 
 def draw_heads(photo_path: Path, arts: dict[str, Path], heads: dict[str, Head]) -> None:
@@ -100,6 +105,12 @@ def draw_busts(photo: torch.Tensor, arts: dict[str, Path], models: Models) -> No
     for number, row in enumerate(rows):
         sheet.paste(row, (0, CELL * number))
     sheet.save(TARGET / "bust.jpg", quality=JPEG_QUALITY)
+
+
+def draw_person(head: Head, art: Path, models: Models) -> None:
+    """Standing, moving, and the face."""
+    person = build_character(head, cloth=read_cloth(load_image(art), models))
+    Image.fromarray(image_to_uint8(draw_character(person))).save(TARGET / "character.jpg", quality=JPEG_QUALITY)
 
 
 def draw_stickers(head: Head) -> None:

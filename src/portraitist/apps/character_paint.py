@@ -93,8 +93,7 @@ def choose_garments(palette: Palette, worn: Ramp | None) -> dict[str, Ramp]:
     leather: skin of another kind."""
     skin = _to_lab(palette.skin.middle)
     complement = skin * [TOP_LIGHTNESS, -COMPLEMENT, -COMPLEMENT]
-    hat, hair = palette.covers.get("headwear"), palette.covers.get("hair")
-    known = worn or hat
+    known, hair = worn or palette.covers.get("headwear"), palette.covers.get("hair")
     top = _to_lab(known.middle) if known else complement
     dark = (_to_lab(hair.middle) + complement) / 2 if hair else complement / 2
     dark[0] = TROUSERS_LIGHTNESS if abs(TROUSERS_LIGHTNESS - top[0]) > APART else top[0] + APART
