@@ -29,6 +29,7 @@ OPEN_SKY = 0.88  # share of the sky that is seen where nothing is near
 FOLDED = 0.5  # by how much they change on folds
 STROKES = 0.7  # contrast of strokes against the face's
 MEETING = 0.06  # meters from the ring over which skin takes on the colors of the head's neck
+UNSHADED = 0.03  # meters from the ring over which clothes shade skin: they do not shade the neck above it
 RING_NEIGHBORS = 12  # points of the ring that one place follows
 NAIL, NAIL_EDGE = np.log([1.1, 1.04, 1.06]), 0.55  # a nail's color against skin; how dark the fold around it is
 KNUCKLE, KNUCKLE_REACH = np.log([1.0, 0.92, 0.9]), 0.011  # color of knuckles, and how far it goes, meters
@@ -46,7 +47,9 @@ def paint_skin(
     """Texture of the body: the face's tones by the light on it, its strokes, nails and knuckles, and at the ring the
     colors of the head's own neck."""
     open_air = AVERAGE + LIT * _find_light(surface)
-    tones = open_air - SHADED * (1 - surface.sky / OPEN_SKY).clip(0)
+    ring = load_torso_model().follow_ring(to_numpy(head.mesh.vertices, np.float64))
+    away = smoothstep(KDTree(ring).query(surface.places)[0], 0.0, UNSHADED * scale)
+    tones = open_air - SHADED * away * (1 - surface.sky / OPEN_SKY).clip(0)
     nail = np.zeros(body.count)
     nail[body.nails] = 1
     nail = surface.pick(nail)
