@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
     from portraitist.apps.reenactment import Reenactment, ReenactmentConfig, reenact_sitter, reenact_video
+    from portraitist.apps.replace_face import ReplaceConfig, Replaced, replace_face
+    from portraitist.apps.replaced_folder import write_replaced
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -134,6 +136,8 @@ __all__ = [
     "Reenactment",
     "ReenactmentConfig",
     "RegionStrengths",
+    "ReplaceConfig",
+    "Replaced",
     "Result",
     "Seams",
     "Sitter",
@@ -170,6 +174,7 @@ __all__ = [
     "reenact_video",
     "render",
     "render_view",
+    "replace_face",
     "save_animation",
     "save_head",
     "save_image",
@@ -192,6 +197,7 @@ __all__ = [
     "write_glb",
     "write_obj",
     "write_ply",
+    "write_replaced",
     "write_result",
     "write_stl",
     "write_turntable",

@@ -17,6 +17,8 @@ HOMES = {
         "stylize_image",
     ),
     "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
+    "apps.replace_face": ("ReplaceConfig", "Replaced", "replace_face"),
+    "apps.replaced_folder": ("write_replaced",),
     "config": ("Config",),
     "errors": (
         "AssetError",
