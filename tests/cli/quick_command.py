@@ -165,6 +165,15 @@ def reenact_video(
     return types.SimpleNamespace(files=("run.json",), warnings=())
 
 
+@dataclass(frozen=True)
+class Replaced:
+    result: Result
+
+
+def replace_face(photo: Path, *_: Any, progress: Any, **__: Any) -> Replaced:
+    return Replaced(stylize(photo, photo, progress=progress))
+
+
 def replace_modules() -> None:
     replaced = {
         "apps.bust": {"BustConfig": BustConfig, "stylize_bust": stylize},
@@ -175,6 +184,8 @@ def replace_modules() -> None:
             "reenact_sitter": reenact_video,
             "reenact_video": reenact_video,
         },
+        "apps.replace_face": {"ReplaceConfig": lambda *_, **__: None, "replace_face": replace_face},
+        "apps.replaced_folder": {"write_replaced": write_result},
         "config": {"Config": Config},
         "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},

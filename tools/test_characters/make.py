@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from anny_body import Body, load_body
 from blender_sources import Part, write_source
+from drawn_face import draw_identity, draw_texture
 from PIL import Image as PillowImage
 
+from portraitist.characters.paint import decode_srgb
 from portraitist.devices import to_numpy
 from portraitist.io.head_file import load_head
-from portraitist.io.images import image_to_uint8
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.types import EXPRESSION_NAMES
@@ -99,24 +100,39 @@ def grow_hair(vertices: np.ndarray, weights: np.ndarray, lumps: float, rng: np.r
     return compact(Part("Hair", ("Hair", BROWN, None), shell, kept, weights, None, {}))
 
 
+def swell(vertices: np.ndarray, ring: np.ndarray) -> np.ndarray:
+    """How far each vertex moves outwards in a stout body: neck and all below, the head not at all."""
+    middle = ring.mean(0)
+    away = (vertices - middle) * [1, 0, 1]
+    share = np.clip(1 - (vertices[:, 1] - middle[1]) / 0.08, 0, 1)[:, None]
+    return 0.08 * share * away
+
+
 def make_realistic(head_file: Path, folder: Path) -> None:
-    head = load_head(head_file)
-    vertices = to_numpy(head.neutral)
+    vertices = draw_identity(5, 0.8)
     body = load_body(vertices, gender=0.3)
     weights = weigh_head(vertices, body)
-    deltas = to_numpy(head.expression_deltas)
+    deltas = to_numpy(MODEL.expression_deltas)
     names = ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight", "browInnerUp")
-    morphs = {name: deltas[EXPRESSION_NAMES.index(name)] for name in names} | {"Belly": np.zeros_like(vertices)}
+    morphs = {name: deltas[EXPRESSION_NAMES.index(name)] for name in names}
     texture = folder / "face.png"
-    PillowImage.fromarray(image_to_uint8(head.texture)).resize((1024, 1024)).save(texture)
-    ring_color = ((image_to_uint8(head.texture) / 255.0) ** 2.2)[-40:, :, :].reshape(-1, 3).mean(0)
-    normals = vertex_normals(body.vertices, body.faces)
-    front = np.exp(-(((body.vertices - body.joints[body.names.index("Spine1")]) / 0.1) ** 2).sum(1))
-    belly = 0.05 * front[:, None] * normals
-    still = {name: np.zeros_like(body.vertices) for name in names} | {"Belly": belly}
+    picture = draw_texture(vertices, load_head(head_file))
+    PillowImage.fromarray((255 * picture).round().astype(np.uint8)).save(texture)
+    low = to_numpy(MODEL.template.uvs)[
+        to_numpy(MODEL.template.uv_faces)[np.isin(to_numpy(MODEL.faces), body.head_ring).any(1)]
+    ]
+    column, row = (low.reshape(-1, 2).mean(0) * 1023).astype(int)
+    ring_color = decode_srgb(picture[row, column]).astype(float)
+    thicker = swell(np.concatenate([vertices, body.vertices]), vertices[body.head_ring])
+    morphs["Stout"] = thicker[: len(vertices)]
+    still = {name: np.zeros_like(body.vertices) for name in names} | {"Stout": thicker[len(vertices) :]}
     parts = [
         take_head(vertices, SKIN, weights, "Body", ("Face", None, texture), morphs),
-        compact(Part("Body", ("Skin", tuple(ring_color), None), body.vertices, body.faces, body.weights, None, still)),
+        compact(
+            Part(
+                "Body", ("Skin", tuple(ring_color.tolist()), None), body.vertices, body.faces, body.weights, None, still
+            )
+        ),
         take_head(vertices, BALLS, weights, "Eyes", ("Eyes", None, texture), {}),
         take_head(vertices, MOUTH, weights, "Teeth", ("Teeth", None, texture), {"jawOpen": morphs["jawOpen"]}),
         grow_hair(vertices, weights, 0.002, np.random.default_rng(1)),

@@ -20,7 +20,7 @@ from portraitist.io.images import save_image
 from portraitist.models import Models
 from portraitist.pipeline import collect_result, reconstruct, study_artwork, transfer_geometry, transfer_texture
 from portraitist.progress import StageClock
-from portraitist.types import Image, ProgressCallback, Result
+from portraitist.types import COVER_NAMES, Image, ProgressCallback, Result
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def replace_face(
     clock.start("texture")
     head = transfer_texture(geometry.head, sitter, [exemplar], models, made, progress=progress)
     clock.start("joining")
-    wearer = Wearer(figure, paints, portrait.view, to_numpy(exemplar.landmarks.points, np.float64))
+    points, hair = exemplar.landmarks.points, exemplar.parts.share(*COVER_NAMES)
+    wearer = Wearer(figure, paints, portrait.view, to_numpy(points, np.float64), to_numpy(hair, np.float64))
     document, placed = put_on(wearer, head, keep_hair=config.keep_hair, keep_neck=config.keep_neck)
     clock.stop()
     result = collect_result(sitter, [exemplar], geometry, placed, made, clock.seconds)

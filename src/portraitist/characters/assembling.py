@@ -68,7 +68,7 @@ def take_out(document: GltfDocument, figure: Figure, remains: Remains) -> set[in
 
 
 def _has_changed(figure: Figure, remains: Remains, number: int, kept: np.ndarray, before: np.ndarray) -> bool:
-    return len(kept) != before[number] or bool((remains.faces[kept] >= len(figure.vertices)).any())
+    return bool(len(kept) != before[number]) or bool((remains.faces[kept] >= len(figure.vertices)).any())
 
 
 def _own_mesh(document: GltfDocument, node: int) -> None:

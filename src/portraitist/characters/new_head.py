@@ -14,8 +14,11 @@ from portraitist.characters.figure import Figure, Piece
 from portraitist.characters.head_part import HeadPart, Seam
 from portraitist.characters.placing import Similarity
 from portraitist.characters.rigging import keep_strongest, match_expression, transfer_weights
+from portraitist.devices import to_numpy
+from portraitist.export.gltf_parts import Part
 from portraitist.io.gltf_accessors import KINDS
 from portraitist.mesh.closest_points import find_closest
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.types import EXPRESSION_NAMES
 
 LEAST_MORPH = 1e-4  # of the head's size: what a morph target moves less is not its own
@@ -23,9 +26,10 @@ LEAST_MORPH = 1e-4  # of the head's size: what a morph target moves less is not 
 
 @dataclass(frozen=True)
 class NewHead:
-    """``positions``, ``normals``, ``morphs`` (offsets by name): in the space of the skin. ``joints``, ``shares``: of
-    the skin, None where there is none."""
+    """``name``: of its node. ``positions``, ``normals``, ``morphs`` (offsets by name): in the space of the skin.
+    ``joints``, ``shares``: of the skin, None where there is none."""
 
+    name: str
     part: HeadPart
     positions: Float[np.ndarray, "n 3"]
     normals: Float[np.ndarray, "n 3"]
@@ -53,32 +57,84 @@ def rig_head(
 ) -> NewHead:
     """``deltas``: of the 52 blendshapes at the head model's vertices, head space. ``shares``: how much of each of these
     is the character's."""
-    figure, document = place.figure, place.figure.document
+    figure = place.figure
     old_faces = figure.faces[place.removed]
     own, seam_ids = part.vertices[: part.seam_start], place.seam.ids if place.seam else np.zeros(0, np.int64)
     inner = part.faces[(part.faces < part.seam_start).all(1)]
     weights = transfer_weights(own, inner, place.shapes, old_faces, figure.weights)
     weights = sp.csr_matrix(sp.vstack([weights, between(figure.weights, place.cut, seam_ids)]))
-    skin = figure.skin_of(place.piece)
-    joints = shares_of = None
-    if skin is not None:
-        members = document.tree["skins"][skin]["joints"]
-        joints, shares_of = keep_strongest(weights, members, document.list_parents())
-        frames = np.einsum("nj,njab->nab", shares_of.astype(np.float64), figure.skins[skin][joints])
-    else:
-        frames = np.broadcast_to(document.place_nodes()[place.piece.node], (len(part.vertices), 4, 4))
-    linear = np.linalg.inv(frames[:, :3, :3])
-    scene = place.similarity.apply(part.vertices)
-    positions = np.einsum("nab,nb->na", linear, scene - frames[:, :3, 3])
-    normals = np.einsum("nab,nb->na", frames[:, :3, :3].swapaxes(1, 2), part.normals @ place.similarity.rotation.T)
+    rigged = _Rig.build(weights, place)
+    positions, normals = rigged.put(part.vertices, part.normals)
     reader = _SeamReader(place, seam_ids, part.seam_start)
     positions[part.seam_start :] = reader.read("POSITION", positions)
     normals[part.seam_start :] = reader.read("NORMAL", normals)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    turn = place.similarity.scale * place.similarity.rotation
-    to_skin = np.einsum("nab,bc->nac", linear, turn)
-    morphs = _list_morphs(part, deltas, shares, place, reader, to_skin)
-    return NewHead(part, positions.astype("<f4"), normals.astype("<f4"), morphs, joints, shares_of)
+    morphs = _list_morphs(part, deltas, shares, place, reader, rigged.turns)
+    return NewHead("Face", part, positions.astype("<f4"), normals.astype("<f4"), morphs, rigged.joints, rigged.shares)
+
+
+@dataclass(frozen=True)
+class _Rig:
+    """``joints``, ``shares``: as of `NewHead`. ``frames``: from the numbers of the skin to the scene, for each vertex.
+    ``turns``: what offsets in head space are in the skin."""
+
+    joints: Int[np.ndarray, "n 4"] | None
+    shares: Float[np.ndarray, "n 4"] | None
+    frames: Float[np.ndarray, "n 4 4"]
+    turns: Float[np.ndarray, "n 3 3"]
+    place: Place
+
+    @classmethod
+    def build(cls, weights: sp.csr_matrix, place: Place) -> _Rig:
+        """``weights`` [n, nodes]."""
+        figure, document = place.figure, place.figure.document
+        skin, joints, shares = figure.skin_of(place.piece), None, None
+        if skin is not None:
+            joints, shares = keep_strongest(weights, document.tree["skins"][skin]["joints"], document.list_parents())
+            frames = np.einsum("nj,njab->nab", shares.astype(np.float64), figure.skins[skin][joints])
+        else:
+            count = len(weights.indptr) - 1
+            frames = np.broadcast_to(document.place_nodes()[place.piece.node], (count, 4, 4))
+        turn = place.similarity.scale * place.similarity.rotation
+        turns = np.einsum("nab,bc->nac", np.linalg.inv(frames[:, :3, :3]), turn)
+        return cls(joints, shares, frames, turns, place)
+
+    def put(
+        self, vertices: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"]
+    ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+        """From head space to the numbers of the skin."""
+        arms = self.place.similarity.apply(vertices) - self.frames[:, :3, 3]
+        positions = np.einsum("nab,nb->na", np.linalg.inv(self.frames[:, :3, :3]), arms)
+        turned = normals @ self.place.similarity.rotation.T
+        return positions, np.einsum("nab,nb->na", self.frames[:, :3, :3].swapaxes(1, 2), turned)
+
+
+def rig_layer(layer: Part, head: NewHead, place: Place) -> NewHead:
+    """Hair or headwear over the new ``head``, moved by what moves the skin next to it."""
+    mesh = layer.mesh
+    vertices, faces = to_numpy(mesh.vertices, np.float64), to_numpy(mesh.faces)
+    face_ids, weights = find_closest(vertices, head.part.vertices, head.part.faces)
+    corners = head.part.faces[face_ids]
+    nodes = len(place.figure.document.tree["nodes"])
+    skin = place.figure.skin_of(place.piece)
+    rows = sp.csr_matrix((len(vertices), nodes))
+    if head.joints is not None and head.shares is not None:
+        members = np.array(place.figure.document.tree["skins"][skin]["joints"])
+        ids = members[head.joints[corners]].reshape(len(vertices), -1)
+        shares = (weights[..., None] * head.shares[corners]).reshape(len(vertices), -1)
+        rows = sp.csr_matrix((shares.ravel(), (np.repeat(np.arange(len(ids)), ids.shape[1]), ids.ravel())), rows.shape)
+    rig = _Rig.build(rows, place)
+    positions, normals = rig.put(vertices, vertex_normals(vertices, faces).astype(np.float64))
+    morphs = {name: np.zeros_like(positions, "<f4") for name in head.morphs}
+    own = {match_expression(name): name for name in head.morphs}
+    for name, offsets in layer.morphs.items():
+        if name in own:
+            morphs[own[name]] = np.einsum("nab,nb->na", rig.turns, offsets).astype("<f4")
+    whole = sp.csr_matrix(sp.identity(len(vertices)))
+    uvs, uv_faces = to_numpy(mesh.uvs, np.float64), to_numpy(mesh.uv_faces)
+    part = HeadPart(vertices, faces, uvs, uv_faces, normals, whole, np.ones(len(vertices)), len(vertices))
+    unit = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return NewHead(layer.name, part, positions.astype("<f4"), unit.astype("<f4"), morphs, rig.joints, rig.shares)
 
 
 def _list_morphs(
@@ -94,11 +150,12 @@ def _list_morphs(
         offsets = np.einsum("nab,nb->na", to_skin, offsets)
         offsets[part.seam_start :] = reader.read_target(theirs.get(name, ""), offsets)
         morphs[theirs.get(name, name)] = offsets.astype("<f4")
-    size = float(np.ptp(part.vertices, axis=0).max())
+    used = np.unique(part.faces)
+    size = float(np.ptp(part.vertices[used], axis=0).max())
     for name in names:
         if name not in morphs:
             moves = _carry_target(part, part.matrix @ shares, place, names.index(name))
-            if np.abs(moves).max() > LEAST_MORPH * size:
+            if np.abs(moves[used]).max() > LEAST_MORPH * size:
                 offsets = np.einsum("nab,nb->na", to_skin, moves)
                 offsets[part.seam_start :] = reader.read_target(name, offsets)
                 morphs[name] = offsets.astype("<f4")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,18 @@ def locate_base_color(document: GltfDocument, material: int | None) -> BaseColor
     moved = (info or {}).get("extensions", {}).get("KHR_texture_transform", {})
     return BaseColor(
         texture=None if info is None else info["index"],
-        factor=tuple(factor),
+        factor=tuple(map(float, factor)),
         uv_set=moved.get("texCoord", (info or {}).get("texCoord", 0)),
-        offset=tuple(moved.get("offset", (0.0, 0.0))),
-        rotation=moved.get("rotation", 0.0),
-        scale=tuple(moved.get("scale", (1.0, 1.0))),
+        offset=_read_pair(moved.get("offset", (0.0, 0.0))),
+        rotation=float(moved.get("rotation", 0.0)),
+        scale=_read_pair(moved.get("scale", (1.0, 1.0))),
         opaque=own.get("alphaMode", "OPAQUE") == "OPAQUE",
     )
+
+
+def _read_pair(values: Sequence[float]) -> tuple[float, float]:
+    first, second = map(float, values)
+    return first, second
 
 
 class Paints:

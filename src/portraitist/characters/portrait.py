@@ -28,6 +28,7 @@ MARGIN = 1.25  # of the head's box: what is searched
 WIDTH = 5.2  # outer eye distances across the portrait: hair and hat are in it
 TURN_DEG = 60.0  # of a face whose `Face.turn` is 1
 TURNED = 0.12  # `Face.turn` beyond which the camera goes round to the front
+FRONT = 0.4  # `Face.turn` within which no other way of standing can be nearer to the front: half of 45 degrees
 HEAD = re.compile(r"(^|[^a-z])head($|[^a-z])", re.IGNORECASE)
 ADVICE = (
     "Give a character whose face looks ahead, or write its picture with --face-view, and the 68 points on it with "
@@ -72,28 +73,29 @@ def find_portrait(figure: Figure, paints: Paints, detector: LandmarkDetector, *,
     found = _search(figure, paints, detector, middle, width)
     if found is None and must_be_seen:
         raise NoFaceError(f"No face was found on {figure.path}, seen from {len(YAWS_DEG)} sides. {ADVICE}")
-    yaw = 0.0
-    for _ in range(2):  # the second time from where it is seen best
-        if found is None:
-            break
-        view, yaw, face = found
+    yaw, view = 0.0, None
+    while found is not None:
+        seen, yaw, face = found
         yaw -= TURN_DEG * face.turn if abs(face.turn) > TURNED else 0.0
-        middle, width = _frame(view, face)
+        middle, width = _frame(seen, face)
         view = look(figure, aim(middle, width, yaw, PORTRAIT_PX), paints)
         faces, _ = find_faces(ViewRenderer(image_to_uint8(view.picture)), detector)
-        found = (view, yaw, faces[0]) if faces else None
-    camera = aim(middle, width, yaw, PORTRAIT_PX)
-    return Portrait(look(figure, camera, paints), look(figure, camera, paints, FAINT_SHADE).picture, middle, yaw)
+        # Once more where it was seen from the side: from the front it is seen better.
+        found = (
+            (view, yaw, faces[0]) if faces and abs(face.turn) > TURNED and seen.camera.size[0] == SEARCH_PX else None
+        )
+    view = view or look(figure, aim(middle, width, yaw, PORTRAIT_PX), paints)
+    return Portrait(view, look(figure, view.camera, paints, FAINT_SHADE).picture, middle, yaw)
 
 
 def _search(
     figure: Figure, paints: Paints, detector: LandmarkDetector, middle: Float[np.ndarray, "3"], width: float
 ) -> tuple[View, float, Face] | None:
     """The view in which a face looks most to the viewer: first what is seen at once, then all that can be found."""
-    views = {yaw: look(figure, aim(middle, width, yaw, SEARCH_PX), paints) for yaw in YAWS_DEG}
     for thorough in (False, True):
         best: tuple[View, float, Face] | None = None
-        for yaw, view in views.items():
+        for yaw in YAWS_DEG:
+            view = look(figure, aim(middle, width, yaw, SEARCH_PX), paints)
             renderer = ViewRenderer(image_to_uint8(view.picture))
             if thorough:
                 faces, _ = find_faces(renderer, detector)
@@ -104,6 +106,8 @@ def _search(
                 raise InputError(f"{len(faces)} faces are seen on {figure.path}. Give a file with one character.")
             if faces and (best is None or abs(faces[0].turn) < abs(best[2].turn)):
                 best = view, yaw, faces[0]
+            if best is not None and abs(best[2].turn) < FRONT:
+                return best
         if best is not None:
             return best
     return None

@@ -24,6 +24,7 @@ INSIDE = 0.5  # share of a piece's vertices: eyeballs come out between the lids,
 ON_FACE = 0.9  # share of a piece's vertices that lie before the face: a fringe reaches beyond it
 NEAR_FACE = 0.2  # outer eye distances that brows, lashes and moustaches stand off the skin
 BROW_ROOM = 0.2  # of the face's height: how far above the points of the brows their hairs grow
+MOSTLY = 0.5  # share of what is seen of hair that the picture has to show as hair
 LEVELS = 24  # of the neck that are measured
 
 
@@ -106,6 +107,16 @@ def find_gone(skin: Skin, heights: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "
     return np.isin(pieces, face[face >= 0])[skin.places] & (pieces >= 0)[skin.places]
 
 
+def list_units(figure: Figure, skin: Skin) -> Int[np.ndarray, "n"]:
+    """Number of what goes or stays as a whole, for each vertex: a primitive or, of those that hold skin, each connected
+    piece; -1 on the skin."""
+    count = int(skin.places.max()) + 1
+    pieces = find_pieces(skin.merged, count, np.ones(count, bool))[skin.places]
+    shared = np.unique(figure.piece_of_vertex[skin.vertices])
+    units = np.where(np.isin(figure.piece_of_vertex, shared), len(figure.pieces) + pieces, figure.piece_of_vertex)
+    return np.where(skin.vertices, -1, units)
+
+
 def find_features(
     figure: Figure,
     skin: Skin,
@@ -114,23 +125,19 @@ def find_features(
     landmarks: Float[np.ndarray, "68 2"],
     level: float,
 ) -> Bool[np.ndarray, "n"]:
-    """Vertices of eyes, teeth, brows, lashes...: pieces of surface that lie inside the head that goes, or close before
-    its face. A primitive goes as a whole, unless it shares its surface with the skin.
+    """Vertices of eyes, teeth, brows, lashes...: units that lie inside the head that goes, or close before its face.
 
     ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut.
     """
-    count = int(skin.places.max()) + 1
-    pieces = find_pieces(skin.merged, count, np.ones(count, bool))[skin.places]
-    shared = np.unique(figure.piece_of_vertex[skin.vertices])
-    units = np.where(np.isin(figure.piece_of_vertex, shared), len(figure.pieces) + pieces, figure.piece_of_vertex)
+    units = list_units(figure, skin)
     head = figure.faces[skin.faces & gone[figure.faces].all(1)]
     middle = shapes[gone].mean(0)
     eyes = float(np.linalg.norm(landmarks[36] - landmarks[45]))
     chosen = np.zeros(len(gone), bool)
     outline = _outline_face(landmarks)
     tree = KDTree(shapes[gone])
-    for unit in np.unique(units[~skin.vertices]):
-        own = np.flatnonzero((units == unit) & ~skin.vertices)
+    for unit in np.unique(units[units >= 0]):
+        own = np.flatnonzero(units == unit)
         points = shapes[own]
         if points[:, 1].min() < level - eyes:
             continue  # it reaches down to the chest
@@ -138,6 +145,27 @@ def find_features(
         before = outline.find_simplex(points[:, :2]) >= 0
         near = np.asarray(tree.query(points)[0]) < NEAR_FACE * eyes
         chosen[own] = covered.mean() > INSIDE or (before & (near | covered)).mean() > ON_FACE
+    return chosen
+
+
+def find_hair(
+    figure: Figure,
+    skin: Skin,
+    shapes: Float[np.ndarray, "n 3"],
+    level: float,
+    face_ids: Int[np.ndarray, "h w"],
+    is_hair: Bool[np.ndarray, "h w"],
+) -> Bool[np.ndarray, "n"]:
+    """Vertices of hair and headwear: units most of which shows as that in a picture from the front, and those that it
+    does not show, on the back of the head. ``face_ids``: what is seen there; ``is_hair``: what it is taken for."""
+    units = list_units(figure, skin)
+    unit_of_face = units[figure.faces[:, 0]]
+    seen = np.where(face_ids >= 0, unit_of_face[face_ids], -1)
+    chosen = np.zeros(len(units), bool)
+    for unit in np.unique(units[units >= 0]):
+        own, shown = units == unit, seen == unit
+        on_head = np.median(shapes[own, 1]) > level
+        chosen[own] = is_hair[shown].mean() > MOSTLY if shown.any() else on_head
     return chosen
 
 

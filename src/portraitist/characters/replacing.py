@@ -13,16 +13,18 @@ from portraitist.characters.cutting import Cut, avoid_level, cut_mesh
 from portraitist.characters.figure import Figure, Piece
 from portraitist.characters.fitting import Target, fit_to_skin, mark_borders, share_skin
 from portraitist.characters.head_part import find_seam, join_head
-from portraitist.characters.new_head import Place, rig_head
+from portraitist.characters.new_head import Place, rig_head, rig_layer
 from portraitist.characters.paint import Paints
 from portraitist.characters.placing import Hits, Similarity, find_hits, place_head
-from portraitist.characters.removal import Skin, choose_level, find_features, find_gone, find_skin
-from portraitist.characters.viewing import View
-from portraitist.characters.writing import add_head
+from portraitist.characters.removal import Skin, choose_level, find_features, find_gone, find_hair, find_skin
+from portraitist.characters.viewing import SUPERSAMPLE, View
+from portraitist.characters.writing import add_parts
 from portraitist.devices import from_numpy, to_numpy
+from portraitist.export.gltf_parts import list_parts
 from portraitist.export.neck_joint import find_neck_ring
 from portraitist.io.gltf_document import GltfDocument
 from portraitist.io.gltf_pruning import prune
+from portraitist.mesh.carrying import carry_layers
 from portraitist.reconstruction.head_model import HeadModel, load_head_model
 from portraitist.types import Head
 
@@ -33,12 +35,14 @@ CHIN = 8  # of the 68 points
 
 @dataclass(frozen=True)
 class Wearer:
-    """A character, its picture from the front and the 68 ``points`` of its face there, pixels."""
+    """A character, its picture from the front and the 68 ``points`` of its face there, pixels. ``hair``: how much of
+    each pixel is hair or headwear, 0..1."""
 
     figure: Figure
     paints: Paints
     view: View
     points: Float[np.ndarray, "68 2"]
+    hair: Float[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True)
@@ -63,15 +67,15 @@ def put_on(wearer: Wearer, head: Head, *, keep_hair: bool, keep_neck: bool) -> t
     Raises InputError where the face's surface cannot be made out.
     """
     model = load_head_model()
-    plan = make_plan(wearer, head, model, keep_neck=keep_neck)
+    plan = make_plan(wearer, head, model, keep_hair=keep_hair, keep_neck=keep_neck)
     fitted, shares = _fit(wearer, plan, head, model, keep_hair=keep_hair)
     cut_faces = np.flatnonzero(plan.skin.faces)
     cut = cut_mesh(wearer.figure.faces[cut_faces], plan.heights, plan.gone)
     document = _write(wearer, plan, fitted, shares, cut, cut_faces)
-    return document, fitted if not keep_hair else replace(fitted, layers=())
+    return document, fitted
 
 
-def make_plan(wearer: Wearer, head: Head, model: HeadModel, *, keep_neck: bool) -> Plan:
+def make_plan(wearer: Wearer, head: Head, model: HeadModel, *, keep_hair: bool, keep_neck: bool) -> Plan:
     """Where the head goes, and what goes for it."""
     figure, neutral = wearer.figure, to_numpy(head.neutral, np.float64)
     corners = neutral[to_numpy(model.faces)[to_numpy(head.landmarks68.face_ids)]]
@@ -87,6 +91,9 @@ def make_plan(wearer: Wearer, head: Head, model: HeadModel, *, keep_neck: bool) 
     even = heights[skin.places]  # the same on both sides of a seam, so that they are cut at the same points
     gone = find_gone(skin, even)
     features = find_features(figure, skin, gone, shapes, marks[:, :2], level)
+    if not keep_hair:
+        is_hair = np.kron(wearer.hair, np.ones((SUPERSAMPLE, SUPERSAMPLE))) > 0.5
+        features |= find_hair(figure, skin, shapes, level, wearer.view.face_ids, is_hair)
     return Plan(hits, similarity, shapes, skin, ring, level, even, gone, features)
 
 
@@ -107,7 +114,8 @@ def _fit(
     )
     moved = from_numpy(moves.astype(np.float32), head.neutral)
     mesh = head.mesh.with_vertices(head.mesh.vertices + moved)
-    return replace(head, mesh=mesh, neutral=head.neutral + moved, texture=texture), shares
+    layers = () if keep_hair else carry_layers(head.layers, head.mesh, mesh.vertices)
+    return replace(head, mesh=mesh, neutral=head.neutral + moved, texture=texture, layers=layers), shares
 
 
 def _write(
@@ -125,7 +133,8 @@ def _write(
     new_head = rig_head(part, to_numpy(head.expression_deltas, np.float64), shares, place)
     document = figure.document.copy()
     emptied = take_out(document, figure, list_remains(figure, cut, cut_faces, plan.features))
-    add_head(document, figure, piece, new_head, head.texture, emptied)
+    layers = [(rig_layer(layer, new_head, place), layer.texture) for layer in list_parts(head)[1:]]
+    add_parts(document, figure, piece, [(new_head, head.texture), *layers], emptied)
     prune(document)
     return document
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,54 +15,47 @@ from portraitist.export.gltf_materials import UNLIT, encode_texture
 from portraitist.io.gltf_document import GltfDocument
 from portraitist.types import Image
 
-NAME = "Face"
 
-
-def add_head(
-    document: GltfDocument, figure: Figure, piece: Piece, head: NewHead, texture: Image, emptied: set[int]
-) -> int:
-    """Write ``head`` where ``piece`` was; returns its node. ``emptied``: nodes whose meshes lost all that they showed:
-    they lose their meshes, and that of the face takes the new head itself."""
-    mesh = document.append("meshes", _make_mesh(document, head, _add_material(document, piece, texture)))
+def add_parts(
+    document: GltfDocument, figure: Figure, piece: Piece, parts: Sequence[tuple[NewHead, Image]], emptied: set[int]
+) -> list[int]:
+    """Write the new head and its layers, each with its texture, where ``piece`` was; returns their nodes. ``emptied``:
+    nodes whose meshes lost all that they showed: they lose their meshes, and that of the face takes the new head."""
     own = document.tree["nodes"][piece.node]
-    sources = {number: list_targets(figure, each) for each in figure.pieces for number in [each.node]}
+    sources = {each.node: list_targets(figure, each) for each in figure.pieces}
     for number in emptied:
-        node = document.tree["nodes"][number]
-        for key in ("mesh", "skin", "weights"):
-            if not (number == piece.node and key == "skin"):
-                node.pop(key, None)
-    if piece.node in emptied:
-        own["mesh"], number = mesh, piece.node
-    else:
-        number = _add_node(document, piece.node, mesh)
-    names = [*head.morphs]
-    _set_weights(document, figure, piece, mesh, names)
-    _move_expressions(document, sources, piece.node, number, names, emptied)
-    return number
+        for key in ("mesh", "weights", *(["skin"] if number != piece.node else [])):
+            document.tree["nodes"][number].pop(key, None)
+    nodes, names = [], [*parts[0][0].morphs]
+    for head, texture in parts:
+        mesh = document.append("meshes", _make_mesh(document, head, _add_material(document, piece, head.name, texture)))
+        _set_weights(document, figure, piece, mesh, names)
+        if piece.node in emptied and not nodes:
+            own["mesh"] = mesh
+            nodes.append(piece.node)
+        else:
+            nodes.append(_add_node(document, piece.node, mesh, head.name))
+    _move_expressions(document, sources, piece.node, nodes, names, emptied)
+    return nodes
 
 
-def _add_node(document: GltfDocument, beside: int, mesh: int) -> int:
+def _add_node(document: GltfDocument, beside: int, mesh: int, name: str) -> int:
     own = document.tree["nodes"][beside]
-    node = {"name": document.name_anew(NAME), "mesh": mesh}
+    node = {"name": document.name_anew(name), "mesh": mesh}
     if "skin" not in own:  # where that node goes, the head goes
         number = document.append("nodes", node)
         own["children"] = [*own.get("children", []), number]
         return number
     number = document.append("nodes", node | {"skin": own["skin"]})
-    above = document.list_parents().get(beside)
-    if above is not None:
-        document.tree["nodes"][above]["children"].append(number)
-    else:
-        for scene in document.list("scenes"):
-            if beside in scene.get("nodes", []):
-                scene["nodes"].append(number)
+    for scene in document.list("scenes"):  # joints alone place what is skinned
+        scene["nodes"] = [*scene.get("nodes", []), number]
     return number
 
 
-def _add_material(document: GltfDocument, piece: Piece, texture: Image) -> int:
+def _add_material(document: GltfDocument, piece: Piece, name: str, texture: Image) -> int:
     """As the old skin's material takes light, with the new texture."""
     data, mime_type = encode_texture(texture)
-    image = document.append("images", {"name": NAME, "bufferView": document.add_view(data), "mimeType": mime_type})
+    image = document.append("images", {"name": name, "bufferView": document.add_view(data), "mimeType": mime_type})
     number = document.append("textures", {"source": image, "sampler": document.append("samplers", _SAMPLER.copy())})
     old = document.tree["materials"][piece.material] if piece.material is not None else {}
     rough = (
@@ -70,7 +64,7 @@ def _add_material(document: GltfDocument, piece: Piece, texture: Image) -> int:
         else {}
     )
     material: dict[str, Any] = {
-        "name": NAME,
+        "name": name,
         "pbrMetallicRoughness": {
             "baseColorTexture": {"index": number},
             "metallicFactor": 0.0,
@@ -102,7 +96,7 @@ def _make_mesh(document: GltfDocument, head: NewHead, material: int) -> dict[str
     targets = [{"POSITION": _add_offsets(document, offsets[ids])} for offsets in head.morphs.values()]
     indices = document.add_triangles(corners.reshape(-1, 3), len(ids))
     primitive = {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
-    return {"name": NAME, "primitives": [primitive], "extras": {"targetNames": [*head.morphs]}}
+    return {"name": head.name, "primitives": [primitive], "extras": {"targetNames": [*head.morphs]}}
 
 
 def _add_offsets(document: GltfDocument, offsets: np.ndarray) -> int:
@@ -134,7 +128,12 @@ def _set_weights(document: GltfDocument, figure: Figure, piece: Piece, mesh: int
 
 
 def _move_expressions(
-    document: GltfDocument, sources: dict[int, list[str]], face: int, head: int, names: list[str], emptied: set[int]
+    document: GltfDocument,
+    sources: dict[int, list[str]],
+    face: int,
+    nodes: list[int],
+    names: list[str],
+    emptied: set[int],
 ) -> None:
     """What animations do with the old face's morph targets, they do with the new one's of the same name."""
     for animation in document.list("animations"):
@@ -150,8 +149,8 @@ def _move_expressions(
             sampler = animation["samplers"][able[0]["sampler"]]
             own = sources[able[0]["target"]["node"]]
             animation["samplers"].append(_rename_columns(document, sampler, own, names))
-            target = {"node": head, "path": "weights"}
-            animation["channels"].append({"sampler": len(animation["samplers"]) - 1, "target": target})
+            last = len(animation["samplers"]) - 1
+            animation["channels"] += [{"sampler": last, "target": {"node": n, "path": "weights"}} for n in nodes]
     animations = [animation for animation in document.list("animations") if animation["channels"]]
     if "animations" in document.tree:
         document.tree["animations"] = animations
