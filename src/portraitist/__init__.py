@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from portraitist.apps.reenactment import Reenactment, ReenactmentConfig, reenact_sitter, reenact_video
     from portraitist.apps.replace_face import ReplaceConfig, Replaced, replace_face
     from portraitist.apps.replaced_folder import write_replaced
+    from portraitist.characters.figure import Figure, read_figure
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -109,6 +110,7 @@ __all__ = [
     "Config",
     "Exemplar",
     "ExpressionPreset",
+    "Figure",
     "FitConfig",
     "FitError",
     "Fragments",
@@ -167,6 +169,7 @@ __all__ = [
     "place_cameras",
     "rasterize",
     "rasterize_parts",
+    "read_figure",
     "read_landmarks",
     "read_part_mask",
     "reconstruct",

@@ -19,6 +19,7 @@ HOMES = {
     "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
     "apps.replace_face": ("ReplaceConfig", "Replaced", "replace_face"),
     "apps.replaced_folder": ("write_replaced",),
+    "characters.figure": ("Figure", "read_figure"),
     "config": ("Config",),
     "errors": (
         "AssetError",

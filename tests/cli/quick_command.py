@@ -186,6 +186,7 @@ def replace_modules() -> None:
         },
         "apps.replace_face": {"ReplaceConfig": lambda *_, **__: None, "replace_face": replace_face},
         "apps.replaced_folder": {"write_replaced": write_result},
+        "characters.figure": {"read_figure": load_image},
         "config": {"Config": Config},
         "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},
@@ -195,6 +196,7 @@ def replace_modules() -> None:
         "export.turntable": {"check_suffix": lambda _: None, "write_turntable": write_turntable},
         "io.head_file": {"load_head": load_head, "save_head": write_glb},
         "io.images": {"check_png_suffix": lambda _: None, "load_image": load_image, "save_image": save_image},
+        "io.landmark_files": {"read_landmarks": load_image},
         "io.video": {"Video": load_image},
         "models": {"Models": Models},
     }

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from portraitist.characters.figure import Figure, read_figure
+from portraitist.characters.figure import Figure
 from portraitist.characters.paint import Paints
 from portraitist.characters.portrait import Portrait, find_portrait
 from portraitist.characters.replacing import Wearer, put_on
@@ -51,7 +51,7 @@ class Replaced:
 
 def replace_face(
     photo: Image,
-    character: str | Path,
+    character: Figure,
     models: Models,
     config: ReplaceConfig | None = None,
     *,
@@ -62,7 +62,7 @@ def replace_face(
 ) -> Replaced:
     """The face of a photo, in the manner of a character and in place of its own (Sec. 7.3).
 
-    ``photo``: sRGB [3, h, w] in 0..1. ``character``: a GLB or glTF file, meters or not. ``face_landmarks``: 68 points
+    ``photo``: sRGB [3, h, w] in 0..1. ``character``: as `read_figure` reads it. ``face_landmarks``: 68 points
     in iBUG order, pixels of the character's portrait, instead of detection; ``face_view``: a PNG file to which that is
     written first. ``photo_face``: which of several, from 1 for the largest on. ``progress`` is called after each step
     and may raise to stop. Raises NoFaceError, FitError, and InputError for a file that cannot be used or shows several
@@ -74,9 +74,10 @@ def replace_face(
         made = replace(made, unwrap=replace(made.unwrap, hair="none"))
     clock = StageClock(progress)
     clock.start("character")
-    figure = read_figure(character)
-    paints = Paints(figure.document, figure.path)
-    portrait = find_portrait(figure, paints, models.detector, must_be_seen=face_landmarks is None and face_view is None)
+    paints = Paints(character.document, character.path)
+    portrait = find_portrait(
+        character, paints, models.detector, must_be_seen=face_landmarks is None and face_view is None
+    )
     if face_view is not None:
         save_image(face_view, portrait.view.picture)
     sitter = reconstruct(photo, models, made, face=photo_face, progress=clock.report)
@@ -88,8 +89,8 @@ def replace_face(
     head = transfer_texture(geometry.head, sitter, [exemplar], models, made, progress=progress)
     clock.start("joining")
     points, hair = exemplar.landmarks.points, exemplar.parts.share(*COVER_NAMES)
-    wearer = Wearer(figure, paints, portrait.view, to_numpy(points, np.float64), to_numpy(hair, np.float64))
+    wearer = Wearer(character, paints, portrait.view, to_numpy(points, np.float64), to_numpy(hair, np.float64))
     document, placed = put_on(wearer, head, keep_hair=config.keep_hair, keep_neck=config.keep_neck)
     clock.stop()
     result = collect_result(sitter, [exemplar], geometry, placed, made, clock.seconds)
-    return Replaced(document, result, figure, portrait)
+    return Replaced(document, result, character, portrait)

@@ -16,7 +16,6 @@ from portraitist.characters.rigging import keep_strongest
 from portraitist.io.gltf_document import GltfDocument
 
 UNIT = ("NORMAL", "TANGENT")  # attributes of length 1
-DRACO = "KHR_draco_mesh_compression"
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,6 @@ def _rewrite(
             {name: divide(accessor, name if name == "POSITION" else "") for name, accessor in target.items()}
             for target in primitive["targets"]
         ]
-    if DRACO in rewritten.get("extensions", {}):
-        rewritten["extensions"] = {key: own for key, own in rewritten["extensions"].items() if key != DRACO}
     return rewritten
 
 

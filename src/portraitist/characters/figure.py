@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 
 from portraitist.characters.paint import locate_base_color
 from portraitist.errors import InputError
-from portraitist.io.glb_file import TRIANGLES
+from portraitist.io.glb_file import READABLE, TRIANGLES
 from portraitist.io.gltf_accessors import Buffers
+from portraitist.io.gltf_compression import decompress
 from portraitist.io.gltf_document import GltfDocument, read_gltf
 
 STRIP, FAN = 5, 6  # modes of a primitive, beside single triangles
@@ -63,7 +64,19 @@ class Figure:
 
 def read_figure(path: str | Path) -> Figure:
     """Raises InputError for a file that is missing, damaged, compressed in a way that is not read, or shows nothing."""
-    return build_figure(read_gltf(path), Path(path))
+    document, path = read_gltf(path), Path(path)
+    try:
+        decompress(document, path)
+        required = [name for name in document.list("extensionsRequired") if not name.startswith("KHR_materials_")]
+        if unknown := sorted({*required} - READABLE):
+            raise InputError(f"{path} needs {unknown[0]}, which is not read here. Export it again without it.")
+    except InputError:
+        raise
+    except Exception as error:  # as below
+        raise InputError(
+            f"{path} cannot be decompressed ({type(error).__name__}: {error}). Export it again."
+        ) from error
+    return build_figure(document, path)
 
 
 def build_figure(document: GltfDocument, path: Path) -> Figure:

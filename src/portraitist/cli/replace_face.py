@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.arguments import MOST_FACES, add_output_options, add_preset_option, add_run_options
 from portraitist.cli.running import limit_threads, prepare_device, report_to, tell_notes, tell_result
 from portraitist.cli.stopping import STOP
 from portraitist.cli.values import existing_file, number
+
+if TYPE_CHECKING:
+    from portraitist.apps.replace_face import ReplaceConfig
 
 PRESETS = ("draft", "standard", "best")
 KEEP = ("keep", "replace")
@@ -39,16 +42,11 @@ def run_replace_face(
     photo: Path,
     character: Path,
     output: Path,
-    preset: str = "standard",
-    hair: str = "keep",
-    neck: str = "keep",
     face_landmarks: Path | None = None,
-    face_view: Path | None = None,
-    seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
-    **faces: int,
+    **values: Any,
 ) -> None:
     """Problems with the output and the files are found before the long computation."""
     from portraitist.cli.terminal import collect_warnings, show_progress
@@ -56,30 +54,22 @@ def run_replace_face(
     prepare_device(device)
     with show_progress() as show, collect_warnings() as said:
         show("loading", 0, 1)
-        from portraitist.apps.replace_face import ReplaceConfig, replace_face
+        from portraitist.apps.replace_face import replace_face
         from portraitist.apps.replaced_folder import write_replaced
-        from portraitist.config import Config
+        from portraitist.characters.figure import read_figure
         from portraitist.io.images import load_image
         from portraitist.io.landmark_files import read_landmarks
         from portraitist.io.output_folder import check_output
         from portraitist.models import Models
 
         check_output(output, overwrite)
-        picture = load_image(photo)
+        picture, figure = load_image(photo), read_figure(character)
         points = read_landmarks(face_landmarks) if face_landmarks else None
         limit_threads(threads)
-        models = Models.load(device)
-        made = dataclasses.replace(getattr(Config, preset)(), seed=seed)
-        config = ReplaceConfig(made, keep_hair=hair == "keep", keep_neck=neck == "keep")
+        models, config = Models.load(device), make_replace_config(values)
+        given = {name: values[name] for name in ("face_view", "photo_face") if name in values}
         replaced = replace_face(
-            picture,
-            character,
-            models,
-            config,
-            face_landmarks=points,
-            face_view=face_view,
-            progress=report_to(show),
-            **faces,
+            picture, figure, models, config, face_landmarks=points, progress=report_to(show), **given
         )
         show("writing files", 0, 1)
         STOP.expect(output)
@@ -95,3 +85,14 @@ def run_replace_face(
         )
     tell_notes(record["warnings"])
     tell_result(output, "".join(f"  {name}\n" for name in record["files"]))
+
+
+def make_replace_config(values: dict[str, Any]) -> ReplaceConfig:
+    """The preset, and what of the character stays."""
+    from portraitist.apps.replace_face import ReplaceConfig
+    from portraitist.config import Config
+
+    head: Config = getattr(Config, values.get("preset", "standard"))()
+    seeded = dataclasses.replace(head, seed=values.get("seed", head.seed))
+    stays = {f"keep_{part}": values[part] == "keep" for part in ("hair", "neck") if part in values}
+    return ReplaceConfig(seeded, **stays)

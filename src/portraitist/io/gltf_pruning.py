@@ -9,9 +9,7 @@ from portraitist.io.gltf_document import GltfDocument
 
 KNOWN = {
     "EXT_mesh_gpu_instancing",
-    "EXT_meshopt_compression",
     "EXT_texture_webp",
-    "KHR_draco_mesh_compression",
     "KHR_lights_punctual",
     "KHR_mesh_quantization",
     "KHR_texture_basisu",
@@ -80,21 +78,12 @@ def _list_view_references(document: GltfDocument) -> Iterator[Reference]:
     for image in document.list("images"):
         if "bufferView" in image:
             yield image, "bufferView"
-    for mesh in document.list("meshes"):
-        for primitive in mesh["primitives"]:
-            draco = primitive.get("extensions", {}).get("KHR_draco_mesh_compression", {})
-            if "bufferView" in draco:
-                yield draco, "bufferView"
 
 
 def _close_gaps(document: GltfDocument) -> None:
     """The bytes of the views that are left, one behind the other; views that share bytes go on doing so."""
-    places = document.list("bufferViews")
-    places = [view.get("extensions", {}).get("EXT_meshopt_compression", view) for view in places]
     blob, moved = bytearray(), dict[tuple[int, int], int]()
-    for place in places:
-        if place.get("buffer", 0) != 0:
-            continue
+    for place in document.list("bufferViews"):
         span = place.get("byteOffset", 0), place["byteLength"]
         if span not in moved:
             blob.extend(bytes(-len(blob) % 8))
