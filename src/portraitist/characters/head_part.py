@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from portraitist.characters.cutting import Cut, avoid_level, cut_mesh, find_pieces, list_loops
-from portraitist.characters.joining import measure_loop, zip_loops
+from portraitist.characters.joining import measure_loop, pick_loop, zip_loops
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.rendering.shader_math import smoothstep
 
@@ -43,15 +43,19 @@ class HeadPart:
     seam_start: int
 
 
-def find_seam(cut: Cut, points: Float[np.ndarray, "k 3"], places: Int[np.ndarray, "k"]) -> Seam | None:
-    """The longest closed line of a character's cut. ``points``, ``places``: of its new vertices, in head space, and
-    numbers that are the same where vertices coincide. None where no line is closed."""
+def find_seam(
+    cut: Cut, points: Float[np.ndarray, "k 3"], places: Int[np.ndarray, "k"], axis: Float[np.ndarray, "2"]
+) -> Seam | None:
+    """The longest closed line of a character's cut that goes around the neck's ``axis`` (x, z). ``points``, ``places``:
+    of its new vertices, in head space, and numbers that are the same where vertices coincide. None where no line is
+    closed."""
     representative = {place: number for number, place in reversed([*enumerate(places.tolist())])}
     rim = places[cut.rim - cut.old_count]
     loops = [np.array([representative[place] for place in loop]) for loop in list_loops(rim)]
-    if not loops:
+    picked = pick_loop([points[loop] for loop in loops], axis)
+    if picked is None:
         return None
-    loop = max(loops, key=lambda ids: measure_loop(points[ids]))
+    loop = loops[picked]
     loop = loop if _turns_left(points[loop]) else loop[::-1]
     return Seam(points[loop], loop)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -43,6 +45,20 @@ def _closest_pair(upper: np.ndarray, lower: np.ndarray) -> tuple[int, int]:
     distances = np.linalg.norm(upper[:, None] - lower[None], axis=2)
     first, second = np.unravel_index(distances.argmin(), distances.shape)
     return int(first), int(second)
+
+
+def pick_loop(loops: Sequence[Float[np.ndarray, "_k 3"]], axis: Float[np.ndarray, "2"]) -> int | None:
+    """The longest of closed lines that go around a vertical ``axis`` (x, z): not those inside a mouth or a nose. None
+    where none does."""
+    around = [number for number, loop in enumerate(loops) if _winds(loop[:, [0, 2]] - axis)]
+    return max(around, key=lambda number: measure_loop(loops[number]), default=None)
+
+
+def _winds(points: Float[np.ndarray, "k 2"]) -> bool:
+    """Whether a closed line goes around the origin."""
+    after = np.roll(points, -1, 0)
+    turns = np.arctan2(points[:, 0] * after[:, 1] - points[:, 1] * after[:, 0], (points * after).sum(1))
+    return bool(abs(turns.sum()) > np.pi)
 
 
 def measure_loop(points: Float[np.ndarray, "k 3"]) -> float:

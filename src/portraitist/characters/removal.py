@@ -10,7 +10,7 @@ from scipy.spatial import Delaunay, KDTree
 
 from portraitist.characters.cutting import avoid_level, cut_mesh, find_pieces, list_loops
 from portraitist.characters.figure import Figure
-from portraitist.characters.joining import measure_loop
+from portraitist.characters.joining import measure_loop, pick_loop
 from portraitist.characters.placing import JAW, Hits
 from portraitist.characters.viewing import weld
 from portraitist.errors import InputError
@@ -60,14 +60,22 @@ def find_skin(figure: Figure, hits: Hits) -> Skin:
     return Skin(places, merged, on_skin[places], faces, np.unique(shown[faces[shown]]))
 
 
-def choose_level(skin: Skin, shapes: Float[np.ndarray, "n 3"], low: float, high: float, *, keep_neck: bool) -> float:
-    """Height in head space at which the skin is cut. ``shapes``: the figure's vertices in head
-    space. ``low``, ``high``: between which the new neck can take over.
+def choose_level(
+    skin: Skin,
+    shapes: Float[np.ndarray, "n 3"],
+    axis: Float[np.ndarray, "2"],
+    low: float,
+    high: float,
+    *,
+    keep_neck: bool,
+) -> float:
+    """Height in head space at which the skin is cut. ``shapes``: the figure's vertices in head space. ``axis``: x and z
+    of the new neck. ``low``, ``high``: between which it can take over.
 
     The neck is kept up to where it is thinnest, or replaced down to the lowest level.
     """
     levels = np.linspace(low, high, LEVELS)
-    lengths = [_measure_level(skin, shapes, level) for level in levels]
+    lengths = [_measure_level(skin, shapes, axis, level) for level in levels]
     closed = [index for index, length in enumerate(lengths) if length > 0]
     if not closed:
         return float(low)
@@ -75,24 +83,17 @@ def choose_level(skin: Skin, shapes: Float[np.ndarray, "n 3"], low: float, high:
     return float(levels[best])
 
 
-def _measure_level(skin: Skin, shapes: np.ndarray, level: float) -> float:
+def _measure_level(skin: Skin, shapes: Float[np.ndarray, "n 3"], axis: np.ndarray, level: float) -> float:
     """Length of the line along which a level cuts the neck; 0 where it is not closed."""
-    cut = find_gone(skin, shapes[:, 1] - level)
-    faces = skin.merged[skin.faces]
-    gone = np.zeros(int(skin.places.max()) + 1, bool)
-    gone[skin.places[cut]] = True
-    loop = _cross_loop(faces, gone, skin, shapes, level)
-    return 0.0 if loop is None else measure_loop(loop)
-
-
-def _cross_loop(faces, gone, skin: Skin, shapes: np.ndarray, level: float) -> np.ndarray | None:
-    """The longest closed line of a level."""
-    heights, places = np.zeros(len(gone)), np.zeros((len(gone), 3))
+    count = int(skin.places.max()) + 1
+    gone, heights, places = np.zeros(count, bool), np.zeros(count), np.zeros((count, 3))
+    gone[skin.places] = find_gone(skin, shapes[:, 1] - level)
     heights[skin.places], places[skin.places] = avoid_level(shapes[:, 1] - level), shapes
-    cut = cut_mesh(faces, heights, gone)
+    cut = cut_mesh(skin.merged[skin.faces], heights, gone)
     points = cut.matrix() @ places
     loops = [points[loop] for loop in list_loops(cut.rim)]
-    return max(loops, key=measure_loop, default=None)
+    picked = pick_loop(loops, axis)
+    return 0.0 if picked is None else measure_loop(loops[picked])
 
 
 def find_gone(skin: Skin, heights: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "n"]:

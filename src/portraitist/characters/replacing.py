@@ -48,13 +48,15 @@ class Wearer:
 @dataclass(frozen=True)
 class Plan:
     """What goes where. ``marks``: the new head's 68 points; ``shapes``: the character's vertices; both in head space.
-    ``level``: height of the cut; ``gone``: vertices of the skin above it; ``features``: those of eyes, brows..."""
+    ``ring``, ``axis``: end and place (x, z) of the new neck; ``level``: height of the cut; ``gone``: vertices of the
+    skin above it; ``features``: those of eyes, brows..."""
 
     hits: Hits
     similarity: Similarity
     shapes: Float[np.ndarray, "n 3"]
     skin: Skin
     ring: Int[np.ndarray, "r"]
+    axis: Float[np.ndarray, "2"]
     level: float
     heights: Float[np.ndarray, "n"]
     gone: Bool[np.ndarray, "n"]
@@ -84,8 +86,9 @@ def make_plan(wearer: Wearer, head: Head, model: HeadModel, *, keep_hair: bool, 
     similarity = place_head(marks, hits, wearer.view)
     shapes = similarity.undo(figure.vertices)
     skin, ring = find_skin(figure, hits), find_neck_ring(head.mesh)
+    axis = neutral[ring].mean(0)[[0, 2]]
     low, high = neutral[ring, 1].max() + RING_ROOM, marks[CHIN, 1] - CHIN_ROOM
-    level = choose_level(skin, shapes, low, max(high, low), keep_neck=keep_neck)
+    level = choose_level(skin, shapes, axis, low, max(high, low), keep_neck=keep_neck)
     heights = np.zeros(int(skin.places.max()) + 1)
     heights[skin.places] = avoid_level(shapes[:, 1] - level)
     even = heights[skin.places]  # the same on both sides of a seam, so that they are cut at the same points
@@ -94,7 +97,7 @@ def make_plan(wearer: Wearer, head: Head, model: HeadModel, *, keep_hair: bool, 
     if not keep_hair:
         is_hair = np.kron(wearer.hair, np.ones((SUPERSAMPLE, SUPERSAMPLE))) > 0.5
         features |= find_hair(figure, skin, shapes, level, wearer.view.face_ids, is_hair)
-    return Plan(hits, similarity, shapes, skin, ring, level, even, gone, features)
+    return Plan(hits, similarity, shapes, skin, ring, axis, level, even, gone, features)
 
 
 def _fit(
@@ -123,7 +126,7 @@ def _write(
 ) -> GltfDocument:
     figure, skin = wearer.figure, plan.skin
     new_places = np.unique(skin.places[cut.pairs], axis=0, return_inverse=True)[1].reshape(-1)
-    seam = find_seam(cut, (cut.matrix() @ plan.shapes)[len(plan.shapes) :], new_places)
+    seam = find_seam(cut, (cut.matrix() @ plan.shapes)[len(plan.shapes) :], new_places, plan.axis)
     mesh, shape = head.mesh, to_numpy(head.neutral, np.float64)
     topology = to_numpy(mesh.faces), to_numpy(mesh.uvs, np.float64), to_numpy(mesh.uv_faces)
     part = join_head(shape, *topology, plan.ring, plan.level, seam)
