@@ -16,16 +16,17 @@ from jaxtyping import Bool, Float, Int
 from portraitist.devices import to_numpy
 from portraitist.mesh.closest_points import find_closest
 from portraitist.mesh.handles import factor_handles
-from portraitist.mesh.laplacian import ScreenedPoisson, cotangent_laplacian, vertex_normals
+from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
-from portraitist.reconstruction.head_surface import DECIMETER, SURFACE_COMPONENTS, build_surface
-from portraitist.rendering.shader_math import smoothstep
+from portraitist.reconstruction.head_surface import build_surface
+from portraitist.rendering.ray_casting import cast_rays
 from portraitist.types import LandmarkEmbedding
 
 ROUNDS = 4  # of looking for the nearest points and moving there
 STIFFNESS = 1e-4  # as of the deformation (``GeometryConfig.stiffness``)
-FIRM = 1e6  # weight of what is given against smoothness
 AGREEMENT = 0.3  # cosine between normals from which on two surfaces are the same side of a body
+CLEARANCE = 0.003  # meters that a skull stays below hair
+DEEPEST = 0.8  # of its radius, down to which a skull is pressed in: what lies deeper in it are roots of hair
 FARTHEST = 0.06  # meters on a head: what is farther off is something else
 
 
@@ -59,61 +60,17 @@ class Nearest:
     found: Bool[np.ndarray, "k"]
 
 
-def share_skin(
-    model: HeadModel, shape: Float[np.ndarray, "n 3"], level: float, *, keep_hair: bool
-) -> Float[np.ndarray, "n"]:
-    """How much each vertex of the new head is the character's, 0..1: 1 at the neck's ``level`` and below and, where the
-    character keeps its hair, on the scalp; 0 on the face."""
-    ids, faces = np.unique(to_numpy(model.faces[model.face_mask(*SURFACE_COMPONENTS)]), return_inverse=True)
-    laplacian, _ = cotangent_laplacian(shape[ids] / DECIMETER, faces.reshape(-1, 3))
-    theirs = np.zeros(len(shape), bool)
-    neck = to_numpy(model.vertex_ids("neck"))
-    theirs[neck] = shape[neck, 1] < level
-    theirs[_lower_end(model, shape, level)] = True
-    if keep_hair:
-        theirs[_inner(model, "scalp")] = True
-    ours = _find_face(model) & ~theirs
-    if not keep_hair:
-        ours[to_numpy(model.vertex_ids("scalp", "ears"))] = True
-        ours &= ~theirs
-    given = np.where((theirs | ours)[ids], FIRM, 1e-6)
-    field = ScreenedPoisson.factorize(laplacian, given).solve(theirs[ids].astype(float)[:, None])[:, 0]
-    shares = np.zeros(len(shape))
-    shares[ids] = smoothstep(field, 0.0, 1.0)
-    return shares
-
-
-def _lower_end(model: HeadModel, shape: Float[np.ndarray, "n 3"], level: float) -> Int[np.ndarray, "_k"]:
-    skin = to_numpy(model.vertex_ids("outer_skin"))
-    return skin[(shape[skin, 1] < level) & np.isin(skin, to_numpy(model.vertex_ids("neck")))]
-
-
-def _inner(model: HeadModel, region: str) -> Int[np.ndarray, "_k"]:
-    """Vertices of a region only."""
-    mask = model.face_mask(region)
-    return np.setdiff1d(to_numpy(model.faces[mask].unique()), to_numpy(model.faces[~mask].unique()))
-
-
-def _find_face(model: HeadModel) -> Bool[np.ndarray, "n"]:
-    """What is seen of the face within the line of jaw and brows, and all that is inside of it."""
-    face = np.zeros(len(model.mean), bool)
-    skin = to_numpy(model.vertex_ids("lips", "eyelids", "brows", "nose"))
-    face[skin] = True
-    places = to_numpy(model.mean, np.float64)
-    points = to_numpy(model.landmarks68.positions(model.mean, model.faces), np.float64)
-    from scipy.spatial import Delaunay
-
-    within = Delaunay(points[:, :2]).find_simplex(places[:, :2]) >= 0
-    cheeks = to_numpy(model.vertex_ids("skin"))
-    face[cheeks] |= within[cheeks] & (places[cheeks, 2] > points[[0, 16], 2].mean())
-    face[to_numpy(model.vertex_ids("eye_socket_left", "eye_socket_right"))] = True
-    return face
-
-
 def fit_to_skin(
-    model: HeadModel, shape: Float[np.ndarray, "n 3"], shares: Float[np.ndarray, "n"], target: Target
+    model: HeadModel,
+    shape: Float[np.ndarray, "n 3"],
+    shares: Float[np.ndarray, "n"],
+    target: Target,
+    cover: Float[np.ndarray, "c 3 3"],
 ) -> Float[np.ndarray, "n 3"]:
-    """``shape`` (meters, head space) with what is the character's on the character's skin; what is the face's stays."""
+    """``shape`` (meters, head space) with what is the character's on the character's skin; what is the face's stays.
+
+    Where there is no skin, as on a skull that nobody sees, it stays below the triangles ``cover``: hair and hats.
+    """
     surface, faces = build_surface(model), to_numpy(model.faces)
     ids = surface.vertex_ids
     corner_of = _embed_vertices(faces, ids)
@@ -123,8 +80,10 @@ def fit_to_skin(
         normals = vertex_normals(moved, skin)[ids].astype(np.float64)
         nearest = target.find(moved[ids], normals)
         held = shares[ids] == 0
-        weights = np.where(held, 1.0, np.where(nearest.found, shares[ids] ** 2, 0.0))
-        wished = np.where(held[:, None], 0.0, nearest.places - shape[ids])
+        covered, below = _stay_below(moved[ids], cover)
+        places = np.where(nearest.found[:, None], nearest.places, below)
+        weights = np.where(held, 1.0, np.where(nearest.found | covered, shares[ids] ** 2, 0.0))
+        wished = np.where(held[:, None], 0.0, places - shape[ids])
         known = weights > 1e-3
         handles = LandmarkEmbedding(
             torch.from_numpy(corner_of.face_ids[known]), torch.from_numpy(corner_of.barycentrics[known])
@@ -135,6 +94,19 @@ def fit_to_skin(
         moves = torch.from_numpy(wished[known].astype(np.float32))
         moved = shape + to_numpy(system.displace(torch.from_numpy(shape.astype(np.float32)), moves), np.float64)
     return moved
+
+
+def _stay_below(
+    points: Float[np.ndarray, "k 3"], cover: Float[np.ndarray, "c 3 3"]
+) -> tuple[Bool[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
+    """Which points come out of what covers them, seen from the middle of the head, and where they are just below it."""
+    if not len(cover):
+        return np.zeros(len(points), bool), points
+    arms = points - points.mean(0)
+    ids, _, shares = cast_rays(cover, np.broadcast_to(points.mean(0), points.shape), arms)
+    shares = np.where(ids >= 0, shares - CLEARANCE / np.linalg.norm(arms, axis=1), 1.0)
+    out = (shares < 1) & (shares > DEEPEST)
+    return out, points.mean(0) + np.where(out, shares, 1.0)[:, None] * arms
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from portraitist.characters.assembling import list_remains, take_out
 from portraitist.characters.coloring import color_neck
 from portraitist.characters.cutting import Cut, avoid_level, cut_mesh
 from portraitist.characters.figure import Figure, Piece
-from portraitist.characters.fitting import Target, fit_to_skin, mark_borders, share_skin
+from portraitist.characters.fitting import Target, fit_to_skin, mark_borders
 from portraitist.characters.head_part import find_seam, join_head
 from portraitist.characters.new_head import Place, rig_head, rig_layer
 from portraitist.characters.paint import Paints
 from portraitist.characters.placing import Hits, Similarity, find_hits, place_head
 from portraitist.characters.removal import Skin, choose_level, find_features, find_gone, find_hair, find_skin
+from portraitist.characters.sharing import share_color, share_shape
 from portraitist.characters.viewing import SUPERSAMPLE, View
 from portraitist.characters.writing import add_parts
 from portraitist.devices import from_numpy, to_numpy
@@ -105,15 +106,19 @@ def _fit(
 ) -> tuple[Head, Float[np.ndarray, "n"]]:
     """The head on the character's skin, in its colors, and how much of each vertex is the character's."""
     neutral = to_numpy(head.neutral, np.float64)
-    shares = share_skin(model, neutral, plan.level, keep_hair=keep_hair)
+    shares = share_shape(model, neutral, plan.level, keep_hair=keep_hair)
     merged = plan.skin.merged[plan.skin.faces]
     places = np.zeros((int(plan.skin.places.max()) + 1, 3))
     places[plan.skin.places] = plan.shapes
     target = Target(places, merged, mark_borders(merged, len(places)))
-    moves = fit_to_skin(model, neutral, shares, target) - neutral
+    removed = plan.skin.vertices | plan.features
+    cover = plan.shapes[wearer.figure.faces[~removed[wearer.figure.faces].any(1)]]
+    cover = cover[cover[..., 1].min(1) > plan.level]
+    moves = fit_to_skin(model, neutral, shares, target, cover) - neutral
     shape, faces = neutral + moves, plan.skin.faces
+    colors = share_color(model, shape, keep_hair=keep_hair)
     texture = color_neck(
-        head.texture, model, shape, shares, wearer.figure, wearer.paints, target, faces, plan.similarity.scale
+        head.texture, model, shape, colors, wearer.figure, wearer.paints, target, faces, plan.similarity.scale
     )
     moved = from_numpy(moves.astype(np.float32), head.neutral)
     mesh = head.mesh.with_vertices(head.mesh.vertices + moved)
