@@ -18,6 +18,7 @@ from portraitist.io.gltf_document import GltfDocument, read_uri
 from portraitist.rendering.sampling import sample_mipmapped
 
 LARGEST_PX = 16384  # side of a texture
+ENOUGH_PX = 4096  # side down to which textures are reduced: no view shows more
 CUTOFF = 0.5  # opacity below which a material that is not opaque is looked through
 
 
@@ -134,7 +135,8 @@ def _decode(data: bytes, path: Path) -> Float[np.ndarray, "4 h w"]:
             raise InputError(
                 f"A texture in {path} has {max(picture.size)} pixels a side. At most {LARGEST_PX} are read."
             )
-        return np.asarray(picture.convert("RGBA"), np.float32).transpose(2, 0, 1) / 255
+        small = picture.convert("RGBA").reduce(-(-max(picture.size) // ENOUGH_PX))
+        return np.asarray(small, np.float32).transpose(2, 0, 1) / 255
 
 
 def decode_srgb(colors: np.ndarray) -> np.ndarray:
