@@ -14,6 +14,7 @@ from export.gltf_validator import SCRIPT, VALIDATOR, needs_validator
 from portraitist.characters.new_head import list_targets
 from portraitist.mesh.closing import list_openings
 from portraitist.types import EXPRESSION_NAMES
+from replace_face import measure_seam
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,13 @@ def test_neck_and_head_share_their_vertices_normals_and_weights(worn: Worn):
                 assert best[mine[rows]].min() > 1 - 1e-5
             else:
                 assert np.array_equal(a[mine[rows]], b[theirs[rows]]), name
+
+
+def test_colors_meet_at_the_neck(worn: Worn):
+    """Across the seam they differ less than a little further down the old skin, or by a step of 8 bits."""
+    seam = measure_seam(worn.after)
+    assert seam["color_across"] <= max(seam["color_beside"], 2 / 255)
+    assert seam["normals_deg"] < 0.3
 
 
 def test_nothing_is_open_at_the_neck(worn: Worn):

@@ -21,6 +21,7 @@ from portraitist.types import Image
 
 YAWS_DEG = (-40.0, 0.0, 40.0)
 VIEW_PX = 512
+SHOWN = 0.75  # of the portrait's width: face, hair and neck
 
 
 def write_replaced(
@@ -69,5 +70,5 @@ def draw_turned(figure: Figure, portrait: Portrait) -> list[Image]:
     """The face of a figure turned by `YAWS_DEG`, where its portrait shows it."""
     camera, paints = portrait.view.camera, Paints(figure.document, figure.path)
     middle = portrait.middle
-    width = camera.size[0] / camera.scale_px
+    width = SHOWN * camera.size[0] / camera.scale_px
     return [look(figure, aim(middle, width, portrait.yaw_deg + yaw, VIEW_PX), paints).picture for yaw in YAWS_DEG]
