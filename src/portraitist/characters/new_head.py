@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
+from scipy.spatial import KDTree
 
 from portraitist.characters.assembling import between, blend_rows
 from portraitist.characters.cutting import Cut
@@ -68,9 +69,23 @@ def rig_head(
     reader = _SeamReader(place, seam_ids, part.seam_start)
     positions[part.seam_start :] = reader.read("POSITION", positions)
     normals[part.seam_start :] = reader.read("NORMAL", normals)
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = _meet_seam(part, normals)
     morphs = _list_morphs(part, deltas, shares, place, reader, rigged.turns)
     return NewHead("Face", part, positions.astype("<f4"), normals.astype("<f4"), morphs, rigged.joints, rigged.shares)
+
+
+def _meet_seam(part: HeadPart, normals: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    """Unit normals, those near the seam as along it: the triangles of its strip are too narrow to have any."""
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    seam = part.vertices[part.seam_start :]
+    if not len(seam):
+        return normals
+    distances, nearest = KDTree(seam).query(part.vertices[: part.seam_start], k=2)
+    shares = 1 / np.maximum(distances, 1e-9)
+    along = (normals[part.seam_start :][nearest] * shares[..., None]).sum(1)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-12)
+    normals[: part.seam_start] = along + part.fade[:, None] * (normals[: part.seam_start] - along)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 @dataclass(frozen=True)
