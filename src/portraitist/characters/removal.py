@@ -125,14 +125,14 @@ def find_features(
     shapes: Float[np.ndarray, "n 3"],
     landmarks: Float[np.ndarray, "68 2"],
     level: float,
+    middle: Float[np.ndarray, "3"],
 ) -> Bool[np.ndarray, "n"]:
     """Vertices of eyes, teeth, brows, lashes...: units that lie inside the head that goes, or close before its face.
 
-    ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut.
+    ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut. ``middle``: of the new head.
     """
     units = list_units(figure, skin)
     head = figure.faces[skin.faces & gone[figure.faces].all(1)]
-    middle = shapes[gone].mean(0)
     eyes = float(np.linalg.norm(landmarks[36] - landmarks[45]))
     chosen = np.zeros(len(gone), bool)
     outline = _outline_face(landmarks)
