@@ -36,6 +36,7 @@ LEVELS = {
     "bust": 5,
     "geometry": 6,
     "texture": 6,
+    "characters": 6,
     "config": 7,
     "models": 7,
     "progress": 7,

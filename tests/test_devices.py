@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import portraitist as p
+from characters.worn import unpack
 from conftest import make_quick_config
 from portraitist.apps.bust_painting import BustPainting
 from portraitist.devices import CPU, choose_device, from_numpy, move, to_numpy
@@ -193,6 +194,16 @@ def film_photo(s: Studio) -> Path:
 
 SMALL_FILM = p.ReenactmentConfig(size_px=32)
 
+
+def replace_and_write(studio: Studio) -> p.Result:
+    """The character itself comes from a file, and is drawn on the CPU."""
+    config = p.ReplaceConfig(QUICK, keep_hair=False)
+    replaced = p.replace_face(studio.photo, p.read_figure(unpack("toon", studio.folder)), studio.models, config)
+    out, inputs = studio.folder / "replaced", {}
+    p.write_replaced(replaced, out, config=config, inputs=inputs, device="pretended", precision="float32")
+    return replaced.result
+
+
 CALLS: dict[str, Callable[[Studio], Any]] = {
     "build_solid": write_print,
     "check_output": lambda s: p.check_output(s.folder / "new", overwrite=False),
@@ -283,9 +294,13 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "LandmarkEmbedding": lambda s: s.head.landmarks68.positions(s.head.neutral, s.head.mesh.faces),
     "StylizedGeometry": lambda s: s.geometry.displace(0.5, p.RegionStrengths(eyes=0.0), 0.5),
     "sitter": lambda s: s.sitter,
+    "read_figure": None,  # gives arrays alone
+    "replace_face": replace_and_write,
+    "write_replaced": None,  # within `replace_face`
 }
 WHOLE_RUNS = {  # of what the stages do one by one
     "reenact_sitter",
+    "replace_face",
     "stylize",
     "stylize (paper)",
     "stylize_bust",

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
     from portraitist.apps.image_style import ImageConfig, ImageResult, paint_image, stylize_image
     from portraitist.apps.reenactment import Reenactment, ReenactmentConfig, reenact_sitter, reenact_video
+    from portraitist.apps.replace_face import ReplaceConfig, Replaced, replace_face
+    from portraitist.apps.replaced_folder import write_replaced
     from portraitist.body.shape import BodyShape
+    from portraitist.characters.figure import Figure, read_figure
     from portraitist.config import Config
     from portraitist.errors import (
         AssetError,
@@ -112,6 +115,7 @@ __all__ = [
     "Config",
     "Exemplar",
     "ExpressionPreset",
+    "Figure",
     "FitConfig",
     "FitError",
     "Fragments",
@@ -139,6 +143,8 @@ __all__ = [
     "Reenactment",
     "ReenactmentConfig",
     "RegionStrengths",
+    "ReplaceConfig",
+    "Replaced",
     "Result",
     "Seams",
     "Sitter",
@@ -170,6 +176,7 @@ __all__ = [
     "rasterize",
     "rasterize_parts",
     "read_cloth",
+    "read_figure",
     "read_landmarks",
     "read_part_mask",
     "reconstruct",
@@ -177,6 +184,7 @@ __all__ = [
     "reenact_video",
     "render",
     "render_view",
+    "replace_face",
     "save_animation",
     "save_head",
     "save_image",
@@ -200,6 +208,7 @@ __all__ = [
     "write_glb",
     "write_obj",
     "write_ply",
+    "write_replaced",
     "write_result",
     "write_stl",
     "write_turntable",

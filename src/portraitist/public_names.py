@@ -20,6 +20,9 @@ HOMES = {
     ),
     "apps.reenactment": ("Reenactment", "ReenactmentConfig", "reenact_sitter", "reenact_video"),
     "body.shape": ("BodyShape",),
+    "apps.replace_face": ("ReplaceConfig", "Replaced", "replace_face"),
+    "apps.replaced_folder": ("write_replaced",),
+    "characters.figure": ("Figure", "read_figure"),
     "config": ("Config",),
     "errors": (
         "AssetError",

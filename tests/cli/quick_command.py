@@ -174,6 +174,15 @@ def write_character(_: Any, out: Path, *, inputs: dict[str, Path], overwrite: bo
     return write_result(None, out, inputs={"photo": inputs["head"]}, overwrite=overwrite)
 
 
+@dataclass(frozen=True)
+class Replaced:
+    result: Result
+
+
+def replace_face(photo: Path, *_: Any, progress: Any, **__: Any) -> Replaced:
+    return Replaced(stylize(photo, photo, progress=progress))
+
+
 def replace_modules() -> None:
     replaced = {
         "apps.bust": {"BustConfig": BustConfig, "stylize_bust": stylize},
@@ -185,6 +194,9 @@ def replace_modules() -> None:
             "reenact_sitter": reenact_video,
             "reenact_video": reenact_video,
         },
+        "apps.replace_face": {"ReplaceConfig": lambda *_, **__: None, "replace_face": replace_face},
+        "apps.replaced_folder": {"write_replaced": write_result},
+        "characters.figure": {"read_figure": load_image},
         "config": {"Config": Config},
         "apps.expression_sheet": {"write_expression_sheet": write_expression_sheet},
         "pipeline": {"Config": Config, "Models": Models, "stylize": stylize},
@@ -196,6 +208,7 @@ def replace_modules() -> None:
         "export.turntable": {"check_suffix": lambda _: None, "write_turntable": write_turntable},
         "io.head_file": {"load_head": load_head, "save_head": write_glb},
         "io.images": {"check_png_suffix": lambda _: None, "load_image": load_image, "save_image": save_image},
+        "io.landmark_files": {"read_landmarks": load_image},
         "io.video": {"Video": load_image},
         "models": {"Models": Models},
     }

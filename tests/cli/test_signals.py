@@ -107,6 +107,7 @@ def test_signal_while_a_turntable_is_made(moment: str, tmp_path: Path) -> None:
         ["import", "me.jpg", "head.safetensors", "-o", "out.safetensors"],
         ["bust", "me.jpg", "art.jpg", "-o", "out"],
         ["character", "head.safetensors", "-o", "out"],
+        ["replace-face", "me.jpg", "head.safetensors", "-o", "out"],
     ],
 )
 def test_signal_while_another_command_runs(arguments: list[str], moment: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from portraitist.cli.image import add_image_options, find_image_mistake, run_ima
 from portraitist.cli.import_head import add_import_options, find_import_mistake, run_import
 from portraitist.cli.landmarks import add_landmarks_options, run_landmarks
 from portraitist.cli.reenact import add_reenact_options, find_reenact_mistake, run_reenact
+from portraitist.cli.replace_face import add_replace_face_options, run_replace_face
 from portraitist.cli.sheet import add_sheet_options, run_sheet
 from portraitist.cli.streams import prepare_streams
 from portraitist.cli.stylize import run_demo, run_stylize
@@ -69,6 +70,13 @@ COMMANDS = {
         "motions.",
         add_character_options,
         run_character,
+    ),
+    "replace-face": Command(
+        "give a character of another program the face of a photo",
+        "Stylize the face of a photo after that of a character, a GLB or glTF file, and put it in its place: skeleton, "
+        "animations and clothes stay.",
+        add_replace_face_options,
+        run_replace_face,
     ),
     "reenact": Command(
         "let a video move a stylized head",

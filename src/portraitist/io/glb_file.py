@@ -57,7 +57,7 @@ def read_glb(path: str | Path) -> dict[str, GlbPart]:
     path = Path(path)
     check_file(path)
     try:
-        tree, blob = _open(path.read_bytes())
+        tree, blob = open_glb(path.read_bytes())
         if unknown := sorted({*tree.get("extensionsRequired", [])} - READABLE):
             raise InputError(f"{path} needs {unknown[0]}, which is not read here. Export it again without compression.")
         return _Reader(tree, Buffers(tree, blob), path).read_parts()
@@ -69,7 +69,7 @@ def read_glb(path: str | Path) -> dict[str, GlbPart]:
         raise InputError(f"{path} is no usable GLB ({type(error).__name__}: {error}). Export it again.") from error
 
 
-def _open(data: bytes) -> tuple[dict[str, Any], bytes]:
+def open_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
     """The two chunks of a GLB."""
     magic, version, length = struct.unpack_from("<III", data)
     if magic != MAGIC or version != 2 or length > len(data):
@@ -95,7 +95,7 @@ class _Reader:
             if number in self._places:
                 raise ValueError(f"node {number} is there twice")
             node = tree["nodes"][number]
-            self._places[number] = above @ _local_matrix(node)
+            self._places[number] = above @ local_matrix(node)
             open_nodes += [(child, self._places[number]) for child in node.get("children", [])]
 
     def read_parts(self) -> dict[str, GlbPart]:
@@ -179,7 +179,8 @@ class _Reader:
         return beside.read_bytes()
 
 
-def _local_matrix(node: dict[str, Any]) -> np.ndarray:
+def local_matrix(node: dict[str, Any]) -> np.ndarray:
+    """Of a node, against the one above it. Raises ValueError for a rotation that is none."""
     if "matrix" in node:
         return np.array(node["matrix"], float).reshape(4, 4).T
     x, y, z, w = np.array(node.get("rotation", (0, 0, 0, 1)), float)

@@ -15,7 +15,7 @@ class Buffers:
     """``tree``: the JSON of the file. ``blob``: its binary buffer. Methods raise ValueError, KeyError and the like
     where the file is wrong."""
 
-    def __init__(self, tree: dict[str, Any], blob: bytes) -> None:
+    def __init__(self, tree: dict[str, Any], blob: bytes | bytearray) -> None:
         self._tree, self._blob = tree, blob
 
     def read_view(self, number: int) -> bytes:
@@ -24,13 +24,13 @@ class Buffers:
         start, length = view.get("byteOffset", 0), view["byteLength"]
         if view.get("buffer", 0) != 0 or start < 0 or length < 0 or start + length > len(self._blob):
             raise ValueError("a view beyond the file's own buffer")
-        return self._blob[start : start + length]
+        return bytes(memoryview(self._blob)[start : start + length])
 
     def read(self, number: int) -> np.ndarray:
         """Real numbers [count, width] of an accessor: integers that stand for -1..1 or 0..1 as these, sparse ones
         filled in."""
         accessor = self._tree["accessors"][number]
-        values = self._read_raw(accessor).astype(np.float64)
+        values = self.read_raw(number).astype(np.float64)
         if accessor.get("normalized"):
             kind = np.dtype(KINDS[accessor["componentType"]])
             values = np.maximum(values / np.iinfo(kind).max, -1)
@@ -38,9 +38,11 @@ class Buffers:
 
     def read_ids(self, number: int) -> np.ndarray:
         """Whole numbers [count] of an accessor."""
-        return self._read_raw(self._tree["accessors"][number]).reshape(-1).astype(np.int64)
+        return self.read_raw(number).reshape(-1).astype(np.int64)
 
-    def _read_raw(self, accessor: dict[str, Any]) -> np.ndarray:
+    def read_raw(self, number: int) -> np.ndarray:
+        """The numbers [count, width] of an accessor as they are typed, sparse ones filled in."""
+        accessor = self._tree["accessors"][number]
         kind, width, count = np.dtype(KINDS[accessor["componentType"]]), WIDTHS[accessor["type"]], accessor["count"]
         if not 0 < count * width <= MOST:
             raise ValueError("an accessor without numbers, or with too many")

@@ -1,0 +1,1 @@
+"""Characters of other programs: read as they stand, and given another face (Sec. 7.3)."""
