@@ -40,8 +40,7 @@ def test_a_head_is_put_on_any_of_them(change, sitter, models, tmp_path):
     column, row = (2 * worn.wearer.points[30]).astype(int)  # the tip of the nose, on the picture's rays
     old = worn.before.vertices[worn.before.faces[worn.wearer.view.face_ids[row, column]]].mean(0)
     assert np.linalg.norm(worn.after.vertices[piece.vertices] - old, axis=1).min() < 0.02
-    inside = {"Eyes"} if change is keep_mask else {"Eyes", "Teeth"}  # teeth behind a mask are inside of nothing
-    assert not inside & {name.split(".")[0] for name in name_pieces(worn.after)}
+    assert not {"Eyes", "Teeth"} & {name.split(".")[0] for name in name_pieces(worn.after)}
 
 
 def test_meshopt_is_decoded(tmp_path):

@@ -21,7 +21,7 @@ SKIN_POINTS = [*range(27 - JAW, 36 - JAW), *range(48 - JAW, 68 - JAW)]
 
 SHARE_OF_SKIN = 0.2  # of those points that a piece of surface must show to be the face's skin
 INSIDE = 0.5  # share of a piece's vertices: eyeballs come out between the lids, and teeth between the lips
-ON_FACE = 0.9  # share of a piece's vertices that lie before the face: a fringe reaches beyond it
+ON_FACE = 0.9  # share of a piece's vertices that lie before or behind the face: a fringe reaches beyond it
 NEAR_FACE = 0.2  # outer eye distances that brows, lashes and moustaches stand off the skin
 BROW_ROOM = 0.2  # of the face's height: how far above the points of the brows their hairs grow
 MOSTLY = 0.5  # share of what is seen of hair that the picture has to show as hair
@@ -125,17 +125,18 @@ def find_features(
     shapes: Float[np.ndarray, "n 3"],
     landmarks: Float[np.ndarray, "68 2"],
     level: float,
-    middle: Float[np.ndarray, "3"],
+    new_head: Float[np.ndarray, "f 3 3"],
 ) -> Bool[np.ndarray, "n"]:
-    """Vertices of eyes, teeth, brows, lashes...: units that lie inside the head that goes, or close before its face.
+    """Vertices of eyes, teeth, brows, lashes...: units that lie inside the head that goes, close before its face, or
+    behind the new one: a mask that ends above the chin does not hide its own teeth.
 
-    ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut. ``middle``: of the new head.
+    ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut. ``new_head``: its triangles.
     """
     units = list_units(figure, skin)
     head = figure.faces[skin.faces & gone[figure.faces].all(1)]
     eyes = float(np.linalg.norm(landmarks[36] - landmarks[45]))
     chosen = np.zeros(len(gone), bool)
-    outline = _outline_face(landmarks)
+    outline, middle = _outline_face(landmarks), new_head.mean((0, 1))
     tree = KDTree(shapes[gone])
     for unit in np.unique(units[units >= 0]):
         own = np.flatnonzero(units == unit)
@@ -143,9 +144,10 @@ def find_features(
         if points[:, 1].min() < level - eyes:
             continue  # it reaches down to the chest
         covered = is_occluded(shapes[head], points, points - middle)
+        hidden = covered | is_occluded(new_head, points, points - middle)
         before = outline.find_simplex(points[:, :2]) >= 0
         near = np.asarray(tree.query(points)[0]) < NEAR_FACE * eyes
-        chosen[own] = covered.mean() > INSIDE or (before & (near | covered)).mean() > ON_FACE
+        chosen[own] = covered.mean() > INSIDE or (before & (near | hidden)).mean() > ON_FACE
     return chosen
 
 
