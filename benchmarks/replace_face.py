@@ -1,4 +1,4 @@
-"""Faces replaced on characters: python benchmarks/replace_face.py CHARACTER.glb PHOTO [PHOTO...]
+"""Faces replaced on characters: python benchmarks/replace_face.py --characters GLB [GLB...] --photos PHOTO [PHOTO...]
 
 Writes results/replace_face.json: seconds of each stage, and how well head and neck meet.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +67,16 @@ def _read_normals(figure: Figure, piece: Any, ids: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("character", type=Path)
-    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--characters", type=Path, nargs="+", required=True)
+    parser.add_argument("--photos", type=Path, nargs="+", required=True)
     parser.add_argument("--preset", default="draft")
     values = parser.parse_args()
     models, config = Models.load("cpu"), ReplaceConfig(getattr(Config, values.preset)())
     rows = []
-    for photo in values.photos:
-        replaced = replace_face(load_image(photo), read_figure(values.character), models, config)
-        after = build_figure(replaced.document, values.character)
-        row = {"photo": photo.stem, "character": values.character.stem, "preset": values.preset}
+    for path, photo in product(values.characters, values.photos):
+        replaced = replace_face(load_image(photo), read_figure(path), models, config)
+        after = build_figure(replaced.document, path)
+        row = {"photo": photo.stem, "character": path.stem, "preset": values.preset}
         rows.append(row | replaced.result.seconds | measure_seam(after))
         print(rows[-1])
     RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")

@@ -45,6 +45,7 @@ TITLES = {
     "bust": "Busts",
     "bust_stylized": "Painted busts",
     "character": "On bodies",
+    "replace_face": "Faces replaced on characters",
 }
 
 MEANINGS = {
@@ -183,6 +184,12 @@ all stages and the printable body over them.""",
 - *seam*: distance between head and body where they meet, and angle between their normals. *seam color*: difference
   there (sRGB, 0..1, textures scaled down to 128 px); *skin color*: along the edges of the mesh that begin there.
 - *seconds*: beside other work, which they grow with.""",
+    "replace_face": """Photos' faces on the two characters of the tests; hair and neck stay.
+
+- Seconds of each stage, on one thread beside other work, which they grow with.
+- *shared*: vertices at which new head and old skin meet, bit for bit. *normals_deg*: the largest angle between their
+  normals there. *color_across*: difference of their colors there (sRGB, 0..1); *color_beside*: that of the skin there
+  and a twentieth of the neck's width below.""",
     "likeness": """Of the unstylized head.
 
 - *Rendered*: 72 heads of known shape that the head model cannot say exactly (other statistics than the fit's prior,
