@@ -21,6 +21,7 @@ from portraitist.segmentation.part_masks import place_parts
 from portraitist.segmentation.person import segment_person
 from portraitist.segmentation.picture import PictureParts, segment_picture
 from portraitist.types import HeadFit, Image, Landmarks
+from portraitist.unwrapping.teeth import fit_teeth
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def read_photo(
     else:
         parts, warnings = place_parts(parts, photo, "photo"), []
         person = 1 - parts.share("background")
-    fit = fit_photo(landmarks, person, models.head, config)
+    fit = fit_teeth(photo, fit_photo(landmarks, person, models.head, config), models.head)
     if parts is None:
         parts = segment_picture(photo, landmarks, fit.mesh, fit.camera, person, models.parts, models.vgg)
     doubts = doubt_photo(photo, landmarks, fit, models.head) + doubt_cover(parts, landmarks, "photo")
