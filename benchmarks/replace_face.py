@@ -77,7 +77,8 @@ def main() -> None:
         replaced = replace_face(load_image(photo), read_figure(path), models, config)
         after = build_figure(replaced.document, path)
         row = {"photo": photo.stem, "character": path.stem, "preset": values.preset}
-        rows.append(row | replaced.result.seconds | measure_seam(after))
+        seconds = {f"{stage}_s": spent for stage, spent in replaced.result.seconds.items()}
+        rows.append(row | seconds | measure_seam(after))
         print(rows[-1])
     RESULTS.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
 

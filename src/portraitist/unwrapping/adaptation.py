@@ -26,12 +26,14 @@ SHADE_DEPTH = 3.0  # log, from white down to black
 @dataclass(frozen=True)
 class Material:
     """``mean``: expected factor on the authored color, log per channel. ``brightness``, ``hue``: standard deviations of
-    a factor's common and its separate part. ``noise``: of a photo's colors around the tinted ones."""
+    a factor's common and its separate part. ``noise``: of a photo's colors around the tinted ones. ``white``: what is
+    darker may be its shade; a dark iris is dark by itself."""
 
     mean: Float[np.ndarray, "3"]
     brightness: float
     hue: float
     noise: float
+    white: bool = True
 
     @property
     def precision(self) -> Float[np.ndarray, "3 3"]:
@@ -60,7 +62,7 @@ def estimate_factor(
     for _ in range(ROUNDS):
         # As long as the factor is uncertain, so is which colors are the part's.
         spread = material.noise**2 * np.eye(3) + np.linalg.inv(precision)
-        own = weights * _share(ratios - factor, spread, photo, skin)
+        own = weights * _share(ratios - factor, spread, photo, skin, white=material.white)
         precision = material.precision + own.sum() / material.noise**2 * np.eye(3)
         right = material.precision @ material.mean + own @ ratios / material.noise**2
         factor = np.linalg.solve(precision, right)
@@ -77,7 +79,7 @@ def likelihood_of(
 ) -> Float[np.ndarray, "e"]:
     """Probability 0..1 that the photo shows the tinted part, and neither skin nor anything else."""
     spread = material.noise**2 * np.eye(3)
-    return _share(to_logs(photo) - to_logs(painted), spread, photo, skin).astype(np.float32)
+    return _share(to_logs(photo) - to_logs(painted), spread, photo, skin, white=material.white).astype(np.float32)
 
 
 def _share(
@@ -85,11 +87,15 @@ def _share(
     spread: Float[np.ndarray, "3 3"],
     photo: Float[np.ndarray, "e 3"],
     skin: SkinColors,
+    *,
+    white: bool,
 ) -> Float[np.ndarray, "e"]:
     """Of the part, whose colors have a covariance ``spread``, in all that a color may be."""
     squares = ((residuals @ np.linalg.inv(spread)) * residuals).sum(1)
     own = np.exp(-0.5 * squares) / np.sqrt((2 * np.pi) ** 3 * np.linalg.det(spread))
-    other = skin_density(to_logs(photo) - to_logs(skin.median)) + shade_density(residuals)
+    other = skin_density(to_logs(photo) - to_logs(skin.median))
+    if white:
+        other = other + shade_density(residuals)
     return own / (own + other + ANYTHING_ELSE)
 
 

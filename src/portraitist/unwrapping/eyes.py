@@ -41,7 +41,7 @@ HIGHLIGHT_RADIUS = 0.17  # angle
 HIGHLIGHT_EDGE = (1.4, 0.6)  # of that radius
 HIGHLIGHT_STRENGTH = 0.85
 
-IRIS = Material(np.zeros(3), brightness=0.6, hue=0.35, noise=0.30)
+IRIS = Material(np.zeros(3), brightness=0.6, hue=0.35, noise=0.30, white=False)
 IRIS_SHOWN = (0.25, 0.5)  # of its disc: a slit of an eye, which on an opened one would be a stripe; an eye
 EYE_PRIOR = 0.8  # probability that what is within the fitted lids is eye, before its color is looked at
 OWN_NOISE = 0.5  # log: of an eye's colors around the painted ones; it has rings, veins and shades of its own
