@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from portraitist.reconstruction.head_texels import HeadTexels, locate_head_texel
 from portraitist.unwrapping.adaptation import Material, estimate_factor, likelihood_of, tint, to_logs
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.authored import draw_mouth
+from portraitist.unwrapping.eyes import IRIS, IRIS_COLOR
 from portraitist.unwrapping.openings import measure_lid_stretch, unroll_lids
 from portraitist.unwrapping.texel_crop import TexelCrop
 
@@ -107,3 +110,12 @@ def test_only_the_lids_are_unrolled(model: HeadModel, texels: HeadTexels) -> Non
     assert np.array_equal(unrolled[stretch < 1.3], striped[stretch < 1.3])
     assert (stretch > 3).sum() > 20
     assert unrolled[stretch > 3].std() < 0.7 * striped[stretch > 3].std()
+
+
+def test_a_dark_iris_is_no_shade_of_a_light_one():
+    color = np.array([0.21, 0.14, 0.12], np.float32)
+    photo = np.concatenate([observe(color, 140, 0.15), observe(2.5 * IRIS_COLOR, 60, 0.15)])  # and reflections on it
+    authored = np.tile(IRIS_COLOR, (200, 1))
+    bright = replace(IRIS, mean=np.full(3, 0.9))  # the white of the eyes is that bright
+    found = tint(IRIS_COLOR, estimate_factor(photo, authored, np.ones(200), bright, SKIN))
+    assert np.abs(found - color).max() < 0.05
