@@ -47,7 +47,7 @@ EYE_PRIOR = 0.8  # probability that what is within the fitted lids is eye, befor
 OWN_NOISE = 0.5  # log: of an eye's colors around the painted ones; it has rings, veins and shades of its own
 LID_NOISE = 0.25  # log: of lids around the skin's median; they are redder, or made up
 ELSEWHERE = 0.05  # share of an eye's colors that are not where they are painted
-SCLERA_SPREAD = {"brightness": 0.15, "hue": 0.04, "noise": 0.12}
+SCLERA = Material(np.zeros(3), brightness=0.15, hue=0.04, noise=0.12)
 
 
 def paint_eyeballs(
@@ -110,7 +110,7 @@ def adapt_sclera(drawn: list[AuthoredEye], views: list[TexelColors], skin: SkinC
 def expect_sclera(skin: SkinColors) -> Material:
     """The white of eyes next to a skin: as bright as the light on that makes it."""
     expected = (WHITE_OF_SKIN * luminance(skin.median)).clip(*WHITE_RANGE)
-    return Material(to_logs(expected * WHITE / luminance(WHITE)) - to_logs(WHITE), **SCLERA_SPREAD)
+    return replace(SCLERA, mean=to_logs(expected * WHITE / luminance(WHITE)) - to_logs(WHITE))
 
 
 def adapt_iris(

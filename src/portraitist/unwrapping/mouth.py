@@ -4,6 +4,7 @@ tinted by the photo, and the photo on top of them where it surely shows them."""
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -16,7 +17,7 @@ from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.authored import MOUTH_PARTS, draw_mouth
 from portraitist.unwrapping.texel_crop import TexelCrop
 
-ENAMEL_SPREAD = {"brightness": 0.30, "hue": 0.05, "noise": 0.15}
+ENAMEL = Material(np.zeros(3), brightness=0.30, hue=0.05, noise=0.15)
 SOFT_RADIUS = 2.0  # texels of 1024, over which the photo's share of the teeth is softened
 
 
@@ -39,7 +40,7 @@ def paint_mouth(
     """
     crop, authored = crop_mouth(texels), draw_mouth(model, texels, chroma)
     photo, shown = seen.colors[crop.ids], seen.weights[crop.ids]
-    enamel = Material(np.asarray(light, np.float64), **ENAMEL_SPREAD)
+    enamel = replace(ENAMEL, mean=np.asarray(light, np.float64))
     factor = estimate_factor(photo, authored.colors, shown * authored.enamel, enamel, skin)
     soft = mix(tint(authored.colors, light), lips, authored.lip[:, None])
     painted = mix(soft, tint(authored.colors, factor), authored.enamel[:, None])

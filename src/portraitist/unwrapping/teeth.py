@@ -18,10 +18,10 @@ from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import sample_bilinear
 from portraitist.types import Camera, HeadFit, Image
-from portraitist.unwrapping.adaptation import Material, estimate_factor, likelihood_of, tint
+from portraitist.unwrapping.adaptation import estimate_factor, likelihood_of, tint
 from portraitist.unwrapping.appearance_models import SkinColors
 from portraitist.unwrapping.eyes import WHITE, expect_sclera
-from portraitist.unwrapping.mouth import ENAMEL_SPREAD
+from portraitist.unwrapping.mouth import ENAMEL
 
 ROWS = {"upper_teeth": -1.0, "lower_teeth": 1.0}
 """Rows of teeth, and the direction in which they may be seen further: down, up."""
@@ -93,7 +93,7 @@ def _find_teeth(
     colors = to_numpy(sample_bilinear(photo, uv.reshape(-1, 2)).T, np.float32)
     # Tongue and gums have the hue of lips.
     around, flesh = (SkinColors.learn(colors, mask.ravel().astype(np.float32)) for mask in (skin, lips))
-    enamel = Material(expect_sclera(around).mean, **ENAMEL_SPREAD)
+    enamel = replace(ENAMEL, mean=expect_sclera(around).mean)
     inside = colors[opening.ravel()]
     authored = np.broadcast_to(WHITE, inside.shape)
     factor = estimate_factor(inside, authored, np.ones(len(inside), np.float32), enamel, flesh)
