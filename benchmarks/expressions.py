@@ -39,6 +39,7 @@ from portraitist.rendering.sampling import render_view
 from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.types import EXPRESSION_NAMES, Head, HeadFit, Landmarks
 from portraitist.unwrapping.projection import UnwrapConfig
+from portraitist.unwrapping.teeth import fit_teeth
 from portraitist.unwrapping.unwrap import make_content, unwrap_photo
 from reconstruction_runs import segment_bare_head
 
@@ -97,7 +98,7 @@ def make_content_head(photo: str, model: HeadModel) -> tuple[HeadFit, Head]:
     image = load_image(DEFAULT_DATA / "photos" / f"{photo}.jpg")
     landmarks, _ = detect_landmarks(image, LandmarkDetector(), what="photo")
     mask = segment_person(image, landmarks, PersonSegmenter())
-    fit = fit_photo(landmarks, mask, model)
+    fit = fit_teeth(image, fit_photo(landmarks, mask, model), model)
     bare = segment_bare_head(image, landmarks, fit, mask)
     texture = unwrap_photo(image, fit, bare, model, UnwrapConfig(texture_size=512)).texture
     return fit, make_content(fit, texture, model)

@@ -22,6 +22,7 @@ from portraitist.segmentation.person import PersonSegmenter, segment_person
 from portraitist.segmentation.picture import BARE_PARTS, PictureSegmenter, load_picture_segmenter, segment_picture
 from portraitist.types import HeadFit, Image, LandmarkEmbedding, Landmarks
 from portraitist.unwrapping.gaze import pick_irises
+from portraitist.unwrapping.teeth import fit_teeth
 from portraitist.unwrapping.unwrap import Unwrapped, unwrap_photo
 from portraitist.vgg import VGG, load_vgg
 
@@ -59,7 +60,7 @@ def reconstruct(photo: Image) -> Reconstruction:
     model, detector, segmenter = load_models()
     landmarks, _ = detect_landmarks(photo, detector)
     person = segment_person(photo, landmarks, segmenter)
-    fit = fit_photo(landmarks, person, model)
+    fit = fit_teeth(photo, fit_photo(landmarks, person, model), model)
     bare = segment_bare_head(photo, landmarks, fit, person)
     unwrapped = unwrap_photo(photo, fit, bare, model, irises=pick_irises(landmarks))
     return Reconstruction(photo, landmarks, fit, person, bare, unwrapped)

@@ -181,6 +181,10 @@ class Fragments:
     uv_footprint: Float[Tensor, "h w"]
     mask: Bool[Tensor, "h w"]
 
+    def show(self, faces: Bool[Tensor, "f"]) -> Bool[Tensor, "h w"]:
+        """Which pixels show one of the marked ``faces``."""
+        return self.mask & faces[self.face_ids.clamp(min=0)]
+
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity: the key of what a tracker keeps
 class HeadFit:

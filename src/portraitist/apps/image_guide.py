@@ -80,7 +80,7 @@ def view_face(head: Head, camera: Camera) -> FaceView:
     """The head and its layers in the photo's pose, and where its face is seen: no ears, no neck, no hair."""
     cutout = render_cutout(head, camera, SUPERSAMPLE)
     own = rasterize_parts([mesh for mesh, _ in list_parts(head)], camera)[0]
-    face = own.mask & select_faces(head.mesh, FACE_REGIONS)[own.face_ids.clamp(min=0)]
+    face = own.show(select_faces(head.mesh, FACE_REGIONS))
     return FaceView(cutout[:3] * cutout[3], cutout[3], face.to(cutout))
 
 

@@ -130,7 +130,7 @@ def _solve_step(
     view = replace(view, center_px=(view.center_px[0] + 0.5, view.center_px[1] + 0.5))
     seen, depths = rasterize(after, view), _measure_depths(before, rasterize(before, view), view)
     pulls = tuple(name for name in FOLLOWING_REGIONS if name not in free)
-    follows = seen.mask & select_faces(after, pulls)[seen.face_ids.clamp(min=0)]
+    follows = seen.show(select_faces(after, pulls))
     came_from = LandmarkEmbedding(seen.face_ids[follows], seen.barycentrics[follows])
     came_from = came_from.positions(before.vertices, before.faces)
     visible = to_numpy(_is_visible(came_from, depths, view))

@@ -40,7 +40,7 @@ def unwrap_shading(art: Image, labels: Int[Tensor, "h w"], mesh: Mesh, seen: Fra
 
     ``labels``: part of each pixel. ``mesh``, ``seen``: the head fitted to the artwork, rasterized in its camera.
     """
-    shown = is_one_of(labels, MEASURED) & seen.mask & select_faces(mesh, FACE_REGIONS)[seen.face_ids.clamp(min=0)]
+    shown = is_one_of(labels, MEASURED) & seen.show(select_faces(mesh, FACE_REGIONS))
     columns, rows = (seen.uv[shown] * CELLS).long().clamp(0, CELLS - 1).unbind(1)
     pixels = torch.cat([art[:, shown], torch.ones_like(art[:1, shown])])
     sums = art.new_zeros(4, CELLS * CELLS).index_add(1, rows * CELLS + columns, pixels).view(4, CELLS, CELLS)

@@ -126,5 +126,5 @@ def _measure_face_share(model: HeadModel) -> float:
     mesh, in_face = model.template, select_faces(model.template, FACE_REGIONS)
     vertices = mesh.vertices[torch.unique(mesh.faces[in_face])]
     front = rasterize(mesh, view_camera(vertices, 0.0, 0.0, CANONICAL_VIEW_PX))
-    face = front.mask & in_face[front.face_ids.clamp(min=0)]
+    face = front.show(in_face)
     return face.sum().sqrt().item() / CANONICAL_VIEW_PX

@@ -175,8 +175,7 @@ def clear_lips(
     model: HeadModel,
 ) -> None:
     """Take teeth and the dark of the mouth off the lips, and let them meet in a soft line as dark as the photo's; in
-    place. ``lips``, ``teeth``: their colors. ``opened``: how surely, 0..1, the photo
-    shows the mouth's inside."""
+    place. ``lips``, ``teeth``: their colors. ``opened``: how surely, 0..1, the photo shows the mouth's inside."""
     margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
     own, distance = colors[margin.crop.ids], margin.distance_mm
     on_lips = texels.in_regions("lips", "mouth_inside")[margin.crop.ids]

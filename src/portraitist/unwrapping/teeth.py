@@ -1,7 +1,7 @@
-"""How low this person's upper teeth stand in a smile, and how high the lower ones: as the photo shows them.
+"""How long this person's teeth are, as the photo shows them.
 
-The head model moves lips, and all its teeth stand alike behind them. But one smile is full of teeth and another shows
-their edges, and people are known by it.
+The head model has the same teeth behind all lips. But one smile is full of teeth and another shows their edges, and
+people are known by it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from portraitist.devices import to_numpy
 from portraitist.reconstruction.head_model import HeadModel
@@ -24,26 +23,24 @@ from portraitist.unwrapping.eyes import WHITE, expect_sclera
 from portraitist.unwrapping.mouth import ENAMEL
 
 ROWS = {"upper_teeth": -1.0, "lower_teeth": 1.0}
-"""Rows of teeth, and the direction in which they may be seen further: down, up."""
+"""Rows of teeth, and the direction in which they grow."""
 INSIDE = ("mouth_cavity", "tongue", *ROWS)
-SHIFTS = np.arange(0.0, 0.0061, 0.0005)  # meters that are tried
-SPREAD = 0.002  # meters, standard deviation of how much further one's teeth are seen than the model's
+LENGTHS = np.arange(0.0, 0.0061, 0.0005)  # meters by which they may be longer
+SPREAD = 0.002  # meters, standard deviation of how much longer one's teeth are than the model's
 CELL = 0.001  # meters: pixels within it tell the same
 MOUTH_PX = 96  # side of the picture in which they are compared
 DOUBT = 0.05  # that a pixel's color is told wrong
 
 
 def fit_teeth(photo: Image, fit: HeadFit, model: HeadModel) -> HeadFit:
-    """The fit with teeth that are seen as far as they are in the photo it was made of, wherever its mouth is as open.
-
-    Teeth go with the actions that open the mouth, so that they stay behind the lips at rest."""
+    """The fit with the most probable length of both rows of teeth, in its neutral head, too; unchanged where the photo
+    it was made of shows nothing of the mouth's inside."""
     camera = _look_at_mouth(fit, model)
     seen = rasterize(fit.mesh, camera)
-    opening = seen.mask & model.face_mask(*INSIDE)[seen.face_ids.clamp(min=0)]
+    opening, lips = (seen.show(model.face_mask(*names)) for names in (INSIDE, ("lips",)))
     px_per_cell = (camera.scale_px * CELL) ** 2
     if opening.sum() < px_per_cell:
         return fit
-    lips = seen.mask & model.face_mask("lips")[seen.face_ids.clamp(min=0)]
     skin = seen.mask & ~opening & ~lips
     likely = _find_teeth(photo, fit, camera, *(to_numpy(mask) for mask in (opening, lips, skin)))
     moved = torch.zeros_like(fit.neutral)
@@ -53,12 +50,13 @@ def fit_teeth(photo: Image, fit: HeadFit, model: HeadModel) -> HeadFit:
         # They grow out of gums that stay.
         reach = direction * (heights - heights.min()) / (heights.max() - heights.min())
         scores = []
-        for shift in SHIFTS:
-            moved[ids, 1] = reach * float(shift)
-            teeth = _draw_teeth(fit, moved, model, camera)
+        for longer in LENGTHS:
+            moved[ids, 1] = reach * float(longer)
+            drawn = rasterize(fit.mesh.with_vertices(fit.mesh.vertices + moved), camera)
+            teeth = to_numpy(drawn.show(model.face_mask(*ROWS)))
             score = np.log(np.where(teeth, likely, 1 - likely)[to_numpy(opening)]).sum() / px_per_cell
-            scores.append(score - 0.5 * (shift / SPREAD) ** 2)
-        moved[ids, 1] = reach * float(SHIFTS[int(np.argmax(scores))])
+            scores.append(score - 0.5 * (longer / SPREAD) ** 2)
+        moved[ids, 1] = reach * float(LENGTHS[int(np.argmax(scores))])
     return replace(fit, mesh=fit.mesh.with_vertices(fit.mesh.vertices + moved), neutral=fit.neutral + moved)
 
 
@@ -100,8 +98,3 @@ def _find_teeth(
     likely = np.full(opening.shape, 0.5)
     likely[opening] = likelihood_of(inside, tint(authored, factor), enamel, flesh)
     return likely.clip(DOUBT, 1 - DOUBT)
-
-
-def _draw_teeth(fit: HeadFit, moved: Float[Tensor, "n 3"], model: HeadModel, camera: Camera) -> Bool[np.ndarray, "h w"]:
-    seen = rasterize(fit.mesh.with_vertices(fit.mesh.vertices + moved), camera)
-    return to_numpy(seen.mask & model.face_mask(*ROWS)[seen.face_ids.clamp(min=0)])
