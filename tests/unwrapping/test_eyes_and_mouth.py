@@ -20,7 +20,7 @@ from portraitist.unwrapping.authored import draw_mouth
 from portraitist.unwrapping.eyes import observe_eyeball
 from portraitist.unwrapping.eyes_and_mouth import paint_eyes_and_mouth
 from portraitist.unwrapping.gaze import SIDES, locate_eyeballs, pick_irises, search_gazes, unit, unproject_irises
-from portraitist.unwrapping.openings import EYE_CONTOURS, INNER_LIP, locate_margin
+from portraitist.unwrapping.openings import EYE_CONTOURS, INNER_LIP, clear_lips, locate_margin
 from portraitist.unwrapping.projection import UnwrapConfig, project_photo
 
 SIZE = 1024
@@ -205,6 +205,20 @@ def test_lips_carry_no_teeth(plain: Painted, model: HeadModel, texels: HeadTexel
     assert redness(plain.seen.colors[near][plain.seen.weights[near] > 0.5]).min() < 0.1  # there were some
     assert redness(plain.colors[near]).min() > 0.6 * redness(LIPS)
     assert luminance(plain.colors[near]).max() < luminance(SKIN)
+
+
+def test_shade_beside_an_open_mouth_is_no_inside(model: HeadModel, texels: HeadTexels) -> None:
+    """Painted lips with the lower half of the face in deep shade: neither stains the other."""
+    skin = SkinColors.learn(np.tile(SKIN, (64, 1)), np.ones(64, np.float32))
+    colors, purple = np.tile(SKIN / 8, (len(texels.texel_ids), 1)), np.array([0.45, 0.05, 0.4], np.float32)
+    on_lips = texels.in_regions("lips")
+    colors[on_lips] = purple / 4
+    before = colors.copy()
+    clear_lips(colors, np.ones(len(colors), np.float32), purple, TOOTH, 1.0, skin, texels, model)
+    margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
+    ids, change = margin.crop.ids, np.abs(colors - before).max(axis=1)[margin.crop.ids]
+    assert change[(margin.distance_mm > 0) & ~on_lips[ids]].mean() < 0.01
+    assert change[(margin.distance_mm > 0) & on_lips[ids]].mean() < 0.03
 
 
 def test_lid_margins_are_no_black_line(plain: Painted, model: HeadModel, texels: HeadTexels) -> None:

@@ -178,11 +178,17 @@ def clear_lips(
     place. ``lips``, ``teeth``: their colors. ``opened``: how surely, 0..1, the photo shows the mouth's inside."""
     margin = locate_margin(model, texels, (INNER_LIP,), "mouth_cavity")
     own, distance = colors[margin.crop.ids], margin.distance_mm
+    error = mix(*LIPS_ERROR_MM, opened)
     on_lips = texels.in_regions("lips", "mouth_inside")[margin.crop.ids]
-    expected = np.where(on_lips[:, None], lips, skin.median)
+    # Lips are lit from one side, and the skin beside them may be in the shade: what is far enough from the edge tells.
+    away = ndtr(distance / LIPS_ERROR_MM[1] - FAR_ENOUGH)
+    local = [
+        margin.crop.smooth(margin.crop.fill(own, away**2 * part, usual), LOCAL_RADIUS)
+        for part, usual in ((on_lips, lips), (~on_lips, skin.median))
+    ]
     # Between closed lips there is no dark but their own shade.
     inside = density(to_logs(own) - to_logs(teeth), TOOTH_NOISE) + opened * INSIDE_DENSITY
-    shown = outside_probability(own, distance / mix(*LIPS_ERROR_MM, opened), expected, inside)
+    shown = outside_probability(own, distance / error, np.where(on_lips[:, None], *local), inside)
     fill = margin.crop.fill(own, shown**2, lips)
     fill = fill * np.exp(-measure_line(own, fill, margin, weights[margin.crop.ids], LIP_DARKNESS))[:, None]
     replace_colors(colors, weights, margin.crop, fill, 1 - shown**2)
