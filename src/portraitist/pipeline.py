@@ -111,7 +111,8 @@ def reconstruct(
     content = make_content(fit, unwrapped.texture, models.head)
     if config.unwrap.hair == "layer":
         covers = {name: parts.share(name) for name in COVER_NAMES}
-        layers = build_layers(photo, covers, bare + parts.share(*covers), fit, models.head, config.unwrap.texture_size)
+        head, clothes = bare + parts.share(*covers), parts.share("clothes")
+        layers = build_layers(photo, covers, head, clothes, fit, models.head, config.unwrap.texture_size)
         content = replace(content, layers=layers)
         blended = [extend_islands(layer.mesh, blend_into_skin(layer, content, models.head)) for layer in layers]
         finished = [replace(layer, texture=round_to_bytes(t)) for layer, t in zip(layers, blended, strict=True)]

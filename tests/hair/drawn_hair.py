@@ -30,23 +30,25 @@ BUSHY = ((0.0, 0.05, -0.130), (0.140, 0.130, 0.140))
 
 @dataclasses.dataclass(frozen=True)
 class DrawnHead:
-    """``covers``: by layer name, and ``head``: of all that is no background, 0..1 of each pixel. ``photo``: sRGB."""
+    """``covers``: by layer name, ``head``: of all that is head, ``clothes``: 0..1 of each pixel. ``photo``: sRGB."""
 
     fit: HeadFit
     covers: dict[str, torch.Tensor]
     head: torch.Tensor
     photo: torch.Tensor
+    clothes: torch.Tensor
 
     @functools.cached_property
     def shell(self) -> HairShell:
         covers = {name: cover.double().numpy() for name, cover in self.covers.items()}
-        shell = fit_shell(covers, self.head.double().numpy(), self.fit, load_head_model())
+        head, clothes = (image.double().numpy() for image in (self.head, self.clothes))
+        shell = fit_shell(covers, head, clothes, self.fit, load_head_model())
         assert shell is not None
         return shell
 
     @functools.cached_property
     def layers(self) -> tuple[Layer, ...]:
-        return build_layers(self.photo, self.covers, self.head, self.fit, load_head_model(), 128)
+        return build_layers(self.photo, self.covers, self.head, self.clothes, self.fit, load_head_model(), 128)
 
 
 def fit_mean(model: HeadModel, camera: Camera) -> HeadFit:
@@ -88,7 +90,8 @@ def draw_head(
     strands = 1 + 0.25 * torch.sin(torch.atan2(places[..., 0], places[..., 2] - ellipsoid.vertices[:, 2].mean()) * 96)
     hair = torch.tensor(BROWN)[:, None, None] * strands
     photo = torch.where(cover.mask, hair, torch.where(bare.mask, SKIN[:, None, None], GREEN[:, None, None]))
-    return DrawnHead(fit_mean(model, camera), covers, (bare.mask | cover.mask).float(), photo)
+    head = (bare.mask | cover.mask).float()
+    return DrawnHead(fit_mean(model, camera), covers, head, photo, torch.zeros_like(head))
 
 
 def crop(drawn: DrawnHead, top: int = 0, bottom: int = SIDE_PX) -> DrawnHead:
@@ -98,7 +101,8 @@ def crop(drawn: DrawnHead, top: int = 0, bottom: int = SIDE_PX) -> DrawnHead:
     camera = dataclasses.replace(camera, center_px=center, size=(bottom - top, SIDE_PX))
     covers = {name: cover[top:bottom] for name, cover in drawn.covers.items()}
     fit = dataclasses.replace(drawn.fit, camera=camera)
-    return DrawnHead(fit, covers, drawn.head[top:bottom], drawn.photo[:, top:bottom])
+    head, clothes = drawn.head[top:bottom], drawn.clothes[top:bottom]
+    return DrawnHead(fit, covers, head, drawn.photo[:, top:bottom], clothes)
 
 
 def see(layers: tuple[Layer, ...], camera: Camera) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

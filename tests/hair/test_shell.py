@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from hair.drawn_hair import BUSHY, FEATURES, LONG, SHORT, SIDE_PX, crop, draw_head, measure_overlap, see, show_regions
+from portraitist.hair.blending import find_outer_side
 from portraitist.hair.layers import build_layers
 from portraitist.hair.shell import fit_shell
 from portraitist.reconstruction.head_model import HeadModel
@@ -96,6 +97,57 @@ def test_long_hair_that_the_picture_cuts_off_falls_to_the_end_of_the_neck(model:
     assert (bare & everything).sum() < 0.02 * everything.sum()  # also behind
 
 
+def test_long_hair_that_the_picture_cuts_off_hangs_straight(model: HeadModel) -> None:
+    """As wide as the lowest row shows it."""
+    drawn = draw_head(LONG)
+    cut = int(drawn.fit.camera.project(torch.tensor([[0.0, -0.10, 0.0]]))[0, 1])
+    shell = crop(drawn, bottom=cut).shell
+    places = shell.chart.place(shell.radii)
+    beside = np.abs(np.abs(shell.chart.azimuths) - np.pi / 2) < 0.1
+    heights, across = places[:, beside, 1].mean(1), np.abs(places[:, beside, 0]).mean(1)
+    below = (heights < -0.11) & (heights > float(model.mean[model.vertex_ids("neck"), 1].min()))
+    (_, middle, _), (widest, up, _) = LONG
+    shown = widest * np.sqrt(1 - ((-0.10 - middle) / up) ** 2)
+    assert below.sum() > 5
+    assert across[below].min() > 0.8 * shown
+    assert across[below].max() < shown
+
+
+def test_hair_beside_a_collar_is_as_wide_as_the_photo_shows_it() -> None:
+    """Cloth between neck and hair is no outline of the hair."""
+    drawn = draw_head(LONG)
+    camera = drawn.fit.camera
+    rows, columns = torch.meshgrid(torch.arange(SIDE_PX), torch.arange(SIDE_PX), indexing="ij")
+    (right, top), (left, _) = camera.project(torch.tensor([[-0.07, -0.09, 0.0], [0.07, -0.09, 0.0]])).round().int()
+    collar = ((rows > top) & (columns > right) & (columns < left) & (drawn.head > 0)).float()
+    covers = {name: cover * (1 - collar) for name, cover in drawn.covers.items()}
+    dressed = dataclasses.replace(drawn, covers=covers, head=drawn.head * (1 - collar), clothes=collar)
+    side = np.abs(np.abs(drawn.shell.chart.azimuths) - np.pi / 2).argmin()
+    widths = []
+    for shell in (drawn.shell, dressed.shell):
+        places = shell.chart.place(shell.radii)[:, side]
+        widths.append(np.interp((0.11, 0.125, 0.14), -places[28:, 1], np.abs(places[28:, 0])))
+    assert widths[1] == pytest.approx(widths[0], abs=0.005)
+
+
+def test_a_border_between_the_rays_is_no_staircase() -> None:
+    """Hair that ends on a slanted line in the photo ends on one on the head."""
+    drawn = draw_head(BUSHY)
+    rows, columns = torch.meshgrid(torch.arange(SIDE_PX), torch.arange(SIDE_PX), indexing="ij")
+    camera = drawn.fit.camera
+    (x, y), slope = camera.project(torch.tensor([[0.03, 0.06, 0.0]]))[0].tolist(), 0.4
+    above = (rows - y < slope * (columns - x)).float()
+    bare = rasterize(drawn.fit.mesh, camera).mask.float()
+    covers = {"hair": torch.maximum(drawn.covers["hair"], bare) * above, "headwear": drawn.covers["headwear"]}
+    (layer,) = dataclasses.replace(drawn, covers=covers).layers
+    outer, border = find_outer_side(layer.mesh)
+    pixels = camera.project(outer.vertices[np.unique(border)]).numpy()
+    shown = (outer.vertices[np.unique(border), 2] > 0.0).numpy()
+    off = (pixels[:, 1] - y - slope * (pixels[:, 0] - x))[shown] / camera.scale_px
+    assert shown.sum() > 10
+    assert np.std(off) < 0.001
+
+
 def test_hair_behind_is_as_long_as_on_the_longer_side() -> None:
     drawn = draw_head(LONG)
     camera = drawn.fit.camera
@@ -116,10 +168,11 @@ def test_without_hair_nothing_is_built(model: HeadModel) -> None:
     drawn = draw_head(None)
     assert not (drawn.covers["hair"] > 0).any()
     nothing = np.zeros((SIDE_PX, SIDE_PX))
-    assert fit_shell({"hair": nothing, "headwear": nothing}, drawn.head.double().numpy(), drawn.fit, model) is None
-    assert build_layers(drawn.photo, drawn.covers, drawn.head, drawn.fit, model, 64) == ()
+    head = drawn.head.double().numpy()
+    assert fit_shell({"hair": nothing, "headwear": nothing}, head, nothing, drawn.fit, model) is None
+    assert build_layers(drawn.photo, drawn.covers, drawn.head, drawn.clothes, drawn.fit, model, 64) == ()
     doubtful = {name: torch.full_like(cover, 0.2) for name, cover in drawn.covers.items()}
-    assert build_layers(drawn.photo, doubtful, drawn.head, drawn.fit, model, 64) == ()
+    assert build_layers(drawn.photo, doubtful, drawn.head, drawn.clothes, drawn.fit, model, 64) == ()
 
 
 @YAWS
@@ -183,10 +236,8 @@ def test_a_spot_taken_for_hair_leaves_no_hole_in_a_hat(with_hair: bool) -> None:
     assert [layer.name for layer in layers] == (["hair", "headwear"] if with_hair else ["headwear"])
 
 
-def test_the_same_photo_gives_the_same_shell(model: HeadModel) -> None:
+def test_the_same_photo_gives_the_same_shell() -> None:
     drawn = draw_head(SHORT)
-    covers = {name: cover.double().numpy() for name, cover in drawn.covers.items()}
-    again = fit_shell(covers, drawn.head.double().numpy(), drawn.fit, model)
-    assert again is not None
+    again = dataclasses.replace(drawn).shell
     assert np.array_equal(again.radii, drawn.shell.radii)
     assert np.array_equal(again.shares["hair"], drawn.shell.shares["hair"])

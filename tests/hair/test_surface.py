@@ -7,6 +7,7 @@ import pytest
 import trimesh
 
 from hair.drawn_hair import BUSHY, SHORT, draw_head
+from portraitist.hair.blending import find_outer_side
 from portraitist.hair.surface import clip_triangles, cut_layer
 from portraitist.types import REGIONS, Layer
 
@@ -63,6 +64,27 @@ def test_uvs_say_where_on_the_head_a_point_is(layers: tuple[Layer, ...]) -> None
     below = v > 0.2
     assert z[below & ((u < 0.05) | (u > 0.95))].max() < -0.1
     assert np.corrcoef(v.numpy(), y.numpy())[0, 1] < -0.8
+
+
+def test_sides_that_are_seen_look_like_what_lies_beside_them() -> None:
+    """Not like streaks of the border's texels. Where hair lies on the skin there is hardly a side."""
+    mesh = draw_head(BUSHY).layers[0].mesh
+    corners, uvs = mesh.vertices[mesh.faces].numpy(), mesh.uvs[mesh.uv_faces].numpy()
+    outer, _ = find_outer_side(mesh)
+    sides = slice(2 * len(outer.faces), None)
+    tall = np.linalg.norm(np.ptp(corners[sides], axis=1), axis=1) > 0.01
+    areas = np.abs(measure_areas(uvs[sides].reshape(-1, 2), np.arange(3 * len(uvs[sides])).reshape(-1, 3)))
+    assert tall.sum() > 20
+    assert (areas[tall] > 1e-6).mean() > 0.9
+
+
+def test_the_inner_side_follows_the_outer_without_a_jump() -> None:
+    chart = draw_head(SHORT).shell.chart
+    last = chart.place_inner_side(chart.skull, -0.002)
+    for thickness in np.linspace(0.0005, 0.03, 60):
+        inner = chart.place_inner_side(chart.skull + thickness, -0.002)
+        assert np.linalg.norm(inner - last, axis=-1).max() < 0.004
+        last = inner
 
 
 def test_the_inner_side_lies_under_the_skin_and_the_outer_over_it() -> None:

@@ -7,6 +7,7 @@ from jaxtyping import Int
 from scipy.spatial import KDTree
 
 from portraitist.devices import from_numpy, to_numpy
+from portraitist.hair.chart import LYING
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.reconstruction.head_texels import locate_head_texels
 from portraitist.rendering.shader_math import mix, smoothstep
@@ -14,7 +15,6 @@ from portraitist.rendering.uv_layout import cross_2d, locate_texels
 from portraitist.types import Head, Image, Layer, Mesh
 
 FADE = 0.004  # meters from the border over which hair thins out
-ON_SKIN = (0.012, 0.005)  # meters above the skin: hangs free, lies on it
 BESIDE = 0.003  # meters from another layer within which one ends at it
 EDGE_STEPS = 6  # points of a border's edge that distances are measured to
 
@@ -43,19 +43,19 @@ def blend_into_skin(layer: Layer, head: Head, model: HeadModel) -> Image:
     texels = locate_head_texels(model, head.texture.shape[-1])
     surface = texels.interpolation @ to_numpy(head.mesh.vertices, np.float64)
     skin = texels.in_components("outer_skin")
-    above, nearest = KDTree(surface[skin]).query(places[near], distance_upper_bound=ON_SKIN[0])
+    above, nearest = KDTree(surface[skin]).query(places[near], distance_upper_bound=LYING[1])
     on_skin = np.isfinite(above)
     ids = texel_ids[near][on_skin]
     under = to_numpy(head.texture).reshape(3, -1)[:, texels.texel_ids[skin][np.asarray(nearest)[on_skin]]]
-    fading = smoothstep(above[on_skin], *ON_SKIN) * (1 - smoothstep(inside[near][on_skin], 0.0, FADE))
+    fading = (1 - smoothstep(above[on_skin], *LYING)) * (1 - smoothstep(inside[near][on_skin], 0.0, FADE))
     texture = to_numpy(layer.texture).reshape(3, -1).copy()
     texture[:, ids] = mix(texture[:, ids], under, fading)
     return from_numpy(texture.reshape(3, size, size).astype(np.float32), layer.texture)
 
 
 def find_outer_side(mesh: Mesh) -> tuple[Mesh, Int[np.ndarray, "e 2"]]:
-    """The outer side of a layer, and the edges that it ends at. The inner side has its UVs the other way around, and
-    between them UVs have no area."""
+    """The outer side of a layer, and the edges that it ends at. The inner side and the walls between them have UVs the
+    other way around, or without area."""
     corners = to_numpy(mesh.uvs[mesh.uv_faces], np.float64)
     outwards = cross_2d(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) < 0
     faces = to_numpy(mesh.faces)[outwards]

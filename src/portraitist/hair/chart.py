@@ -16,6 +16,7 @@ from portraitist.mesh.grids import grid_faces
 from portraitist.mesh.laplacian import cotangent_laplacian, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.ray_casting import cast_rays
+from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import REGIONS
 
 COLUMNS = 96
@@ -23,6 +24,7 @@ CAP_ROWS = 28
 HANGING_ROWS = 44
 FARTHEST = 0.5  # meters from the axis, from where rays look at the head
 THICK = 0.012  # meters: of hair that hangs free
+LYING = (0.006, 0.012)  # meters over the skin: hair lies on it, has a side that is seen
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
 # Where hair grows on the mean head seen from the side, (z, y) in meters: from the brow's hairline over temple and
 # sideburn, around the ear and down behind it to the nape. The region "scalp" ends above and behind the ears.
@@ -66,10 +68,21 @@ class HairChart:
     def place_inner_side(self, radii: Float[np.ndarray, "r c"], above: float) -> Float[np.ndarray, "r c 3"]:
         """Inner side of a surface at these radii: straight under it on the skin, or ``above`` that (meters); of what
         hangs free, inwards along the rays."""
-        outer, skin = self.place(radii), self.place(self.skull)
+        normals, height = self._measure_height(radii)
+        lying = self.place(radii) - np.minimum(height - above, THICK) * normals
+        return mix(lying, self.place(radii - THICK), smoothstep(height, THICK, 2 * THICK))
+
+    def tell_sides(self, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:
+        """How far a border there would have a side that is seen, 0..1; 0 where the surface lies on the skin."""
+        return smoothstep(self._measure_height(radii)[1][..., 0], *LYING)
+
+    def _measure_height(
+        self, radii: Float[np.ndarray, "r c"]
+    ) -> tuple[Float[np.ndarray, "r c 3"], Float[np.ndarray, "r c 1"]]:
+        """Normals of the skin, and heights over it, meters."""
+        skin = self.place(self.skull)
         normals = vertex_normals(skin.reshape(-1, 3), self.faces).reshape(skin.shape)
-        height = ((outer - skin) * normals).sum(-1, keepdims=True)
-        return np.where(height < THICK, outer - (height - above) * normals, self.place(radii - THICK))
+        return normals, ((self.place(radii) - skin) * normals).sum(-1, keepdims=True)
 
     def differentiate(self, radii: Float[np.ndarray, "r c"]) -> tuple[object, Float[np.ndarray, "k"]]:
         """Laplacian and areas of the surface with these radii, in decimeters."""

@@ -18,6 +18,7 @@ def build_layers(
     photo: Image,
     covers: dict[str, Float[Tensor, "h w"]],
     head: Float[Tensor, "h w"],
+    clothes: Float[Tensor, "h w"],
     fit: HeadFit,
     model: HeadModel,
     texture_size: int,
@@ -25,10 +26,10 @@ def build_layers(
     """What lies over the head in a photo, seen from all sides.
 
     ``covers``: by layer name, its share 0..1 of each pixel. ``head``: share of all that is head: bare skin, beard,
-    glasses and the covers.
+    glasses and the covers; ``clothes``: that of clothes.
     """
     shares = {name: to_numpy(covers[name], np.float64) for name in COVER_NAMES}
-    shell = fit_shell(shares, to_numpy(head, np.float64), fit, model)
+    shell = fit_shell(shares, to_numpy(head, np.float64), to_numpy(clothes, np.float64), fit, model)
     if shell is None:
         return ()
     layers = []

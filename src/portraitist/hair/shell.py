@@ -22,7 +22,7 @@ from portraitist.mesh.laplacian import factor_symmetric, vertex_normals
 from portraitist.reconstruction.head_model import HeadModel
 from portraitist.rendering.cameras import project_places
 from portraitist.rendering.ray_casting import is_occluded
-from portraitist.rendering.sampling import look_up
+from portraitist.rendering.sampling import look_up, look_up_means
 from portraitist.rendering.shader_math import mix, smoothstep
 from portraitist.types import Camera, HeadFit
 
@@ -60,10 +60,15 @@ class HairShell:
 
 
 def fit_shell(
-    covers: dict[str, Float[np.ndarray, "h w"]], head: Float[np.ndarray, "h w"], fit: HeadFit, model: HeadModel
+    covers: dict[str, Float[np.ndarray, "h w"]],
+    head: Float[np.ndarray, "h w"],
+    clothes: Float[np.ndarray, "h w"],
+    fit: HeadFit,
+    model: HeadModel,
 ) -> HairShell | None:
     """Shell of what covers the head. ``covers``: by layer name, its share 0..1 of each pixel of the photo that was
-    fitted. ``head``: share of all that is head: bare skin, beard, glasses and the covers. None when nothing covers it.
+    fitted. ``head``: share of all that is head: bare skin, beard, glasses and the covers; ``clothes``: that of clothes.
+    None when nothing covers the head.
     """
     cover = np.clip(sum(covers.values(), np.zeros_like(head)), 0, 1)
     vertices = to_numpy(fit.mesh.vertices, np.float64)
@@ -80,21 +85,21 @@ def fit_shell(
     view = to_numpy(fit.camera.rotation, np.float64)[2]
     base, free = chart.skull, np.zeros_like(chart.skull)
     for rounds in (1, OUTLINE_ROUNDS):  # where hair ends, and whether it hangs, is known once it has been covered
-        radii, ends = _fit_radii(chart, base, free, cover, np.clip(head, 0, 1), fit.camera, rounds)
+        radii, ends = _fit_radii(chart, base, free, cover, np.clip(head, 0, 1), clothes, fit.camera, rounds)
         seen = _find_seen(chart, radii, view, vertices[to_numpy(model.faces)])
         places = chart.place(np.minimum(radii, ends))
         # Of what is head: along the outline a pixel is in part background.
         pixels = project_places(places, fit.camera)
-        of_head = look_up(head, pixels)
-        shown = {name: look_up(image, pixels) / of_head.clip(0.1) for name, image in covers.items()}
+        of_head, *of_covers = look_up_means([head, *covers.values()], pixels)
+        shown = {name: of_cover / of_head.clip(0.1) for name, of_cover in zip(covers, of_covers, strict=True)}
         # A border shows its thickness: where the side below it would be seen, that must be covered, too.
         inner = chart.place_inner_side(radii, STEP)
         open_inside = ~_find_hidden(inner, view, vertices[to_numpy(model.faces)])
         # Of both together: where one ends at the other, there is no gap.
-        below = look_up(cover, project_places(inner, fit.camera))
+        (below,) = look_up_means([cover], project_places(inner, fit.camera))
         thinned = np.where(open_inside, (below / np.sum(list(shown.values()), axis=0).clip(1e-6)).clip(max=1), 1)
         shown = {name: thinned * share for name, share in shown.items()}
-        facing = _measure_facing(chart, radii, view) * of_head * seen * _is_in_picture(places, fit.camera)
+        facing = _measure_facing(chart, radii, view) * of_head * seen * _is_in_picture(pixels, fit.camera)
         depths = {name: _find_depths(chart, places, share, facing, view) for name, share in shown.items()}
         if is_cut:
             locks = end + _vary_ends(len(chart.azimuths))
@@ -118,6 +123,7 @@ def _fit_radii(
     free: Float[np.ndarray, "r c"],
     cover: Float[np.ndarray, "h w"],
     head: Float[np.ndarray, "h w"],
+    clothes: Float[np.ndarray, "h w"],
     camera: Camera,
     rounds: int,
 ) -> tuple[Float[np.ndarray, "r c"], Float[np.ndarray, "r c"]]:
@@ -126,18 +132,24 @@ def _fit_radii(
     steps = np.arange(0, LARGEST_THICKNESS, STEP)
     along = chart.origins[:, :, None] + (chart.skull[..., None] + steps)[..., None] * chart.directions[:, :, None]
     pixels = project_places(along, camera)
-    inside = np.logical_and.accumulate(look_up(head, pixels) > 0.5, axis=2)
-    count = inside.sum(2)
+    of_head, shown = look_up(head, pixels), look_up(cover, pixels)
+    count = np.logical_and.accumulate(of_head > 0.5, axis=2).sum(2)
+    # Long hair hangs beside a collar, too.
+    person = np.logical_and.accumulate(of_head + look_up(clothes, pixels) > 0.5, axis=2)
+    count = np.maximum(count, ((person & (shown > 0.5)) * np.arange(1, len(steps) + 1)).max(2))
     last = np.maximum(count - 1, 0)
     ends = chart.skull + steps[last]
-    shown = look_up(cover, pixels)
     at_end = np.take_along_axis(shown, np.maximum(last[..., None] - np.arange(4), 0), 2).mean(2)
     slant = chart.directions @ to_numpy(camera.rotation, np.float64)[2]
     # An outline that is not in the picture is not known: beyond its border there is more hair, nobody knows how much.
+    # But below it hair hangs straight down, so its lowest row tells.
     beyond = np.take_along_axis(along, np.minimum(count, len(steps) - 1)[..., None, None], 2)[:, :, 0]
+    beyond = project_places(beyond, camera)
+    beyond[..., 1] = beyond[..., 1].clip(max=len(cover) - 0.5)
     ended = (count > 0) & (count < len(steps)) & _is_in_picture(beyond, camera)
     ending = np.exp(-((slant / SIDEWAYS) ** 2)) * ended
-    bare = np.maximum(np.where(slant > SIDEWAYS, 1 - shown[..., 0], ending * (1 - at_end)) * (count > 0), free)
+    bare = np.where(slant > SIDEWAYS, (of_head - shown)[..., 0].clip(0), ending * (1 - at_end))
+    bare = np.maximum(bare * (count > 0), free)
     weights = ending * at_end + bare
     wanted = np.where(ending * at_end > bare, ends, np.minimum(chart.skull + LEAST_THICKNESS, ends)) - base
     usual = (ending * at_end * wanted).sum() / max((ending * at_end).sum(), 1e-6)
@@ -277,6 +289,5 @@ def _label_around(mask: Bool[np.ndarray, "r c"]) -> Int[np.ndarray, "r c"]:
     return connected_components(links, directed=False)[1][labels[:, :-1]]
 
 
-def _is_in_picture(points: Float[np.ndarray, "*k 3"], camera: Camera) -> Bool[np.ndarray, "*k"]:
-    pixels = project_places(points, camera)
+def _is_in_picture(pixels: Float[np.ndarray, "*k 2"], camera: Camera) -> Bool[np.ndarray, "*k"]:
     return np.all((pixels > 0) & (pixels < np.array(camera.size[::-1])), axis=-1)

@@ -11,6 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from portraitist.devices import from_numpy
 from portraitist.hair.chart import HairChart
 from portraitist.mesh.grids import grid_faces, grid_uvs
+from portraitist.rendering.shader_math import mix
+from portraitist.rendering.uv_layout import cross_2d
 from portraitist.types import REGIONS, HeadFit, Mesh
 
 UNDER_SKIN = 0.002  # meters by which the inner side lies below the skin, so that no gap is seen
@@ -35,7 +37,8 @@ def cut_layer(
     uvs = grid_uvs(rows, columns)
     outer = chart.place(radii).reshape(-1, 3)
     inner = chart.place_inner_side(radii, -UNDER_SKIN).reshape(-1, 3)
-    values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner)), uvs.reshape(-1, 2)], 1)
+    sides = chart.tell_sides(radii).reshape(-1, 1)
+    values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner, sides)), uvs.reshape(-1, 2)], 1)
     level = find_level(share, others).ravel()[ids.ravel()]
     kept, faces = clip_triangles(grid_faces(rows, columns + 1, closed=False), values, level)
     if not len(faces):
@@ -80,9 +83,9 @@ def clip_triangles(
     return np.concatenate([values, border])[used], renumbered.reshape(-1, 3)
 
 
-def _close(values: Float[np.ndarray, "m 8"], faces: Int[np.ndarray, "f 3"], name: str, fit: HeadFit) -> Mesh | None:
-    """``values``: outer place, inner place, UV of each vertex."""
-    outer, inner, uvs = values[:, :3], values[:, 3:6], values[:, 6:]
+def _close(values: Float[np.ndarray, "m 9"], faces: Int[np.ndarray, "f 3"], name: str, fit: HeadFit) -> Mesh | None:
+    """``values``: outer place, inner place, how far a border has a side, UV of each vertex."""
+    outer, inner, sides, uvs = np.split(values, (3, 6, 7), axis=1)
     # Vertices of one place are one vertex, whatever their UVs.
     _, first, welded = np.unique(np.round(outer, 7), axis=0, return_index=True, return_inverse=True)
     welded = welded.ravel()
@@ -98,7 +101,13 @@ def _close(values: Float[np.ndarray, "m 8"], faces: Int[np.ndarray, "f 3"], name
     (start, end), (uv_start, uv_end) = edges[open_edges].T, uv_edges[open_edges].T
     deep = len(first)
     walls = [np.stack([start, deep + start, deep + end], 1), np.stack([start, deep + end, end], 1)]
-    uv_walls = [np.stack([uv_start, uv_start, uv_end], 1), np.stack([uv_start, uv_end, uv_end], 1)]
+    beside = _step_inwards(uvs, uv_faces, np.union1d(uv_start, uv_end))
+    folded = np.concatenate([uvs, mix(uvs, beside, sides)])
+    deep_start, deep_end = len(uvs) + uv_start, len(uvs) + uv_end
+    uv_walls = [np.stack([uv_start, deep_start, deep_end], 1), np.stack([uv_start, deep_end, uv_end], 1)]
+    # In a narrow bend of the border its sides would overlap.
+    flat = np.any([_find_turns(folded.astype(np.float32), wall) < 0 for wall in uv_walls], axis=0)
+    uv_walls = [np.where(flat[:, None], wall % len(uvs), wall) for wall in uv_walls]
     faces = np.concatenate([faces, deep + faces[:, ::-1], *walls])
     uv_faces = np.concatenate([uv_faces, uv_faces[:, ::-1], *uv_walls])
     vertices = np.concatenate([outer[first], inner[first]])
@@ -109,10 +118,28 @@ def _close(values: Float[np.ndarray, "m 8"], faces: Int[np.ndarray, "f 3"], name
     return Mesh(
         vertices=from_numpy(vertices[used], reference.vertices),
         faces=corners,
-        uvs=from_numpy(uvs[uv_used], reference.uvs),
+        uvs=from_numpy(folded[uv_used], reference.uvs),
         uv_faces=from_numpy(uv_faces.reshape(-1, 3), reference.faces),
         regions=torch.full_like(corners[:, 0], REGIONS.index(name)),
     )
+
+
+def _step_inwards(
+    uvs: Float[np.ndarray, "m 2"], faces: Int[np.ndarray, "f 3"], border: Int[np.ndarray, "b"]
+) -> Float[np.ndarray, "m 2"]:
+    """UVs of the ``border`` moved to the mean of its neighbors inside of it: a side that is seen looks like what
+    lies beside it, folded over, not like streaks of the last texel."""
+    edges = np.concatenate([faces[:, [i, (i + j) % 3]] for i in range(3) for j in (1, 2)])
+    inside = edges[np.isin(edges[:, 0], border) & ~np.isin(edges[:, 1], border)]
+    links = coo_matrix((np.ones(len(inside)), tuple(inside.T)), (len(uvs), len(uvs))).tocsr()
+    count = np.asarray(links.sum(1))
+    return np.where(count > 0, (links @ uvs) / np.maximum(count, 1), uvs)
+
+
+def _find_turns(uvs: Float[np.ndarray, "m 2"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "f"]:
+    """Twice the signed area of each triangle; negative on the outer side of a layer."""
+    a, b, c = uvs[faces].transpose(1, 0, 2)
+    return cross_2d(b - a, c - a)
 
 
 def _find_largest_piece(faces: Int[np.ndarray, "f 3"], count: int) -> np.ndarray:

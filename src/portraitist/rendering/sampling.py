@@ -44,6 +44,19 @@ def look_up(image: Float[np.ndarray, "h w"], pixels: Float[np.ndarray, "*k 2"]) 
     return map_coordinates(image, [pixels[..., 1] - 0.5, pixels[..., 0] - 0.5], order=1, mode="nearest")
 
 
+def look_up_means(
+    images: list[Float[np.ndarray, "h w"]], pixels: Float[np.ndarray, "r c 2"]
+) -> Float[np.ndarray, "n r c"]:
+    """Look-ups at a grid of pixels (x, y), each a mean over as much of the images as lies between it and its neighbors:
+    of single pixels a border would be a staircase. Columns go once around; beyond the picture as at its border."""
+    across = np.linalg.norm(pixels - np.roll(pixels, 1, 1), axis=-1)
+    down = np.linalg.norm(np.diff(pixels, axis=0, append=pixels[-1:]), axis=-1)
+    picture = torch.from_numpy(np.stack(images))
+    uv = torch.from_numpy(pixels.reshape(-1, 2) / np.array(picture.shape[:0:-1]))
+    means = sample_mipmapped(picture, uv, torch.from_numpy(np.maximum(across, down).ravel()))
+    return means.numpy().reshape(-1, *pixels.shape[:2])
+
+
 def sample_mipmapped(
     image: Float[Tensor, "c h w"], uv: Float[Tensor, "k 2"], footprints_px: Float[Tensor, "k"]
 ) -> Float[Tensor, "c k"]:
