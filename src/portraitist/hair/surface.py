@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from portraitist.devices import from_numpy
 from portraitist.hair.chart import HairChart
@@ -15,6 +16,7 @@ from portraitist.rendering.shader_math import mix
 from portraitist.rendering.uv_layout import cross_2d
 from portraitist.types import REGIONS, HeadFit, Mesh
 
+FOLDED = 0.025  # meters around a border: the mean of half a disk lies 0.42 of that inside, which is as thick as hair is
 UNDER_SKIN = 0.002  # meters by which the inner side lies below the skin, so that no gap is seen
 
 
@@ -101,8 +103,9 @@ def _close(values: Float[np.ndarray, "m 9"], faces: Int[np.ndarray, "f 3"], name
     (start, end), (uv_start, uv_end) = edges[open_edges].T, uv_edges[open_edges].T
     deep = len(first)
     walls = [np.stack([start, deep + start, deep + end], 1), np.stack([start, deep + end, end], 1)]
-    beside = _step_inwards(uvs, uv_faces, np.union1d(uv_start, uv_end))
-    folded = np.concatenate([uvs, mix(uvs, beside, sides)])
+    border, beside = np.union1d(uv_start, uv_end), uvs.copy()
+    beside[border] = mix(uvs[border], _step_inwards(outer, uvs, border), sides[border])
+    folded = np.concatenate([uvs, beside])
     deep_start, deep_end = len(uvs) + uv_start, len(uvs) + uv_end
     uv_walls = [np.stack([uv_start, deep_start, deep_end], 1), np.stack([uv_start, deep_end, uv_end], 1)]
     # In a narrow bend of the border its sides would overlap.
@@ -125,15 +128,18 @@ def _close(values: Float[np.ndarray, "m 9"], faces: Int[np.ndarray, "f 3"], name
 
 
 def _step_inwards(
-    uvs: Float[np.ndarray, "m 2"], faces: Int[np.ndarray, "f 3"], border: Int[np.ndarray, "b"]
-) -> Float[np.ndarray, "m 2"]:
-    """UVs of the ``border`` moved to the mean of its neighbors inside of it: a side that is seen looks like what
+    places: Float[np.ndarray, "m 3"], uvs: Float[np.ndarray, "m 2"], border: Int[np.ndarray, "b"]
+) -> Float[np.ndarray, "b 2"]:
+    """UVs inside of the ``border``: of the mean place around each of its points. A side that is seen looks like what
     lies beside it, folded over, not like streaks of the last texel."""
-    edges = np.concatenate([faces[:, [i, (i + j) % 3]] for i in range(3) for j in (1, 2)])
-    inside = edges[np.isin(edges[:, 0], border) & ~np.isin(edges[:, 1], border)]
-    links = coo_matrix((np.ones(len(inside)), tuple(inside.T)), (len(uvs), len(uvs))).tocsr()
-    count = np.asarray(links.sum(1))
-    return np.where(count > 0, (links @ uvs) / np.maximum(count, 1), uvs)
+    around = KDTree(places).query_ball_point(places[border], FOLDED)
+    steps = np.array([_step_around(uvs[near] - uvs[own]).mean(0) for own, near in zip(border, around, strict=True)])
+    return (uvs[border] + steps).clip(0, 1)
+
+
+def _step_around(steps: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "k 2"]:
+    """The shorter way: u goes once around the head."""
+    return steps - [1.0, 0.0] * np.round(steps)
 
 
 def _find_turns(uvs: Float[np.ndarray, "m 2"], faces: Int[np.ndarray, "f 3"]) -> Float[np.ndarray, "f"]:
