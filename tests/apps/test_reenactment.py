@@ -76,7 +76,7 @@ def clip(head: Head) -> Clip:
     weights, angles = np.zeros((FRAMES, 52)), np.zeros((FRAMES, 3))
     moment = np.linspace(0, 2 * np.pi, STILL)
     angles[:STILL, 0] = np.radians(20) * np.sin(moment)
-    weights[:STILL, JAW] = 0.5 * np.sin(moment / 2) ** 2
+    weights[:STILL, JAW] = np.round(0.5 * np.sin(moment / 2) ** 2, 9)  # quite closed at the end, too
     weights[16:22, [SMILE, SMILE + 1]] = 0.7
     weights[BLINK, SHUT : SHUT + 2] = 1
     rotations = np.stack([angles_to_rotation(angle) for angle in angles])
