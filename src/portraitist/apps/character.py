@@ -17,6 +17,7 @@ from portraitist.apps.character_surface import find_surfaces
 from portraitist.body.attachment import attach_body, check_ring, measure_size
 from portraitist.body.body_model import BodyModel, load_body_model
 from portraitist.body.clothes import dress_body
+from portraitist.body.neck import fit_neck
 from portraitist.body.shape import BodyShape, Figure, build_figure
 from portraitist.body.standing import BODY_LAYERS
 from portraitist.bust.draping import drape_layers
@@ -41,6 +42,7 @@ def build_character(head: Head, shape: BodyShape | None = None, *, cloth: Cloth 
     shape, model = shape or BodyShape(), load_body_model()
     check_ring(head.mesh)
     figure = build_figure(shape, model)
+    head = fit_neck(head, figure, float(shape.head_scale), model)
     placed, dressed, scale = _put_on(head, to_numpy(head.neutral, np.float64), figure, shape, model)
     original = _put_on(head, to_numpy(head.original, np.float64), figure, shape, model)
     like = head.mesh

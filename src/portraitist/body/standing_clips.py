@@ -50,7 +50,6 @@ def build_wave(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     bend = 16 + 2 * lag + 96 * early + waving * 17 * np.sin(beat)
     away, swing = arm_deg + 0.8 * lag + up * (50 - arm_deg), 2 + lag + 20 * up
     turns |= hang_arm("right", away, swing_deg=swing, bend_deg=bend, inward_deg=10 - 80 * up)
-    turns["rightShoulder"] = rotate("z", -10.0 * up) @ turns["rightShoulder"]
     turns["rightHand"] = rotate("y", waving * 9 * np.sin(beat - 0.7)) @ turns["rightHand"]
     turns |= relax_hand("right", 1 + 0.08 * np.sin(breath - 1.0) - 0.75 * up)
     smile = rise(times, 0.3, 0.9) - rise(times, 2.6, 3.4)
