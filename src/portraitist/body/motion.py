@@ -93,6 +93,21 @@ def make_clip(
     return Clip(name, times, to_local(world @ rig.alignment), hips, values, speed)
 
 
+def carry_hips(
+    rig: Rig,
+    side: str,
+    path: FootPath,
+    hips: Float[np.ndarray, "t 3"],
+    turns: Float[np.ndarray, "*t 3 3"],
+    length: float | Float[np.ndarray, "t"],
+) -> Float[np.ndarray, "t"]:
+    """How high the hips are when the leg of one side is as long as ``length`` from hip to ankle; meters. ``turns``: of
+    the hips. Of ``hips`` the heights do not count."""
+    offset = turns @ (rig.place(f"{side}UpperLeg") - rig.place("hips"))
+    apart = ((hips + offset - path.ankle)[:, [0, 2]] ** 2).sum(1)
+    return path.ankle[:, 1] - offset[..., 1] + np.sqrt(np.asarray(length) ** 2 - apart)
+
+
 def _turn_girdle(turns: Mapping[str, np.ndarray], rig: Rig) -> dict[str, np.ndarray]:
     """The same with shoulders that are higher or lower than at rest, as the arms are; arms point where they did."""
     whole = dict(turns)

@@ -10,7 +10,7 @@ from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
 from portraitist.body.arms import hang_arm, relax_hand
-from portraitist.body.motion import RATE, Clip, FootPath, make_clip, rise, rotate
+from portraitist.body.motion import RATE, Clip, FootPath, carry_hips, make_clip, rise, rotate
 from portraitist.body.posing import SIDES, Rig
 from portraitist.body.sole import Sole
 
@@ -79,7 +79,7 @@ def build_walk(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     hips = np.zeros((len(phase), 3)) + rig.place("hips")
     hips[:, 0] += SWAY * leg * np.cos(wave - 2 * np.pi * 0.3)
     hips[:, 2] += SURGE * leg * np.sin(2 * wave)
-    hips[:, 1] = _carry_hips(rig, paths, phase, hips, turns["hips"])
+    hips[:, 1] = _find_heights(rig, paths, phase, hips, turns["hips"])
     return make_clip("walk", rig, phase * seconds, turns, hips, paths, {}, speed)
 
 
@@ -134,22 +134,19 @@ def _repeat(keys: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, "m 2"]:
     return np.concatenate([keys[:-1] - stride, keys[:-1], keys + stride])
 
 
-def _carry_hips(
-    rig: Rig, paths: dict[str, FootPath], phase: Float[np.ndarray, "t"], hips: np.ndarray, turn: np.ndarray
+def _find_heights(
+    rig: Rig, paths: dict[str, FootPath], phase: Float[np.ndarray, "t"], hips: np.ndarray, turns: np.ndarray
 ) -> Float[np.ndarray, "t"]:
-    """The heights of the hips: the leg in front carries them, its knee bent as people's is, and no leg gets longer than
-    it may."""
+    """Of the hips: the leg in front carries them, its knee bent as people's is, and no leg gets longer than it may."""
     heights, highest = np.zeros(len(phase)), np.full(len(phase), np.inf)
     for side, path in paths.items():
         upper, lower = rig.length(f"{side}UpperLeg", f"{side}LowerLeg"), rig.length(f"{side}LowerLeg", f"{side}Foot")
         own = (phase + 0.5 * (side == "right")) % 1
         bend = np.radians(np.interp(own, *KNEE.T))
-        offset = turn @ (rig.place(f"{side}UpperLeg") - rig.place("hips"))
-        apart = ((hips + offset - path.ankle)[:, [0, 2]] ** 2).sum(1)
-        above = path.ankle[:, 1] - offset[:, 1]
-        carried = above + np.sqrt(upper**2 + lower**2 + 2 * upper * lower * np.cos(bend) - apart)
-        heights = np.where(own < 0.5, carried, heights)
-        highest = np.minimum(highest, above + np.sqrt((STRAIGHTEST * (upper + lower)) ** 2 - apart))
+        length = np.sqrt(upper**2 + lower**2 + 2 * upper * lower * np.cos(bend))
+        heights = np.where(own < 0.5, carry_hips(rig, side, path, hips, turns, length), heights)
+        reached = carry_hips(rig, side, path, hips, turns, STRAIGHTEST * (upper + lower))
+        highest = np.minimum(highest, reached)
     smooth = gaussian_filter1d(heights[:-1], len(heights) * EVENED, mode="wrap")
     smooth = np.append(smooth, smooth[0])
     return smooth + min(0.0, float((highest - smooth).min()))
