@@ -12,6 +12,7 @@ from torch import Tensor
 
 from portraitist.body.attachment import attach_body, measure_size
 from portraitist.body.body_model import BodyModel
+from portraitist.body.border import find_middles
 from portraitist.body.shape import Figure
 from portraitist.body.skeleton import JOINTS
 from portraitist.devices import from_numpy, to_numpy
@@ -59,7 +60,7 @@ def _taper(mesh: Mesh, vertices: Float[np.ndarray, "n 3"], model: BodyModel) -> 
     ids, local = np.unique(faces, return_inverse=True)
     laplacian, areas = cotangent_laplacian(vertices[ids], local.reshape(-1, 3))
     energy = sp.csr_matrix(laplacian @ sp.diags(1 / areas) @ laplacian)
-    share = np.isin(ids, model.ring_head).astype(np.float64)
+    share = np.isin(ids, np.append(model.ring_head, find_middles(mesh, model))).astype(np.float64)
     known = (share > 0) | np.isin(ids, faces[regions != REGIONS.index("neck")])
     inner = energy[~known]
     share[~known] = factor_symmetric(inner[:, ~known]).solve(-(inner[:, known] @ share[known])).clip(0, 1)
