@@ -10,10 +10,19 @@ import torch
 
 from bust.drawn_bust import draw_bust
 from conftest import make_layer, make_marked_head
-from portraitist import BodyShape, build_character, detect_landmarks, load_head, read_cloth, save_head
+from portraitist import (
+    BodyShape,
+    build_character,
+    detect_landmarks,
+    load_head,
+    read_cloth,
+    save_head,
+    subdivide_head,
+)
 from portraitist.apps.character import describe_losses
 from portraitist.apps.character_paint import _to_lab
 from portraitist.body.body_model import PIECES, load_body_model
+from portraitist.body.border import find_middles
 from portraitist.body.standing import stand
 from portraitist.bust.appearance import find_ring_colors
 from portraitist.reconstruction.head_model import load_head_model
@@ -21,7 +30,7 @@ from portraitist.rendering.cameras import head_camera, view_camera
 from portraitist.rendering.layers import rasterize_parts
 from portraitist.rendering.sampling import render, sample_bilinear
 from portraitist.rendering.uv_layout import mark_texels
-from portraitist.types import Head
+from portraitist.types import REGIONS, Head
 
 MODEL = load_body_model()
 SKIN = torch.tensor([0.85, 0.62, 0.5])
@@ -52,6 +61,21 @@ def test_head_and_body_share_the_ring_and_its_color(plain):
     colors = sample_bilinear(body.texture, body.mesh.uvs[body.mesh.uv_faces[corners]])
     own = torch.from_numpy(find_ring_colors(plain, load_head_model()).mean(0)).float()
     assert float((colors.mean(1) - own).abs().max()) < 0.04
+
+
+@pytest.mark.parametrize("head_scale", [1.0, 1.4])
+def test_a_subdivided_head_gets_a_body_that_begins_on_it(plain, head_scale):
+    finer = subdivide_head(plain)
+    somebody = build_character(finer, BodyShape(head_scale=head_scale))
+    body = somebody.layers[0]
+    heads = torch.from_numpy(np.append(MODEL.ring_head, find_middles(finer.mesh, MODEL)))
+    own = torch.cat([torch.from_numpy(MODEL.ring), torch.arange(MODEL.count, len(body.mesh.vertices))])
+    assert len(own) == len(heads) == 2 * len(MODEL.ring)
+    assert torch.equal(body.mesh.vertices[own], somebody.neutral[heads])
+    assert torch.equal(body.original[own], somebody.original[heads])
+    assert torch.equal(somebody.mesh.faces, finer.mesh.faces)
+    face = finer.mesh.faces[finer.mesh.regions != REGIONS.index("neck")]
+    assert torch.equal(somebody.mesh.vertices[face], finer.mesh.vertices[face])
 
 
 def test_skin_is_of_the_heads_color_and_clothes_of_another(plain):

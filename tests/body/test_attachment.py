@@ -12,6 +12,7 @@ from portraitist.body.body_model import load_body_model
 from portraitist.body.shape import BodyShape, build_figure
 from portraitist.errors import InputError
 from portraitist.mesh.laplacian import vertex_normals
+from portraitist.mesh.subdivision import coarsen_head
 from portraitist.reconstruction.head_model import load_head_model
 
 MODEL, HEAD = load_body_model(), load_head_model()
@@ -69,7 +70,9 @@ def measure_bend(above: np.ndarray, below: np.ndarray) -> float:
 
 
 def test_other_heads_are_told():
-    for mesh in (make_head().mesh, subdivide_head(make_marked_head()).mesh):
-        with pytest.raises(InputError, match="without --subdivide"):
+    finer = subdivide_head(make_marked_head())
+    for mesh in (make_head().mesh, finer.mesh):
+        with pytest.raises(InputError, match="subdivided once at most"):
             check_ring(mesh)
+    check_ring(coarsen_head(finer).mesh)
     check_ring(HEAD.template)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -135,6 +136,58 @@ def test_a_body_walks_as_people_do(person: tuple[Head, dict[str, Clip]]):
     for side in ("left", "right"):
         hand, foot = (joints[:-1, JOINTS[f"{side}{name}"], 2] for name in ("Hand", "Foot"))
         assert np.corrcoef(hand, foot)[0, 1] < -0.7
+
+
+def measure_bends(joints: np.ndarray, side: str) -> np.ndarray:
+    """Degrees by which a knee is bent."""
+    hip, knee, ankle = (joints[:, JOINTS[f"{side}{name}"]] for name in ("UpperLeg", "LowerLeg", "Foot"))
+    thigh, shin = knee - hip, ankle - knee
+    cos = (thigh * shin).sum(1) / np.linalg.norm(thigh, axis=1) / np.linalg.norm(shin, axis=1)
+    return np.degrees(np.arccos(np.clip(cos, -1, 1)))
+
+
+def test_knees_bend_as_those_of_walkers(person: tuple[Head, dict[str, Clip]]):
+    """Nearly straight when the heel touches the ground, and again before the other one does (Perry 1992)."""
+    head, clips = person
+    walk, joints = clips["walk"], place(head, clips["walk"])
+    phase = walk.times / walk.times[-1]
+    for side, start in (("left", 0.0), ("right", 0.5)):
+        order = np.argsort((phase[:-1] - start) % 1)
+        bends = measure_bends(joints[:-1], side)[order]
+        strike, loaded, late, free = (float(np.interp(at, phase[:-1], bends)) for at in (0, 0.12, 0.4, 0.73))
+        assert strike < 10
+        assert 15 < loaded < 25
+        assert late < 12
+        assert 55 < free < 72
+
+
+def test_thumbs_lie_beside_hands_at_rest(person: tuple[Head, dict[str, Clip]]):
+    head, clips = person
+    for name, clip in clips.items():
+        joints = place(head, clip)[0]
+        for side in ("left", "right"):
+            first, last, wrist, knuckle = (
+                joints[JOINTS[f"{side}{part}"]] for part in ("ThumbMetacarpal", "ThumbDistal", "Hand", "IndexProximal")
+            )
+            thumb, palm = last - first, knuckle - wrist
+            cos = thumb @ palm / np.linalg.norm(thumb) / np.linalg.norm(palm)
+            assert np.degrees(np.arccos(cos)) < 30, (name, side)
+
+
+def test_shoulders_go_with_the_arms(person: tuple[Head, dict[str, Clip]]):
+    """A third of what an arm is lifted more or less than at rest is the shoulder's (Inman et al. 1944)."""
+    head, clips = person
+    rest = to_numpy(find_joints(head), np.float64)
+
+    def lift(joints: np.ndarray, start: str, end: str) -> np.ndarray:
+        along = joints[..., JOINTS[end], :] - joints[..., JOINTS[start], :]
+        return np.degrees(np.arctan2(np.linalg.norm(along[..., [0, 2]], axis=-1), -along[..., 1]))
+
+    for name, at, side in (("idle", 0, "left"), ("idle", 0, "right"), ("wave", 45, "right")):
+        joints = place(head, clips[name])[at]
+        bones = [f"{side}{part}" for part in ("Shoulder", "UpperArm", "LowerArm")]
+        shoulder, arm = (float(lift(joints, *ends) - lift(rest, *ends)) for ends in pairwise(bones))
+        assert shoulder == pytest.approx(arm / 3, abs=4), "the chest leans a little, too"
 
 
 def test_hands_stay_out_of_the_body(person: tuple[Head, dict[str, Clip]]):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from portraitist.body.body_model import PIECES, load_body_model
-from portraitist.body.clothes import TIGHTEST, dress_body
+from portraitist.body.clothes import TIGHTEST, dress_body, find_cloth_normals, list_outer_faces
 from portraitist.body.shape import BodyShape, build_figure
 from portraitist.mesh.laplacian import vertex_normals
 
@@ -39,6 +39,22 @@ def test_shoes_stand_flat_on_the_ground_around_the_feet(shape):
         floor = shoe[shoe[:, 1] < lowest + 0.002]
         assert np.ptp(floor[:, 2]) > 0.5 * np.ptp(shoe[:, 2])
     assert np.allclose(shoes[0, :, 1], shoes[1, :, 1], atol=0.004)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_hems_have_the_normals_of_their_outer_sides(shape):
+    """The inner side would turn them about where it has more triangles: dark spots at the front of the collar."""
+    clothes = dress_body(build_figure(shape, MODEL).vertices[: MODEL.count], 1.0, MODEL)
+    faces, rims = MODEL.clothes_faces, MODEL.clothes_ease < 0
+    normals = find_cloth_normals(clothes, faces, MODEL)
+    assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
+    corners = clothes[list_outer_faces(faces, MODEL)]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    of_hem = np.isin(list_outer_faces(faces, MODEL), np.setdiff1d(faces[rims[faces].any(1)], np.flatnonzero(rims)))
+    for corner in range(3):
+        ids = list_outer_faces(faces, MODEL)[of_hem[:, corner], corner]
+        assert (normals[ids] * flat[of_hem[:, corner]]).sum(1).min() > 0.5
 
 
 def test_every_piece_has_faces_that_look_outwards():

@@ -7,6 +7,7 @@ import pytest
 
 from portraitist.body.body_model import load_body_model
 from portraitist.body.shape import BodyShape, build_figure
+from portraitist.body.skeleton import JOINTS
 from portraitist.errors import InputError
 
 MODEL = load_body_model()
@@ -36,6 +37,32 @@ def test_children_are_small_with_large_heads_and_women_narrow_shoulders():
         for figure in (man, woman)
     ]
     assert shoulders[1] < shoulders[0]
+
+
+def find_shoulder(vertices: np.ndarray) -> float:
+    """How high its left shoulder is over the joint, meters."""
+    x, y, _ = MODEL.find_joints(vertices)[JOINTS["leftUpperArm"]]
+    return float(vertices[np.abs(vertices[:, 0] - x) < 0.02, 1].max() - y)
+
+
+@pytest.mark.parametrize(("age", "weights"), [(30.0, (94.0, 110.0)), (75.0, (88.0, 102.0))])
+def test_fat_lies_on_the_trunk_and_is_round(age, weights):
+    """Of two stout men the stouter one has no higher shoulders, no thicker wrists, and no deeper folds."""
+    stout, stouter = (
+        build_figure(BodyShape(age, sex=0.0, height=1.85, weight=weight), MODEL).vertices[: MODEL.count]
+        for weight in weights
+    )
+    assert find_shoulder(stouter) - find_shoulder(stout) < 0.004
+    joints = MODEL.spread_weights()
+    moved = np.linalg.norm(stouter - stout, axis=1)
+    assert moved[joints[:, [JOINTS["leftHand"], JOINTS["rightFoot"]]].sum(1) > 0.99].max() < 0.004
+    middle = joints[:, [JOINTS["hips"], JOINTS["spine"], JOINTS["chest"]]].sum(1) > 0.9
+    belly = middle & (stout[:, 2] > stout[middle, 2].mean())
+    assert moved[belly].mean() > 0.015
+    first, second = np.concatenate([MODEL.faces[:, [i, (i + 1) % 3]] for i in range(3)]).T
+    apart = np.linalg.norm((stouter - stout)[first] - (stouter - stout)[second], axis=1)
+    strain = apart / np.linalg.norm(stout[first] - stout[second], axis=1)
+    assert np.quantile(strain[middle[first]], 0.99) < 0.3
 
 
 @pytest.mark.parametrize(

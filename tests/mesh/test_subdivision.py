@@ -10,7 +10,7 @@ import torch
 import trimesh
 
 from conftest import add_layers
-from portraitist.mesh.subdivision import subdivide_head
+from portraitist.mesh.subdivision import coarsen_head, subdivide_head
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.uv_layout import mark_texels
 from portraitist.types import EXPRESSION_NAMES, REGIONS, Head
@@ -48,6 +48,17 @@ def test_a_ball_is_what_another_implementation_makes_of_it(head: Head):
     theirs = np.sort(vertices[faces].mean(1).round(6), axis=0)
     ours = np.sort(fine.neutral.double().numpy()[fine.mesh.faces.numpy()].mean(1).round(6), axis=0)
     assert np.abs(theirs - ours).max() < 2e-5
+
+
+def test_it_can_be_undone(coarse, fine):
+    """But for where vertices are."""
+    back = coarsen_head(fine)
+    for name in ("faces", "uvs", "uv_faces", "regions"):
+        assert torch.equal(getattr(back.mesh, name), getattr(coarse.mesh, name)), name
+    assert torch.equal(back.landmarks68.face_ids, coarse.landmarks68.face_ids)
+    torch.testing.assert_close(back.landmarks68.barycentrics, coarse.landmarks68.barycentrics, atol=1e-6, rtol=0)
+    assert torch.equal(back.neutral, fine.neutral[: len(coarse.neutral)])
+    assert coarsen_head(back) is back
 
 
 def test_expressions_still_add_up(fine):

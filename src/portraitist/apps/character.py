@@ -16,12 +16,15 @@ from portraitist.apps.character_palette import read_palette
 from portraitist.apps.character_surface import find_surfaces
 from portraitist.body.attachment import attach_body, check_ring, measure_size
 from portraitist.body.body_model import BodyModel, load_body_model
+from portraitist.body.border import refine_border
 from portraitist.body.clothes import dress_body
+from portraitist.body.neck import fit_neck
 from portraitist.body.shape import BodyShape, Figure, build_figure
 from portraitist.body.standing import BODY_LAYERS
 from portraitist.bust.draping import drape_layers
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.io.images import round_to_bytes
+from portraitist.mesh.subdivision import coarsen_head
 from portraitist.reconstruction.head_model import load_head_model
 from portraitist.rendering.layers import join_meshes
 from portraitist.types import COVER_NAMES, REGIONS, Head, Layer, Mesh
@@ -35,12 +38,16 @@ def build_character(head: Head, shape: BodyShape | None = None, *, cloth: Cloth 
     of the color of the bust or the hat, or else set off from the skin.
 
     Vertices are those of ``BodyModel``, whatever the body, so that joints and weights are found again
-    (``body/skin.py``). The body begins at the very vertices at which the head's neck ends. Raises InputError for a head
-    whose neck ends elsewhere (``stylize --subdivide``) and for values that no body has.
+    (``body/skin.py``). The body begins at the very vertices at which the head's neck ends, also of a head that
+    was subdivided, and a larger head than a person's gets a neck for this body (``fit_neck``). Raises InputError for a
+    head of another topology and for values that no body has.
     """
     shape, model = shape or BodyShape(), load_body_model()
+    figure, whole = build_figure(shape, model), head
+    head = coarsen_head(whole)
     check_ring(head.mesh)
-    figure = build_figure(shape, model)
+    whole = fit_neck(whole, figure, float(shape.head_scale), model)
+    head = coarsen_head(whole)  # body and paint go by the vertices of the head model
     placed, dressed, scale = _put_on(head, to_numpy(head.neutral, np.float64), figure, shape, model)
     original = _put_on(head, to_numpy(head.original, np.float64), figure, shape, model)
     like = head.mesh
@@ -62,7 +69,8 @@ def build_character(head: Head, shape: BodyShape | None = None, *, cloth: Cloth 
         for name, mesh, texture, own in zip(("body", "clothes"), (skin, clothes), textures, original[:2], strict=True)
     ]
     below = join_meshes([_close_collar(head, placed, model), clothes])
-    return replace(head, layers=(*drape_layers(covers, below), *layers), height=figure.height)
+    layers[0] = refine_border(layers[0], whole, model)
+    return replace(whole, layers=(*drape_layers(covers, below), *layers), height=figure.height)
 
 
 def _close_collar(head: Head, body: Float[np.ndarray, "n 3"], model: BodyModel) -> Mesh:

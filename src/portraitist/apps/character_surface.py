@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.body.body_model import BodyModel
+from portraitist.body.clothes import find_cloth_normals, list_outer_faces
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_texels import measure_ambient_visibility
@@ -50,10 +51,12 @@ def find_surfaces(
     meshes = [skin, clothes, head]
     places = [to_numpy(mesh.vertices, np.float64) for mesh in meshes]
     starts = np.cumsum([0, *map(len, places)])
-    faces = np.concatenate([to_numpy(mesh.faces) + start for mesh, start in zip(meshes, starts, strict=False)])
+    own = [to_numpy(skin.faces), list_outer_faces(to_numpy(clothes.faces), model), to_numpy(head.faces)]
+    faces = np.concatenate([each + start for each, start in zip(own, starts, strict=False)])
     sky = measure_ambient_visibility(np.concatenate(places).astype(np.float32), faces)
     # The skin's own normals go on under the clothes.
-    normals = vertex_normals(places[0], model.faces), vertex_normals(places[1], to_numpy(clothes.faces))
+    cloth_normals = find_cloth_normals(places[1], to_numpy(clothes.faces), model)
+    normals = vertex_normals(places[0], model.faces), cloth_normals
     surfaces = []
     for mesh, size, start, end, own, normal in zip(
         meshes[:2], sizes, starts[:2], starts[1:3], places[:2], normals, strict=True

@@ -12,6 +12,9 @@ Degrees = float | Float[np.ndarray, "t"]
 RELAXED = {"Index": (14, 20, 12), "Middle": (20, 26, 16), "Ring": (25, 30, 18), "Little": (28, 32, 20)}
 """By how many degrees the joints of fingers bend in a hand that rests."""
 
+THUMB = {"Metacarpal": (18, 16), "Proximal": (6, 10), "Distal": (0, 12)}
+"""The same of a thumb, which lies beside the palm then: towards the back of the hand, and towards the fingers."""
+
 
 def hang_arm(
     side: str, away_deg: Degrees, *, swing_deg: Degrees = 0.0, bend_deg: Degrees = 12.0, inward_deg: Degrees = 10.0
@@ -31,6 +34,6 @@ def relax_hand(side: str, strength: Degrees = 1.0) -> dict[str, Float[np.ndarray
             turns[f"{side}{finger}{part}"] = rotate("z", -bend * np.asarray(strength))
         spread = rotate("y", 3.0 - 2.0 * number)
         turns[f"{side}{finger}Proximal"] = spread @ turns[f"{side}{finger}Proximal"]
-    turns[f"{side}ThumbProximal"] = rotate("y", 8.0 * np.asarray(strength))
-    turns[f"{side}ThumbDistal"] = rotate("y", 12.0 * np.asarray(strength))
+    for part, (up, along) in THUMB.items():
+        turns[f"{side}Thumb{part}"] = rotate("z", up * np.asarray(strength)) @ rotate("y", along * np.asarray(strength))
     return {name: mirror(turn, side) for name, turn in turns.items()}

@@ -41,7 +41,7 @@ def check_ring(mesh: Mesh) -> None:
             return
     raise InputError(
         "A body begins at the border of the neck that the heads of Portraitist have, but this head has another one. "
-        "Give a head that stylize wrote, without --subdivide."
+        "Give a head that stylize wrote, subdivided once at most."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from portraitist.body.body_model import PIECES, BodyModel
 from portraitist.mesh.laplacian import vertex_normals
@@ -28,6 +28,20 @@ def dress_body(body: Float[np.ndarray, "n 3"], scale: float, model: BodyModel) -
     shoes = model.shoes.reshape(-1, 3)
     clothes[len(clothes) - len(shoes) :] = np.concatenate([_fit_shoe(body, side, model) for side in (0, 1)])
     return clothes
+
+
+def find_cloth_normals(
+    clothes: Float[np.ndarray, "e 3"], faces: Int[np.ndarray, "d 3"], model: BodyModel
+) -> Float[np.ndarray, "e 3"]:
+    """Unit normals of clothes of `BodyModel`. At hems they are those of the outer side, which the inner one would turn
+    about wherever it has more or larger triangles."""
+    rims = (model.clothes_ease < 0)[:, None]
+    return np.where(rims, vertex_normals(clothes, faces), vertex_normals(clothes, list_outer_faces(faces, model)))
+
+
+def list_outer_faces(faces: Int[np.ndarray, "d 3"], model: BodyModel) -> Int[np.ndarray, "o 3"]:
+    """Those of clothes that are not the inner sides of their hems."""
+    return faces[(model.clothes_ease >= 0)[faces].all(1)]
 
 
 def _smoother(model: BodyModel, faces: np.ndarray) -> tuple[sp.csr_matrix, np.ndarray]:

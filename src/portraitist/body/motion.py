@@ -15,6 +15,9 @@ from portraitist.types import EXPRESSION_NAMES
 RATE = 30  # moments of a second at which clips are told, as in games
 STRETCH = 0.9995  # of its length: no leg is pulled out further, since a knee that is quite straight snaps
 
+GIRDLE = 1 / 3  # of the angle by which an arm is lifted: the shoulder blade turns so far, the arm in it by the rest
+"""The rhythm of Inman, Saunders and Abbott (1944)."""
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -75,8 +78,9 @@ def make_clip(
     weights: Mapping[str, Float[np.ndarray, "t"]],
     speed: float = 0.0,
 ) -> Clip:
-    """``turns``: of joints relatively to their parents, from the T-pose; what is not named does not turn. ``feet``: of
-    both sides, which legs reach for. ``weights``: of expressions by their names."""
+    """``turns``: of joints relatively to their parents, from the T-pose; what is not named does not turn. Shoulders go
+    with the arms. ``feet``: of both sides, which legs reach for. ``weights``: of expressions by their names."""
+    turns = _turn_girdle(turns, rig)
     world = np.zeros((len(times), len(SKELETON), 3, 3))
     for bone, parent in zip(SKELETON, PARENTS, strict=True):
         own = turns.get(bone.name, np.eye(3))
@@ -87,6 +91,38 @@ def make_clip(
     for expression, row in weights.items():
         values[:, EXPRESSION_NAMES.index(expression)] = row
     return Clip(name, times, to_local(world @ rig.alignment), hips, values, speed)
+
+
+def carry_hips(
+    rig: Rig,
+    side: str,
+    path: FootPath,
+    hips: Float[np.ndarray, "t 3"],
+    turns: Float[np.ndarray, "*t 3 3"],
+    length: float | Float[np.ndarray, "t"],
+) -> Float[np.ndarray, "t"]:
+    """How high the hips are when the leg of one side is as long as ``length`` from hip to ankle; meters. ``turns``: of
+    the hips. Of ``hips`` the heights do not count."""
+    offset = turns @ (rig.place(f"{side}UpperLeg") - rig.place("hips"))
+    apart = ((hips + offset - path.ankle)[:, [0, 2]] ** 2).sum(1)
+    return path.ankle[:, 1] - offset[..., 1] + np.sqrt(np.asarray(length) ** 2 - apart)
+
+
+def _turn_girdle(turns: Mapping[str, np.ndarray], rig: Rig) -> dict[str, np.ndarray]:
+    """The same with shoulders that are higher or lower than at rest, as the arms are; arms point where they did."""
+    whole = dict(turns)
+    for side, sign in SIDES.items():
+        names = [f"{side}{name}" for name in ("Shoulder", "UpperArm", "LowerArm")]
+        shoulder, arm = (turns.get(name, np.eye(3)) for name in names[:2])
+        lifted = _measure_lift(arm @ [sign, 0.0, 0.0]) - _measure_lift(rig.place(names[2]) - rig.place(names[1]))
+        own = mirror(rotate("z", GIRDLE * lifted), side)
+        whole[names[0]], whole[names[1]] = shoulder @ own, np.swapaxes(own, -1, -2) @ arm
+    return whole
+
+
+def _measure_lift(along: Float[np.ndarray, "*t 3"]) -> Float[np.ndarray, "*t"]:
+    """Degrees by which an arm is away from hanging straight down."""
+    return np.asarray(np.degrees(np.arccos(np.clip(-along[..., 1] / np.linalg.norm(along, axis=-1), -1, 1))))
 
 
 def _reach(world: np.ndarray, rig: Rig, hips: np.ndarray, side: str, path: FootPath) -> None:

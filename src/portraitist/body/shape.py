@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from portraitist.body.body_model import ANCHORS, BodyModel
+from portraitist.body.stoutness import find_fat
 from portraitist.errors import InputError
 
 YOUNGEST, OLDEST = 2.0, 90.0
@@ -20,7 +21,7 @@ GROWTH_MALE = (0.871, 1.1, 1.273, 1.431, 1.632, 1.765)
 GROWTH_FEMALE = (0.857, 1.094, 1.266, 1.45, 1.598, 1.632)
 DENSITY = 980.0  # kg/m^3 of a body, as Anny has it
 TALLNESS = (0.0, 1.0)  # along the anchors of height
-STOUTNESS = (-0.25, 2.0)  # along those of weight: beyond the last ones bodies go on as between them
+STOUTNESS = (-0.25, 4.0)  # along those of weight, beyond the last ones, too: up to a body mass index of about 33
 SEARCH_STEPS = 14  # halvings of an interval
 ROUNDS = 4  # in which height and weight, each of which changes the other a little, are both met
 TOLERANCE = 0.005  # meters or shares of kilograms by which a wish may be missed
@@ -108,17 +109,27 @@ def _check(shape: BodyShape, figure: Figure, make: Callable[[float, float], Figu
 
 
 def _mix(values: Float[np.ndarray, "5"], model: BodyModel) -> Figure:
-    """The body between those at the anchors: linear along each value."""
-    axes = [_share(float(value), np.array(at, float)) for value, at in zip(values, ANCHORS, strict=True)]
-    weights = np.array([np.prod(each) for each in product(*axes)])
+    """The body between those at the anchors, linear along each value; stouter than the last ones with more fat."""
+    sex, age, weight, height, proportions = values.tolist()
+    leaner, stoutest = (float(anchor) for anchor in ANCHORS[2][-2:])
+    weights = _weigh((sex, age, min(weight, stoutest), height, proportions))
     vertices = model.mean + np.tensordot(weights @ model.coefficients, model.basis, 1)
+    if weight > stoutest:
+        more = (weights - _weigh((sex, age, leaner, height, proportions))) / (stoutest - leaner) * (weight - stoutest)
+        vertices[: model.count] += np.tensordot(more @ model.coefficients, find_fat(), 1)
     volume = measure_volume(vertices, model) + float(weights @ model.head_volumes)
-    height = float(vertices[-1, 1] - vertices[: model.count, 1].min())
-    return Figure(vertices, float(weights @ model.head_sizes), height, DENSITY * volume)
+    tall = float(vertices[-1, 1] - vertices[: model.count, 1].min())
+    return Figure(vertices, float(weights @ model.head_sizes), tall, DENSITY * volume)
+
+
+def _weigh(values: tuple[float, ...]) -> Float[np.ndarray, "s"]:
+    """How much of the body at each of all anchors there is."""
+    axes = [_share(value, np.array(at, float)) for value, at in zip(values, ANCHORS, strict=True)]
+    return np.array([np.prod(each) for each in product(*axes)])
 
 
 def _share(value: float, anchors: Float[np.ndarray, "a"]) -> Float[np.ndarray, "a"]:
-    """How much of each anchor there is in a value between two of them, or beyond the last two."""
+    """How much of each anchor there is in a value between two of them, or below the first two."""
     first = int(np.clip(np.searchsorted(anchors, value) - 1, 0, len(anchors) - 2))
     share = (value - anchors[first]) / (anchors[first + 1] - anchors[first])
     shares = np.zeros(len(anchors))

@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from portraitist.body.body_model import load_body_model
+from portraitist.body.border import extend_rows, find_middles
 from portraitist.body.skeleton import JOINTS
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.errors import InputError
@@ -33,9 +34,9 @@ def find_weights(head: Head) -> list[Float[Tensor, "_k j"]]:
     of one above 0. The border of the neck has the same in head and body. Raises InputError for a head without a body of
     ours."""
     model = load_body_model()
-    _get_layer(head, "body")
-    body = model.spread_weights()
-    own = _weigh_head(head, body[model.ring])
+    skin = _get_layer(head, "body")
+    body = extend_rows(model.spread_weights(), len(skin.mesh.vertices), model)
+    own = _weigh_head(head, body)
     weights = [own]
     for layer in head.layers:
         if layer.name == "body":
@@ -51,7 +52,9 @@ def find_weights(head: Head) -> list[Float[Tensor, "_k j"]]:
 def _get_layer(head: Head, name: str) -> Layer:
     """The layer, with vertices as our own bodies and clothes have them."""
     model = load_body_model()
-    needed = {"body": model.count, "clothes": len(model.clothes_sources)}[name]
+    needed = len(model.clothes_sources)
+    if name == "body":
+        needed = model.count + len(find_middles(head.mesh, model))
     found = [layer for layer in head.layers if layer.name == name]
     if not found or len(found[0].mesh.vertices) != needed:
         got = f"one of {len(found[0].mesh.vertices)} vertices" if found else "none"
@@ -59,17 +62,18 @@ def _get_layer(head: Head, name: str) -> Layer:
     return found[0]
 
 
-def _weigh_head(head: Head, ring_weights: Float[np.ndarray, "p j"]) -> Float[np.ndarray, "n j"]:
+def _weigh_head(head: Head, body: Float[np.ndarray, "b j"]) -> Float[np.ndarray, "n j"]:
     """What is no neck goes with the head; over the neck it turns into what the body has at the ring, as evenly as it
     can be."""
     model = load_body_model()
+    ring = np.append(model.ring_head, find_middles(head.mesh, model))
     places, faces = to_numpy(head.neutral, np.float64), to_numpy(head.mesh.faces)
-    weights = np.zeros((len(places), ring_weights.shape[1]))
+    weights = np.zeros((len(places), body.shape[1]))
     weights[:, JOINTS["head"]] = 1
-    weights[model.ring_head] = ring_weights
+    weights[ring] = np.concatenate([body[model.ring], body[model.count :]])
     is_neck = to_numpy(head.mesh.regions) == REGIONS.index("neck")
     ids, local = np.unique(faces[is_neck], return_inverse=True)
-    fixed = np.isin(ids, np.append(faces[~is_neck].ravel(), model.ring_head))
+    fixed = np.isin(ids, np.append(faces[~is_neck].ravel(), ring))
     laplacian, _ = cotangent_laplacian(places[ids], local.reshape(-1, 3))
     inner = sp.csr_matrix(laplacian)[~fixed]
     solved = factor_symmetric(inner[:, ~fixed]).solve(-(inner[:, fixed] @ weights[ids[fixed]]))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from portraitist.body.arms import hang_arm, relax_hand
-from portraitist.body.motion import RATE, Clip, FootPath, make_clip, rise, rotate
+from portraitist.body.motion import RATE, Clip, FootPath, carry_hips, make_clip, rise, rotate
 from portraitist.body.posing import SIDES, Rig
 from portraitist.body.sole import Sole
 
@@ -15,7 +16,8 @@ Turns = dict[str, Float[np.ndarray, "*t 3 3"]]
 BREATH_SECONDS = 3.0  # of a breath of somebody at rest
 BLINK_SECONDS = 0.24  # of a blink, down and up
 APART = 1.0  # of the distance between hips: that between feet
-BENT = 0.996  # of its length: a leg that stands, its knee not locked
+BENT = 0.996  # of its length: a leg that stands, its knee not locked; the other one bends more
+SOFT = 0.002  # of a leg: hips go so gently from being carried by one to being carried by the other
 TOES_OUT_DEG = 7.0  # of feet that stand
 
 
@@ -50,7 +52,6 @@ def build_wave(rig: Rig, soles: dict[str, Sole], arm_deg: float) -> Clip:
     bend = 16 + 2 * lag + 96 * early + waving * 17 * np.sin(beat)
     away, swing = arm_deg + 0.8 * lag + up * (50 - arm_deg), 2 + lag + 20 * up
     turns |= hang_arm("right", away, swing_deg=swing, bend_deg=bend, inward_deg=10 - 80 * up)
-    turns["rightShoulder"] = rotate("z", -10.0 * up) @ turns["rightShoulder"]
     turns["rightHand"] = rotate("y", waving * 9 * np.sin(beat - 0.7)) @ turns["rightHand"]
     turns |= relax_hand("right", 1 + 0.08 * np.sin(breath - 1.0) - 0.75 * up)
     smile = rise(times, 0.3, 0.9) - rise(times, 2.6, 3.4)
@@ -128,13 +129,13 @@ def _stand(
     """``shift``: of the hips towards the left foot, of the distance between hips."""
     width = rig.place("leftUpperLeg")[0] - rig.place("rightUpperLeg")[0]
     middle = (rig.place("leftUpperLeg") + rig.place("rightUpperLeg")) / 2
-    feet, still = {}, np.zeros(len(times))
+    hips = np.zeros((len(times), 3)) + rig.place("hips")
+    hips[:, 0] += shift * width
+    feet, still, heights = {}, np.zeros(len(times)), []
     leg = rig.length("leftUpperLeg", "leftLowerLeg") + rig.length("leftLowerLeg", "leftFoot")
     for side, sign in SIDES.items():
         ankle = np.array([middle[0] + sign * APART * width / 2, soles[side].height, middle[2] - 0.01 * leg])
         feet[side] = FootPath(np.tile(ankle, (len(times), 1)), still, still, TOES_OUT_DEG)
-    hips = np.zeros((len(times), 3)) + rig.place("hips")
-    hips[:, 0] += shift * width
-    drop = middle[1] - (soles["left"].height + BENT * leg)
-    hips[:, 1] -= drop + 0.12 * leg * (shift * width / leg) ** 2
+        heights.append(carry_hips(rig, side, feet[side], hips, turns.get("hips", np.eye(3)), BENT * leg))
+    hips[:, 1] = -SOFT * leg * logsumexp(-np.array(heights) / (SOFT * leg), axis=0)
     return make_clip(name, rig, times, turns, hips, feet, weights)

@@ -30,7 +30,8 @@ from portraitist.export.gltf_parts import list_meshes
 from portraitist.export.skin import Joint, add_skin
 from portraitist.types import Head
 
-ARMS = tuple(f"{side}{part}" for side in SIDES for part in ("UpperArm", "LowerArm", "Hand", "Thumb", *FINGERS))
+ARM_PARTS = ("Shoulder", "UpperArm", "LowerArm", "Hand", "Thumb", *FINGERS)
+ARMS = tuple(f"{side}{part}" for side in SIDES for part in ARM_PARTS)
 TURN_TOLERANCE = 5e-4  # radians: half a millimeter at the end of a leg
 PLACE_TOLERANCE_M = 2e-4
 WEIGHT_TOLERANCE = 0.005

@@ -11,6 +11,8 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from portraitist.body.body_model import load_body_model
+from portraitist.body.clothes import find_cloth_normals
 from portraitist.body.standing import BODY_LAYERS
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.export.combinations import COMBINATIONS
@@ -97,6 +99,7 @@ def _name_morphs(
 def find_normals(parts: list[Part], target: str | None = None) -> list[Float[np.ndarray, "_n 3"]]:
     """Unit normals of the vertices of each part, in its neutral shape or moved by the morph ``target``. Where a body
     begins, head and body have vertices in the same places: these have the same normals, so that no light shows a seam.
+    Hems have those of their outer sides.
     """
     shapes = [to_numpy(part.mesh.vertices, np.float32) for part in parts]
     moved = [shape + part.morphs.get(target or "", 0) for shape, part in zip(shapes, parts, strict=True)]
@@ -108,4 +111,8 @@ def find_normals(parts: list[Part], target: str | None = None) -> list[Float[np.
             own[starts[number] : starts[number + 1]][apart == 0] = np.asarray(nearest)[apart == 0]
     faces = [to_numpy(part.mesh.faces) + start for part, start in zip(parts, starts, strict=False)]
     normals = vertex_normals(np.concatenate(moved), own[np.concatenate(faces)])[own]
-    return np.split(normals, starts[1:-1])
+    split = np.split(normals, starts[1:-1])
+    for number, part in enumerate(parts):
+        if part.name == "Clothes":
+            split[number] = find_cloth_normals(moved[number], to_numpy(part.mesh.faces), load_body_model())
+    return split

@@ -45,6 +45,42 @@ def _subdivide_layer(layer: Layer) -> Layer:
     return replace(layer, mesh=mesh, original=_apply(matrix, layer.original))
 
 
+def coarsen_head(head: Head) -> Head:
+    """What `subdivide_head` was given, its vertices where they are now; any other head, and all layers, as they are."""
+    own, uv = (find_quartered(to_numpy(faces)) for faces in (head.mesh.faces, head.mesh.uv_faces))
+    if own is None or uv is None:
+        return head
+    count = int(own[1].min())
+    mesh = Mesh(
+        vertices=head.mesh.vertices[:count],
+        faces=from_numpy(own[0], head.mesh.faces),
+        uvs=head.mesh.uvs[: int(uv[1].min())],
+        uv_faces=from_numpy(uv[0], head.mesh.uv_faces),
+        regions=head.mesh.regions[::4],
+    )
+    return replace(
+        head,
+        mesh=mesh,
+        neutral=head.neutral[:count],
+        expression_deltas=head.expression_deltas[:, :count],
+        landmarks68=_merge_landmarks(head.landmarks68),
+        original=head.original[:count],
+    )
+
+
+def find_quartered(faces: Int[np.ndarray, "f 3"]) -> tuple[Int[np.ndarray, "g 3"], Int[np.ndarray, "g 3"]] | None:
+    """The triangles of which `subdivide_mesh` made these ones, and the new vertices on their sides (01, 12, 20); None
+    if it did not make them."""
+    if len(faces) % 4:
+        return None
+    first, second, third, middle = faces.reshape(-1, 4, 3).swapaxes(0, 1)
+    corners = np.stack([first[:, 0], second[:, 1], third[:, 2]], 1)
+    around = np.stack([first[:, 1], second[:, 2], third[:, 0]], 1)
+    others = np.stack([second[:, 0], third[:, 1], first[:, 2]], 1)
+    is_quartered = np.array_equal(around, others) and np.array_equal(around, middle)
+    return (corners, around) if is_quartered and corners.max() < around.min() else None
+
+
 def subdivide_mesh(mesh: Mesh) -> tuple[Mesh, sp.csr_matrix]:
     """The finer mesh, with UV islands cut finer in place, and the matrix that makes its vertices of the old ones."""
     faces, count = to_numpy(mesh.faces), len(mesh.vertices)
@@ -132,3 +168,11 @@ def _subdivide_landmarks(points: LandmarkEmbedding) -> LandmarkEmbedding:
     in_middle = 1 - 2 * weights[:, [2, 0, 1]]
     inner = torch.where(largest[:, None] >= 0.5, at_corner, in_middle)
     return LandmarkEmbedding(4 * points.face_ids + child, inner)
+
+
+def _merge_landmarks(points: LandmarkEmbedding) -> LandmarkEmbedding:
+    """The same places in the larger triangles."""
+    child, inner = points.face_ids % 4, points.barycentrics
+    at_corner = (inner + torch.nn.functional.one_hot(child.clamp(max=2), 3).to(inner)) / 2
+    in_middle = (1 - inner[:, [1, 2, 0]]) / 2
+    return LandmarkEmbedding(points.face_ids // 4, torch.where(child[:, None] == 3, in_middle, at_corner))
