@@ -183,7 +183,7 @@ def test_what_nobody_uses_is_taken_out(tmp_path):
 
 def test_unknown_extensions_keep_what_they_may_refer_to():
     file = make_document()
-    file.tree["extensionsUsed"] = ["VRMC_vrm"]
+    file.tree["extensionsUsed"] = ["VRM"]
     prune(file)
     assert len(file.tree["meshes"]) == 2
 

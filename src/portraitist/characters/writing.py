@@ -10,8 +10,11 @@ import numpy as np
 
 from portraitist.characters.figure import Figure, Piece
 from portraitist.characters.new_head import NewHead, list_targets
+from portraitist.characters.rigging import match_expression
+from portraitist.characters.vrm_expressions import Change, renumber_expressions
 from portraitist.export.gltf_buffer import NEGLIGIBLE_M
 from portraitist.export.gltf_materials import UNLIT, encode_texture
+from portraitist.export.mtoon import MTOON
 from portraitist.io.gltf_document import GltfDocument
 from portraitist.types import Image
 
@@ -36,6 +39,9 @@ def add_parts(
         else:
             nodes.append(_add_node(document, piece.node, mesh, head.name))
     _move_expressions(document, sources, piece.node, nodes, names, emptied)
+    spelled = {expression: name for name in names if (expression := match_expression(name))}
+    change = Change(figure.document, sources, piece.node, nodes, names, spelled, emptied)
+    renumber_expressions(document, change)
     return nodes
 
 
@@ -72,8 +78,14 @@ def _add_material(document: GltfDocument, piece: Piece, name: str, texture: Imag
         },
         "doubleSided": True,
     }
-    if UNLIT in old.get("extensions", {}):
-        material["extensions"] = {UNLIT: {}}
+    theirs = old.get("extensions", {})
+    extensions = {UNLIT: {}} if UNLIT in theirs else {}
+    if MTOON in theirs:
+        extensions[MTOON] = {key: value for key, value in theirs[MTOON].items() if not key.endswith("Texture")}
+        if "shadeMultiplyTexture" in theirs[MTOON]:
+            extensions[MTOON]["shadeMultiplyTexture"] = {"index": number}
+    if extensions:
+        material["extensions"] = extensions
     return document.append("materials", material)
 
 

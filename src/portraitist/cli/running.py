@@ -36,7 +36,7 @@ def report_to(show: ShowStep) -> ProgressCallback:
     return lambda progress: show(progress.stage, progress.step, progress.steps)
 
 
-def describe_models(models: Models) -> dict[str, str]:
+def describe_models(models: Models) -> dict[str, Any]:
     """What the record of a run says about them."""
     return {"device": str(models.device), "precision": str(models.vgg.dtype).removeprefix("torch.")}
 

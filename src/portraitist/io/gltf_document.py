@@ -87,8 +87,8 @@ class GltfDocument:
         return self.add_numbers(triangles.reshape(-1, 1).astype(kind), TRIANGLES)
 
     def place_nodes(self) -> dict[int, Float[np.ndarray, "4 4"]]:
-        """Where each node of the shown scene stands at rest, by its number; of all nodes where there is no scene. Raises
-        ValueError for a node that is there twice."""
+        """Where each node of the shown scene stands at rest, by its number; of all nodes where there is no scene.
+        Raises ValueError for a node that is there twice."""
         places: dict[int, np.ndarray] = {}
         scenes, above = self.list("scenes"), self.list_parents()
         free = [number for number in range(len(self.list("nodes"))) if number not in above]
