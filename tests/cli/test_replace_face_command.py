@@ -98,6 +98,11 @@ def damage(path: Path, how: str) -> str:
         file = read_gltf(path)
         file.tree["extensionsRequired"] = file.tree["extensionsUsed"] = ["ACME_voxels"]
         Path("bad.glb").write_bytes(file.pack())
+    elif how == "nodes that hang on each other":
+        file = read_gltf(path)
+        first = file.append("nodes", {"children": [len(file.tree["nodes"]) + 1]})
+        file.append("nodes", {"children": [first]})
+        Path("bad.glb").write_bytes(file.pack())
     elif how == "normals that are missing":
         file = read_gltf(path)
         file.tree["accessors"][file.tree["meshes"][0]["primitives"][0]["attributes"]["NORMAL"]]["count"] -= 5
@@ -116,6 +121,7 @@ def damage(path: Path, how: str) -> str:
         ("a joint that is not there", "no usable"),
         ("JSON that is none", "no usable"),
         ("an extension that nobody knows", "ACME_voxels"),
+        ("nodes that hang on each other", "no usable"),
         ("normals that are missing", "no usable"),
         ("no surface", "shows no surface"),
     ],

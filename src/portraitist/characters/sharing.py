@@ -32,7 +32,9 @@ def share_color(model: HeadModel, shape: Float[np.ndarray, "n 3"], *, keep_hair:
     """The same of colors: 0 within the jaw, 1 on the whole neck and below the jaw: the photo's shade under its own jaw
     would be a second outline beside that of the new one."""
     below = np.union1d(_list_inner(model, "neck"), _list_below_jaw(model))
-    return _spread(model, shape, below, _find_face(model, INNER), keep_hair=keep_hair)
+    ours = _find_face(model, INNER)
+    ours[to_numpy(model.vertex_ids("ears"))] = True  # where they are dark, the character's need not be
+    return _spread(model, shape, below, ours, keep_hair=keep_hair)
 
 
 def _spread(

@@ -88,10 +88,15 @@ class GltfDocument:
 
     def place_nodes(self) -> dict[int, Float[np.ndarray, "4 4"]]:
         """Where each node of the shown scene stands at rest, by its number; of all nodes where there is no scene.
-        Raises ValueError for a node that is there twice."""
+        Raises ValueError for a node that is there twice, and for nodes that hang on each other."""
         places: dict[int, np.ndarray] = {}
         scenes, above = self.list("scenes"), self.list_parents()
         free = [number for number in range(len(self.list("nodes"))) if number not in above]
+        reached = [*free]
+        for number in reached:  # grows while it is read
+            reached += self.tree["nodes"][number].get("children", [])
+        if len(reached) != len(self.list("nodes")):
+            raise ValueError("nodes that hang on each other, or on two others")
         roots = scenes[self.tree.get("scene", 0)].get("nodes", []) if scenes else free
         waiting = [(number, np.eye(4)) for number in roots]
         while waiting:
