@@ -26,7 +26,8 @@ WELD = 1e-5  # of the figure's size: closer vertices are one
 
 @dataclass(frozen=True)
 class Piece:
-    """One primitive on one node: ``vertices`` and ``faces`` are its places in those of the figure."""
+    """One primitive on one node: ``vertices`` and ``faces`` are its places in those of the figure. ``mirrored``: its
+    triangles turn the other way round in the file than in the scene, as a negative scale has it."""
 
     node: int
     mesh: int
@@ -34,6 +35,7 @@ class Piece:
     material: int | None
     vertices: slice
     faces: slice
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,9 @@ class _Reader:
                     slice(vertex_count, vertex_count + len(surface.vertices)),
                     slice(face_count, face_count + len(surface.faces)),
                 )
-                pieces.append(Piece(node_number, node["mesh"], number, primitive.get("material"), *spans))
+                pieces.append(
+                    Piece(node_number, node["mesh"], number, primitive.get("material"), *spans, surface.mirrored)
+                )
                 surfaces.append(surface)
                 vertex_count, face_count = spans[0].stop, spans[1].stop
         if not pieces:
@@ -183,7 +187,11 @@ class _Reader:
         if "COLOR_0" in attributes:
             given = self._buffers.read(attributes["COLOR_0"])
             colors[:, : given.shape[1]] = given
-        return _Surface(vertices + to_scene[:, :3, 3], _list_triangles(ids, primitive), uvs, colors, weights)
+        mirrored = bool(np.median(np.linalg.det(to_scene[:, :3, :3])) < 0)
+        faces = _list_triangles(ids, primitive)
+        return _Surface(
+            vertices + to_scene[:, :3, 3], faces[:, ::-1] if mirrored else faces, uvs, colors, weights, mirrored
+        )
 
     def _check_numbers(self, primitive: dict[str, Any], count: int) -> None:
         """All that a cut divides, now: a file that is wrong is told before the long computation."""
@@ -217,6 +225,7 @@ class _Surface:
     uvs: Float[np.ndarray, "n 2"]
     colors: Float[np.ndarray, "n 4"]
     weights: sp.csr_matrix
+    mirrored: bool
 
 
 def _list_triangles(ids: Int[np.ndarray, "k"], primitive: dict[str, Any]) -> Int[np.ndarray, "f 3"]:
