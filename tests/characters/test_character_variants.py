@@ -10,13 +10,14 @@ import sys
 import numpy as np
 import pytest
 
-from characters.variants import drop_skeleton, keep_mask, quantize
+from characters.variants import drop_skeleton, hang_free, keep_mask, mirror, quantize
 from characters.worn import name_pieces, take_piece, unpack, wear
 from export.gltf_validator import SCRIPT, VALIDATOR
 from portraitist.characters.figure import read_figure
 from portraitist.errors import InputError
 from portraitist.export.meshopt import MESHOPT, encode_attributes
 from portraitist.io.gltf_document import read_gltf
+from replace_face import measure_seam
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def count_errors(path) -> int:
     return sum(issue["severity"] == 0 for issue in json.loads(run.stderr or "[]"))
 
 
-@pytest.mark.parametrize("change", [drop_skeleton, keep_mask, quantize])
+@pytest.mark.parametrize("change", [drop_skeleton, hang_free, keep_mask, mirror, quantize])
 def test_a_head_is_put_on_any_of_them(change, sitter, models, tmp_path):
     worn = wear(change(unpack("realistic", tmp_path)), sitter.content, models)
     assert count_errors(worn.after.path) == 0
@@ -40,6 +41,11 @@ def test_a_head_is_put_on_any_of_them(change, sitter, models, tmp_path):
     column, row = (2 * worn.wearer.points[30]).astype(int)  # the tip of the nose, on the picture's rays
     old = worn.before.vertices[worn.before.faces[worn.wearer.view.face_ids[row, column]]].mean(0)
     assert np.linalg.norm(worn.after.vertices[piece.vertices] - old, axis=1).min() < 0.02
+    corners = worn.after.corners(piece.faces) - old
+    assert np.einsum("fi,fi->", np.cross(corners[:, 0], corners[:, 1]), corners[:, 2]) > 0  # it is not inside out
+    if change is not keep_mask:
+        seam = measure_seam(worn.after)
+        assert seam["color_across"] <= max(seam["color_beside"], 2 / 255)
     assert not {"Eyes", "Teeth"} & {name.split(".")[0] for name in name_pieces(worn.after)}
 
 

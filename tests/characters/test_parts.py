@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 from portraitist.characters.cutting import cut_mesh, find_pieces, list_loops
-from portraitist.characters.head_part import extend_uvs
+from portraitist.characters.head_part import Seam, extend_uvs, join_head
 from portraitist.characters.joining import measure_loop, pick_loop, zip_loops
 from portraitist.characters.paint import decode_srgb, encode_srgb
 from portraitist.characters.placing import fit_similarity
@@ -88,6 +88,18 @@ def test_the_loop_around_the_neck_is_picked():
     assert measure_loop(large) == pytest.approx(2 * np.pi, rel=0.01)
 
 
+def test_a_neck_that_ends_aslant_is_cut_all_around():
+    """In front its end lies above the level of the cut: a line that ran along the end would not be closed."""
+    vertices, faces = make_tube(16, 5)
+    end = np.arange(16)
+    vertices[end, 1] += 0.2 * vertices[end, 2]
+    lower = make_tube(20, 2)[0][:20] + np.array([0, 0.1, 0])
+    part = join_head(vertices, faces, vertices[:, :2], faces, end, 0.1, Seam(lower, np.arange(20)))
+    assert not np.isin(end, part.faces).any()
+    rims = sorted(len(rim) for rim in list_openings(part.faces))
+    assert rims == [16, 20]  # the crown of the tube, and the seam
+
+
 def test_uvs_go_on_as_they_are_beside():
     corners = np.array([[[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]])
     uvs = np.array([[[0.1, 0.1], [0.3, 0.1], [0.1, 0.5]]])
@@ -149,6 +161,15 @@ def make_document() -> GltfDocument:
     return file
 
 
+def test_a_file_without_a_scene_shows_all_its_nodes_once():
+    file = make_document()
+    file.append("nodes", {"children": [0], "translation": [0, 5, 0]})
+    del file.tree["scenes"], file.tree["scene"]
+    places = file.place_nodes()
+    assert {*places} == {0, 1}
+    assert places[0][1, 3] == 5
+
+
 def test_what_nobody_uses_is_taken_out(tmp_path):
     file = make_document()
     before = len(file.blob)
@@ -162,7 +183,7 @@ def test_what_nobody_uses_is_taken_out(tmp_path):
 
 def test_unknown_extensions_keep_what_they_may_refer_to():
     file = make_document()
-    file.tree["extensionsUsed"] = ["VRMC_vrm"]
+    file.tree["extensionsUsed"] = ["VRM"]
     prune(file)
     assert len(file.tree["meshes"]) == 2
 

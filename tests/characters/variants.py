@@ -82,3 +82,25 @@ def quantize(path: Path) -> Path:
         skin["inverseBindMatrices"] = file.add_numbers(inverse.reshape(-1, 16).astype("<f4"), None)
     file.tree["extensionsUsed"] = file.tree["extensionsRequired"] = ["KHR_mesh_quantization"]
     return write(file, path, "quantized")
+
+
+def mirror(path: Path) -> Path:
+    """A statue that a negative scale mirrors; its numbers are mirrored as well, so that it looks the same."""
+    file = read_gltf(drop_skeleton(path))
+    for primitive in (primitive for mesh in file.tree["meshes"] for primitive in mesh["primitives"]):
+        for group in (primitive["attributes"], *primitive.get("targets", [])):
+            for name in {"POSITION", "NORMAL"} & {*group}:
+                rows = file.buffers.read(group[name]).astype("<f4") * np.array([-1, 1, 1], "<f4")
+                group[name] = file.add_numbers(rows, bounds=name == "POSITION")
+        corners = file.buffers.read_ids(primitive["indices"]).reshape(-1, 3)[:, ::-1]
+        primitive["indices"] = file.add_triangles(corners, int(corners.max()) + 1)
+    scene = file.tree["scenes"][0]
+    scene["nodes"] = [file.append("nodes", {"name": "Mirror", "scale": [-1, 1, 1], "children": scene["nodes"]})]
+    return write(file, path, "mirrored")
+
+
+def hang_free(path: Path) -> Path:
+    """No scene: whoever opens the file shows all there is."""
+    file = read_gltf(path)
+    del file.tree["scenes"], file.tree["scene"]
+    return write(file, path, "free")

@@ -98,6 +98,15 @@ def damage(path: Path, how: str) -> str:
         file = read_gltf(path)
         file.tree["extensionsRequired"] = file.tree["extensionsUsed"] = ["ACME_voxels"]
         Path("bad.glb").write_bytes(file.pack())
+    elif how == "nodes that hang on each other":
+        file = read_gltf(path)
+        first = file.append("nodes", {"children": [len(file.tree["nodes"]) + 1]})
+        file.append("nodes", {"children": [first]})
+        Path("bad.glb").write_bytes(file.pack())
+    elif how == "normals that are missing":
+        file = read_gltf(path)
+        file.tree["accessors"][file.tree["meshes"][0]["primitives"][0]["attributes"]["NORMAL"]]["count"] -= 5
+        Path("bad.glb").write_bytes(file.pack())
     elif how == "no surface":
         Path("bad.glb").write_text('{"asset": {"version": "2.0"}}')
     return "bad.glb"
@@ -112,6 +121,8 @@ def damage(path: Path, how: str) -> str:
         ("a joint that is not there", "no usable"),
         ("JSON that is none", "no usable"),
         ("an extension that nobody knows", "ACME_voxels"),
+        ("nodes that hang on each other", "no usable"),
+        ("normals that are missing", "no usable"),
         ("no surface", "shows no surface"),
     ],
 )
@@ -153,6 +164,11 @@ def test_refuses_before_it_computes(toon, folder, capsys):
     assert "mine" in capsys.readouterr().err
     assert run(PHOTO, "absent.glb", "-o", "out") == 2
     assert "absent.glb" in capsys.readouterr().err
+    assert run(PHOTO, toon, "-o", "out", "--face-view", "mine/view.jpg") == 2
+    assert ".png" in capsys.readouterr().err
+    assert run(PHOTO, toon, "-o", "out", "--face-view", "away/view.png") == 5
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("away", "--face-view"))
     assert {path.name for path in folder.rglob("*")} == {"mine", "letter.txt", "toon.glb"}
 
 
@@ -171,3 +187,5 @@ def test_a_whole_run_and_one_with_given_points(toon, folder, capsys):
     assert run(PHOTO, toon, "-o", "given", *QUICKLY, "--face-landmarks", "points.txt") == 0
     first, second = (read_gltf(folder / name / "character.glb") for name in ("out", "given"))
     assert len(first.tree["nodes"]) == len(second.tree["nodes"])
+    inputs = json.loads((folder / "given" / "run.json").read_text())["inputs"]
+    assert {*inputs} == {"photo", "character", "face_landmarks"}

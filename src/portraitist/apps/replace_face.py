@@ -6,21 +6,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from portraitist.characters.figure import Figure
+from portraitist.characters.glasses import find_bare
 from portraitist.characters.paint import Paints
 from portraitist.characters.portrait import Portrait, find_portrait
 from portraitist.characters.replacing import Wearer, put_on
 from portraitist.config import Config
 from portraitist.devices import to_numpy
 from portraitist.io.gltf_document import GltfDocument
-from portraitist.io.images import save_image
+from portraitist.io.images import round_to_bytes, save_image
+from portraitist.mesh.carrying import pose_head
 from portraitist.models import Models
-from portraitist.pipeline import collect_result, reconstruct, study_artwork, transfer_geometry, transfer_texture
+from portraitist.pipeline import Sitter, collect_result, reconstruct, study_artwork, transfer_geometry, transfer_texture
 from portraitist.progress import StageClock
 from portraitist.types import COVER_NAMES, Image, ProgressCallback, Result
+from portraitist.unwrapping.gaze import pick_irises
+from portraitist.unwrapping.unwrap import unwrap_photo
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,15 @@ def replace_face(
     if face_view is not None:
         save_image(face_view, portrait.view.picture)
     sitter = reconstruct(photo, models, made, face=photo_face, progress=clock.report)
+    sitter = _take_off_glasses(sitter, models, made)
     clock.start("study")
     exemplar = study_artwork(portrait.art, models, made, landmarks=face_landmarks, what="character")
     clock.start("geometry")
     geometry = transfer_geometry(sitter, [exemplar], models, made)
     clock.start("texture")
-    head = transfer_texture(geometry.head, sitter, [exemplar], models, made, progress=progress)
+    # Painted as the character wears it, at rest: a laugh's narrow eyes and bared teeth are not what it shows.
+    rest = pose_head(geometry.head, torch.zeros_like(geometry.head.expression))
+    head = transfer_texture(rest, sitter, [exemplar], models, made, progress=progress)
     clock.start("joining")
     points, hair = exemplar.landmarks.points, exemplar.parts.share(*COVER_NAMES)
     wearer = Wearer(character, paints, portrait.view, to_numpy(points, np.float64), to_numpy(hair, np.float64))
@@ -94,3 +102,13 @@ def replace_face(
     clock.stop()
     result = collect_result(sitter, [exemplar], geometry, placed, made, clock.seconds)
     return Replaced(document, result, character, portrait)
+
+
+def _take_off_glasses(sitter: Sitter, models: Models, config: Config) -> Sitter:
+    """The sitter with skin where the photo shows the frame of glasses."""
+    if not (sitter.parts.share("glasses") > 0.5).any():
+        return sitter
+    bare = find_bare(sitter.photo, sitter.parts, sitter.fit)
+    irises = pick_irises(sitter.landmarks)
+    unwrapped = unwrap_photo(sitter.photo, sitter.fit, bare, models.head, config.unwrap, irises=irises)
+    return replace(sitter, content=replace(sitter.content, texture=round_to_bytes(unwrapped.texture)))

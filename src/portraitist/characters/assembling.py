@@ -81,7 +81,8 @@ def _rewrite(
     document: GltfDocument, figure: Figure, piece: Piece, primitive: dict[str, Any], remains: Remains, kept: np.ndarray
 ) -> dict[str, Any]:
     """The primitive with the vertices that are left, those of the cut behind them."""
-    ids, corners = np.unique(remains.faces[kept], return_inverse=True)
+    faces = remains.faces[kept]
+    ids, corners = np.unique(faces[:, ::-1] if piece.mirrored else faces, return_inverse=True)
     old = ids[ids < len(figure.vertices)] - piece.vertices.start
     new = ids[ids >= len(figure.vertices)] - len(figure.vertices)
     pairs = remains.cut.pairs[new] - piece.vertices.start

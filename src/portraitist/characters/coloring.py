@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from portraitist.characters.figure import Figure
 from portraitist.characters.fitting import Target
 from portraitist.characters.paint import Paints, decode_srgb, encode_srgb
-from portraitist.characters.viewing import uv_per_length
+from portraitist.characters.viewing import color_points
 from portraitist.devices import from_numpy, to_numpy
 from portraitist.io.images import round_to_bytes
 from portraitist.mesh.laplacian import vertex_normals
@@ -44,15 +44,8 @@ def color_neck(
     normals = texels.interpolation @ vertex_normals(shape, to_numpy(model.faces)).astype(np.float64)
     nearest = target.find(points, normals[wanted])
     faces = np.flatnonzero(skin_faces)[nearest.face_ids]
-    ids = figure.faces[faces]
-    uvs, colors = ((values[ids] * nearest.weights[..., None]).sum(1) for values in (figure.uvs, figure.colors))
     apart = scale * float(np.ptp(shape, axis=0).max()) / texture.shape[-1]
-    footprints = apart * uv_per_length(figure, faces)
-    found = np.zeros((len(wanted), 3))
-    for number in np.unique(figure.piece_of_face[faces]):
-        mask = figure.piece_of_face[faces] == number
-        seen = paints.look_up(figure.pieces[number].material, uvs[mask], colors[mask], footprints[mask])
-        found[mask] = seen[:, :3]
+    found = color_points(figure, faces, nearest.weights, paints, apart)[:, :3]
     flat = decode_srgb(to_numpy(texture, np.float64).reshape(3, -1).T)
     own, light = texels.texel_ids[wanted], decode_srgb(found)
     flat *= _measure_gain(

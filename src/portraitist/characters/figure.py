@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from portraitist.io.glb_file import READABLE, TRIANGLES
 from portraitist.io.gltf_accessors import Buffers
 from portraitist.io.gltf_compression import decompress
 from portraitist.io.gltf_document import GltfDocument, read_gltf
+from portraitist.mesh.laplacian import triangle_areas, vertex_normals
 
 STRIP, FAN = 5, 6  # modes of a primitive, beside single triangles
 MOST_SETS = 4  # of joints of one vertex, four in each
+WELD = 1e-5  # of the figure's size: closer vertices are one
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One primitive on one node: ``vertices`` and ``faces`` are its places in those of the figure."""
+    """One primitive on one node: ``vertices`` and ``faces`` are its places in those of the figure. ``mirrored``: its
+    triangles turn the other way round in the file than in the scene, as a negative scale has it."""
 
     node: int
     mesh: int
@@ -31,14 +35,14 @@ class Piece:
     material: int | None
     vertices: slice
     faces: slice
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
 class Figure:
     """``vertices``: in the space of the scene, +Y up. ``uvs``: of the colors, origin at the top left. ``colors``: of
-    the vertices themselves, linear. ``weights``: how much each node moves each vertex; rows sum to 1. ``to_scene``:
-    from the numbers in the file to ``vertices``. ``skins``: by number, where each of a skin's joints puts what hangs on
-    it alone."""
+    the vertices themselves, linear. ``weights``: how much each node moves each vertex; rows sum to 1. ``skins``: by
+    number, where each of a skin's joints puts what hangs on it alone."""
 
     document: GltfDocument
     path: Path
@@ -60,6 +64,28 @@ class Figure:
 
     def corners(self, faces: np.ndarray | slice = slice(None)) -> Float[np.ndarray, "_g 3 3"]:
         return self.vertices[self.faces[faces]]
+
+    @cached_property
+    def places(self) -> Int[np.ndarray, "n"]:
+        """Number of each vertex's place: the same for all that coincide."""
+        size = float(np.ptp(self.vertices, axis=0).max()) or 1.0
+        rounded = np.round((self.vertices - self.vertices.min(0)) / (size * WELD)).astype(np.int64)
+        return np.unique(rounded, axis=0, return_inverse=True)[1].reshape(-1)
+
+    @cached_property
+    def normals(self) -> Float[np.ndarray, "n 3"]:
+        """Of vertices that coincide, the same."""
+        merged = np.zeros((self.places.max() + 1, 3))
+        merged[self.places] = self.vertices
+        return vertex_normals(merged, self.places[self.faces])[self.places].astype(np.float64)
+
+    @cached_property
+    def uv_per_length(self) -> Float[np.ndarray, "f"]:
+        """Of each triangle, UV units per unit of the scene: the square root of the ratio of areas."""
+        uvs = self.uvs[self.faces]
+        a, b = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+        areas = np.maximum(2 * triangle_areas(self.corners()), np.finfo(float).tiny)
+        return np.sqrt(np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / areas)
 
 
 def read_figure(path: str | Path) -> Figure:
@@ -112,7 +138,9 @@ class _Reader:
                     slice(vertex_count, vertex_count + len(surface.vertices)),
                     slice(face_count, face_count + len(surface.faces)),
                 )
-                pieces.append(Piece(node_number, node["mesh"], number, primitive.get("material"), *spans))
+                pieces.append(
+                    Piece(node_number, node["mesh"], number, primitive.get("material"), *spans, surface.mirrored)
+                )
                 surfaces.append(surface)
                 vertex_count, face_count = spans[0].stop, spans[1].stop
         if not pieces:
@@ -143,6 +171,7 @@ class _Reader:
         ids = self._buffers.read_ids(primitive["indices"]) if "indices" in primitive else np.arange(len(own))
         if ids.max(initial=0) >= len(own) or not np.isfinite(own).all():
             raise ValueError("numbers of vertices that do not go together")
+        self._check_numbers(primitive, len(own))
         weights = self._read_weights(number, node, attributes, len(own))
         if "skin" in node:
             joints = self._document.tree["skins"][node["skin"]]["joints"]
@@ -158,7 +187,17 @@ class _Reader:
         if "COLOR_0" in attributes:
             given = self._buffers.read(attributes["COLOR_0"])
             colors[:, : given.shape[1]] = given
-        return _Surface(vertices + to_scene[:, :3, 3], _list_triangles(ids, primitive), uvs, colors, weights)
+        mirrored = bool(np.median(np.linalg.det(to_scene[:, :3, :3])) < 0)
+        faces = _list_triangles(ids, primitive)
+        return _Surface(
+            vertices + to_scene[:, :3, 3], faces[:, ::-1] if mirrored else faces, uvs, colors, weights, mirrored
+        )
+
+    def _check_numbers(self, primitive: dict[str, Any], count: int) -> None:
+        """All that a cut divides, now: a file that is wrong is told before the long computation."""
+        for group in (primitive["attributes"], *primitive.get("targets", [])):
+            if any(len(self._buffers.read_raw(accessor)) != count for accessor in group.values()):
+                raise ValueError("as many numbers as vertices are missing")
 
     def _read_weights(self, number: int, node: dict[str, Any], attributes: dict[str, int], count: int) -> sp.csr_matrix:
         nodes = len(self._document.tree["nodes"])
@@ -186,6 +225,7 @@ class _Surface:
     uvs: Float[np.ndarray, "n 2"]
     colors: Float[np.ndarray, "n 4"]
     weights: sp.csr_matrix
+    mirrored: bool
 
 
 def _list_triangles(ids: Int[np.ndarray, "k"], primitive: dict[str, Any]) -> Int[np.ndarray, "f 3"]:

@@ -73,6 +73,7 @@ def fit_to_skin(
     """
     surface, faces = build_surface(model), to_numpy(model.faces)
     ids = surface.vertex_ids
+    ears = np.isin(ids, to_numpy(model.vertex_ids("ears")))  # they go with the skin around them: others lie elsewhere
     corner_of = _embed_vertices(faces, ids)
     moved = shape.copy()
     skin = faces[to_numpy(model.face_mask("outer_skin"))]
@@ -82,7 +83,8 @@ def fit_to_skin(
         held = shares[ids] == 0
         covered, below = _stay_below(moved[ids], cover)
         places = np.where(nearest.found[:, None], nearest.places, below)
-        weights = np.where(held, 1.0, np.where(nearest.found | covered, shares[ids] ** 2, 0.0))
+        led = (nearest.found | covered) & ~ears
+        weights = np.where(held, 1.0, np.where(led, shares[ids] ** 2, 0.0))
         wished = np.where(held[:, None], 0.0, places - shape[ids])
         known = weights > 1e-3
         handles = LandmarkEmbedding(

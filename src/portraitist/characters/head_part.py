@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
-from portraitist.characters.cutting import Cut, avoid_level, cut_mesh, find_pieces, list_loops
+from portraitist.characters.cutting import LEAST_HEIGHT, Cut, avoid_level, cut_mesh, find_pieces, list_loops
 from portraitist.characters.joining import measure_loop, pick_loop, zip_loops
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.rendering.shader_math import smoothstep
@@ -85,6 +85,7 @@ def join_head(
         )
     lift = SEAM_SHARE * measure_loop(seam.points)
     heights = avoid_level(shape[:, 1] - level - lift)
+    heights[ring] = np.minimum(heights[ring], -LEAST_HEIGHT)  # the end of the neck goes, or no line would be closed
     below = find_pieces(faces, len(shape), heights < 0)
     goes = np.isin(below, below[ring][below[ring] >= 0]) & (below >= 0)
     cut = cut_mesh(faces, -heights, goes)

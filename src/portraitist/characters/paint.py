@@ -111,7 +111,7 @@ class Paints:
 
 
 def read_texture(document: GltfDocument, number: int, path: Path) -> Float[np.ndarray, "4 h w"]:
-    """sRGB and opacity of a texture, 0..1."""
+    """sRGB and opacity of a texture, 0..1. Raises InputError for one that cannot be read."""
     texture = document.tree["textures"][number]
     sources = [own["source"] for own in texture.get("extensions", {}).values() if "source" in own]
     errors: list[Exception] = []

@@ -85,7 +85,7 @@ def find_portrait(figure: Figure, paints: Paints, detector: LandmarkDetector, *,
             (view, yaw, faces[0]) if faces and abs(face.turn) > TURNED and seen.camera.size[0] == SEARCH_PX else None
         )
     view = view or look(figure, aim(middle, width, yaw, PORTRAIT_PX), paints)
-    return Portrait(view, look(figure, view.camera, paints, FAINT_SHADE).picture, middle, yaw)
+    return Portrait(view, view.draw(FAINT_SHADE), middle, yaw)
 
 
 def _search(

@@ -12,7 +12,6 @@ from portraitist.characters.cutting import avoid_level, cut_mesh, find_pieces, l
 from portraitist.characters.figure import Figure
 from portraitist.characters.joining import measure_loop, pick_loop
 from portraitist.characters.placing import JAW, Hits
-from portraitist.characters.viewing import weld
 from portraitist.errors import InputError
 from portraitist.rendering.ray_casting import is_occluded
 
@@ -31,8 +30,8 @@ LEVELS = 24  # of the neck that are measured
 @dataclass(frozen=True)
 class Skin:
     """``places``: number of each vertex's place, the same for all of a node's that coincide. ``merged``: triangles of
-    places. ``vertices``: which belong to the skin that the face is part of; ``faces``: the same of triangles.
-    ``heights_of``: in head space, of each vertex."""
+    places. ``vertices``: which belong to the skin that the face is part of; ``faces``: the same of triangles. ``hit``:
+    triangles of it that nose and mouth lie on."""
 
     places: Int[np.ndarray, "n"]
     merged: Int[np.ndarray, "f 3"]
@@ -44,7 +43,7 @@ class Skin:
 def find_skin(figure: Figure, hits: Hits) -> Skin:
     """The pieces of surface that nose and mouth lie on, all that is joined to them included."""
     nodes = np.array([piece.node for piece in figure.pieces])[figure.piece_of_vertex]
-    keys = np.stack([weld(figure.vertices), nodes], 1)
+    keys = np.stack([figure.places, nodes], 1)
     places = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
     merged = places[figure.faces]
     count = int(places.max()) + 1
@@ -135,19 +134,20 @@ def find_features(
     units = list_units(figure, skin)
     head = figure.faces[skin.faces & gone[figure.faces].all(1)]
     eyes = float(np.linalg.norm(landmarks[36] - landmarks[45]))
+    numbers, unit_of = np.unique(units, return_inverse=True)
+    lowest = np.full(len(numbers), np.inf)
+    np.minimum.at(lowest, unit_of, shapes[:, 1])
+    asked = np.flatnonzero((units >= 0) & (lowest[unit_of] >= level - eyes))  # others reach down to the chest
+    points, own = shapes[asked], unit_of[asked]
+    arms = points - new_head.mean((0, 1))
+    covered = is_occluded(shapes[head], points, arms)
+    hidden = covered | is_occluded(new_head, points, arms)
+    before = _outline_face(landmarks).find_simplex(points[:, :2]) >= 0
+    near = np.asarray(KDTree(shapes[gone]).query(points)[0]) < NEAR_FACE * eyes
+    counts = np.maximum(np.bincount(own, minlength=len(numbers)), 1)
+    inside, on_face = (np.bincount(own, mask, len(numbers)) / counts for mask in (covered, before & (near | hidden)))
     chosen = np.zeros(len(gone), bool)
-    outline, middle = _outline_face(landmarks), new_head.mean((0, 1))
-    tree = KDTree(shapes[gone])
-    for unit in np.unique(units[units >= 0]):
-        own = np.flatnonzero(units == unit)
-        points = shapes[own]
-        if points[:, 1].min() < level - eyes:
-            continue  # it reaches down to the chest
-        covered = is_occluded(shapes[head], points, points - middle)
-        hidden = covered | is_occluded(new_head, points, points - middle)
-        before = outline.find_simplex(points[:, :2]) >= 0
-        near = np.asarray(tree.query(points)[0]) < NEAR_FACE * eyes
-        chosen[own] = covered.mean() > INSIDE or (before & (near | hidden)).mean() > ON_FACE
+    chosen[asked] = ((inside > INSIDE) | (on_face > ON_FACE))[own]
     return chosen
 
 

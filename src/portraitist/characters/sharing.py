@@ -14,6 +14,7 @@ from portraitist.rendering.shader_math import smoothstep
 
 FIRM, LOOSE = 1e6, 1e-6  # weights of what is given and of what is not, against smoothness
 JAW = slice(0, 17)  # of the 68 points
+CORNERS = [4, 12]  # of the jaw
 INNER = 0.8  # share of the way from the face's middle to the jaw up to which colors are the face's: a jaw is painted
 # with the shade of another neck
 
@@ -28,8 +29,12 @@ def share_shape(
 
 
 def share_color(model: HeadModel, shape: Float[np.ndarray, "n 3"], *, keep_hair: bool) -> Float[np.ndarray, "n"]:
-    """The same of colors: 0 within the jaw, 1 on the whole neck."""
-    return _spread(model, shape, _list_inner(model, "neck"), _find_face(model, INNER), keep_hair=keep_hair)
+    """The same of colors: 0 within the jaw, 1 on the whole neck and below the jaw: the photo's shade under its own jaw
+    would be a second outline beside that of the new one."""
+    below = np.union1d(_list_inner(model, "neck"), _list_below_jaw(model))
+    ours = _find_face(model, INNER)
+    ours[to_numpy(model.vertex_ids("ears"))] = True  # where they are dark, the character's need not be
+    return _spread(model, shape, below, ours, keep_hair=keep_hair)
 
 
 def _spread(
@@ -60,6 +65,15 @@ def _list_inner(model: HeadModel, region: str) -> Int[np.ndarray, "_k"]:
     """Vertices of a region only."""
     mask = model.face_mask(region)
     return np.setdiff1d(to_numpy(model.faces[mask].unique()), to_numpy(model.faces[~mask].unique()))
+
+
+def _list_below_jaw(model: HeadModel) -> Int[np.ndarray, "_k"]:
+    """Vertices of skin outside of the face as it is seen from the front, below the corners of the jaw."""
+    points = to_numpy(model.landmarks68.positions(model.mean, model.faces), np.float64)
+    skin = to_numpy(model.vertex_ids("skin"))
+    places = to_numpy(model.mean, np.float64)[skin]
+    outside = Delaunay(points[:, :2]).find_simplex(places[:, :2]) < 0
+    return skin[outside & (places[:, 1] < points[CORNERS, 1].mean())]
 
 
 def _find_face(model: HeadModel, reach: float) -> Bool[np.ndarray, "n"]:

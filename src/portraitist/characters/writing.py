@@ -10,8 +10,11 @@ import numpy as np
 
 from portraitist.characters.figure import Figure, Piece
 from portraitist.characters.new_head import NewHead, list_targets
+from portraitist.characters.rigging import match_expression
+from portraitist.characters.vrm_expressions import Change, renumber_expressions
 from portraitist.export.gltf_buffer import NEGLIGIBLE_M
 from portraitist.export.gltf_materials import UNLIT, encode_texture
+from portraitist.export.mtoon import MTOON
 from portraitist.io.gltf_document import GltfDocument
 from portraitist.types import Image
 
@@ -28,7 +31,8 @@ def add_parts(
             document.tree["nodes"][number].pop(key, None)
     nodes, names = [], [*parts[0][0].morphs]
     for head, texture in parts:
-        mesh = document.append("meshes", _make_mesh(document, head, _add_material(document, piece, head.name, texture)))
+        material = _add_material(document, piece, head.name, texture)
+        mesh = document.append("meshes", _make_mesh(document, head, material, mirrored=piece.mirrored))
         _set_weights(document, figure, piece, mesh, names)
         if piece.node in emptied and not nodes:
             own["mesh"] = mesh
@@ -36,6 +40,9 @@ def add_parts(
         else:
             nodes.append(_add_node(document, piece.node, mesh, head.name))
     _move_expressions(document, sources, piece.node, nodes, names, emptied)
+    spelled = {expression: name for name in names if (expression := match_expression(name))}
+    change = Change(figure.document, sources, piece.node, nodes, names, spelled, emptied)
+    renumber_expressions(document, change)
     return nodes
 
 
@@ -72,15 +79,21 @@ def _add_material(document: GltfDocument, piece: Piece, name: str, texture: Imag
         },
         "doubleSided": True,
     }
-    if UNLIT in old.get("extensions", {}):
-        material["extensions"] = {UNLIT: {}}
+    theirs = old.get("extensions", {})
+    extensions = {UNLIT: {}} if UNLIT in theirs else {}
+    if MTOON in theirs:
+        extensions[MTOON] = {key: value for key, value in theirs[MTOON].items() if not key.endswith("Texture")}
+        if "shadeMultiplyTexture" in theirs[MTOON]:
+            extensions[MTOON]["shadeMultiplyTexture"] = {"index": number}
+    if extensions:
+        material["extensions"] = extensions
     return document.append("materials", material)
 
 
 _SAMPLER = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
 
 
-def _make_mesh(document: GltfDocument, head: NewHead, material: int) -> dict[str, Any]:
+def _make_mesh(document: GltfDocument, head: NewHead, material: int, *, mirrored: bool) -> dict[str, Any]:
     part = head.part
     pairs, corners = np.unique(np.stack([part.faces.ravel(), part.uv_faces.ravel()], 1), axis=0, return_inverse=True)
     ids = pairs[:, 0]
@@ -94,7 +107,8 @@ def _make_mesh(document: GltfDocument, head: NewHead, material: int) -> dict[str
         attributes["JOINTS_0"] = document.add_numbers(head.joints[ids].astype(kind))
         attributes["WEIGHTS_0"] = document.add_numbers(head.shares[ids].astype("<f4"))
     targets = [{"POSITION": _add_offsets(document, offsets[ids])} for offsets in head.morphs.values()]
-    indices = document.add_triangles(corners.reshape(-1, 3), len(ids))
+    triangles = corners.reshape(-1, 3)
+    indices = document.add_triangles(triangles[:, ::-1] if mirrored else triangles, len(ids))
     primitive = {"attributes": attributes, "indices": indices, "material": material, "targets": targets}
     return {"name": head.name, "primitives": [primitive], "extras": {"targetNames": [*head.morphs]}}
 

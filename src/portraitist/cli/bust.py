@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from portraitist.cli.arguments import (
     add_face_options,
@@ -14,7 +13,7 @@ from portraitist.cli.arguments import (
     add_preset_option,
     add_run_options,
 )
-from portraitist.cli.running import limit_threads, prepare_device, report_to, tell_notes, tell_result
+from portraitist.cli.running import describe_models, limit_threads, prepare_device, report_to, tell_folder
 from portraitist.cli.stopping import STOP
 
 BUST_PRESETS = ("draft", "standard")
@@ -60,14 +59,12 @@ def run_bust(
         result = stylize_bust(*pictures, models, config, progress=report_to(show), **faces)
         show("writing files", 0, 1)
         STOP.expect(output)
-        record: dict[str, Any] = write_result(
+        record = write_result(
             dataclasses.replace(result, warnings=(*said, *result.warnings)),
             output,
             config=config,
             inputs={"photo": photo, "art": art},
-            device=str(models.device),
-            precision=str(models.vgg.dtype).removeprefix("torch."),
             overwrite=overwrite,
+            **describe_models(models),
         )
-    tell_notes(record["warnings"])
-    tell_result(output, "".join(f"  {name}\n" for name in record["files"]))
+    tell_folder(output, record)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.arguments import MOST_FACES, add_output_options, add_preset_option, add_run_options
-from portraitist.cli.running import limit_threads, prepare_device, report_to, tell_notes, tell_result
+from portraitist.cli.running import describe_models, limit_threads, prepare_device, report_to, tell_folder
 from portraitist.cli.stopping import STOP
 from portraitist.cli.values import existing_file, number
 
@@ -43,6 +43,8 @@ def run_replace_face(
     character: Path,
     output: Path,
     face_landmarks: Path | None = None,
+    face_view: Path | None = None,
+    photo_face: int = 1,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -57,34 +59,43 @@ def run_replace_face(
         from portraitist.apps.replace_face import replace_face
         from portraitist.apps.replaced_folder import write_replaced
         from portraitist.characters.figure import read_figure
-        from portraitist.io.images import load_image
+        from portraitist.io.images import check_png_suffix, load_image
         from portraitist.io.landmark_files import read_landmarks
+        from portraitist.io.output_file import check_output_file
         from portraitist.io.output_folder import check_output
         from portraitist.models import Models
 
         check_output(output, overwrite)
+        if face_view:
+            check_png_suffix(face_view)
+            check_output_file(face_view, overwrite, "--face-view")
         picture, figure = load_image(photo), read_figure(character)
         points = read_landmarks(face_landmarks) if face_landmarks else None
         limit_threads(threads)
         models, config = Models.load(device), make_replace_config(values)
-        given = {name: values[name] for name in ("face_view", "photo_face") if name in values}
         replaced = replace_face(
-            picture, figure, models, config, face_landmarks=points, progress=report_to(show), **given
+            picture,
+            figure,
+            models,
+            config,
+            face_landmarks=points,
+            face_view=face_view,
+            photo_face=photo_face,
+            progress=report_to(show),
         )
         show("writing files", 0, 1)
+        points_file = {"face_landmarks": face_landmarks} if face_landmarks else {}
         STOP.expect(output)
         result = dataclasses.replace(replaced.result, warnings=(*said, *replaced.result.warnings))
-        record: dict[str, Any] = write_replaced(
+        record = write_replaced(
             dataclasses.replace(replaced, result=result),
             output,
             config=config,
-            inputs={"photo": photo, "character": character},
-            device=str(models.device),
-            precision=str(models.vgg.dtype).removeprefix("torch."),
+            inputs={"photo": photo, "character": character, **points_file},
             overwrite=overwrite,
+            **describe_models(models),
         )
-    tell_notes(record["warnings"])
-    tell_result(output, "".join(f"  {name}\n" for name in record["files"]))
+    tell_folder(output, record)
 
 
 def make_replace_config(values: dict[str, Any]) -> ReplaceConfig:

@@ -6,12 +6,13 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.streams import print_out
 
 if TYPE_CHECKING:
     from portraitist.cli.terminal import ShowStep
+    from portraitist.models import Models
     from portraitist.types import ProgressCallback
 
 
@@ -35,6 +36,11 @@ def report_to(show: ShowStep) -> ProgressCallback:
     return lambda progress: show(progress.stage, progress.step, progress.steps)
 
 
+def describe_models(models: Models) -> dict[str, Any]:
+    """What the record of a run says about them."""
+    return {"device": str(models.device), "precision": str(models.vgg.dtype).removeprefix("torch.")}
+
+
 def tell_notes(warnings: Iterable[str]) -> None:
     """On standard error."""
     for warning in warnings:
@@ -44,6 +50,12 @@ def tell_notes(warnings: Iterable[str]) -> None:
 def tell_result(out: Path, what: str = "") -> None:
     """Where the result is. ``what``: more lines about it."""
     print_out(f"Written to {out.resolve()}\n{what}", describe_completion(out))
+
+
+def tell_folder(out: Path, record: dict[str, Any]) -> None:
+    """What a run left in a folder, by the record in it."""
+    tell_notes(record["warnings"])
+    tell_result(out, "".join(f"  {name}\n" for name in record["files"]))
 
 
 def describe_completion(out: Path) -> str:

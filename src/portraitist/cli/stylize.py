@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from portraitist.cli.running import (
     describe_completion,
+    describe_models,
     limit_threads,
     prepare_device,
     report_to,
@@ -113,12 +114,11 @@ def stylize_files(request: Request, show: ShowStep) -> dict[str, Any]:
         request.output,
         config=config,
         inputs={"photo": request.photo, "art": request.art, **more_files, **_name_mixed(request)},
-        device=str(models.device),
-        precision=str(models.vgg.dtype).removeprefix("torch."),
         overwrite=request.overwrite,
         save_intermediates=request.save_intermediates,
         turntable=request.turntable,
         progress=report_to(show),
+        **describe_models(models),
     )
 
 

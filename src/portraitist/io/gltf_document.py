@@ -87,11 +87,17 @@ class GltfDocument:
         return self.add_numbers(triangles.reshape(-1, 1).astype(kind), TRIANGLES)
 
     def place_nodes(self) -> dict[int, Float[np.ndarray, "4 4"]]:
-        """Where each node of the shown scene stands at rest, by its number. Raises ValueError for a node that is there
-        twice."""
+        """Where each node of the shown scene stands at rest, by its number; of all nodes where there is no scene.
+        Raises ValueError for a node that is there twice, and for nodes that hang on each other."""
         places: dict[int, np.ndarray] = {}
-        scenes = self.list("scenes")
-        roots = scenes[self.tree.get("scene", 0)].get("nodes", []) if scenes else range(len(self.list("nodes")))
+        scenes, above = self.list("scenes"), self.list_parents()
+        free = [number for number in range(len(self.list("nodes"))) if number not in above]
+        reached = [*free]
+        for number in reached:  # grows while it is read
+            reached += self.tree["nodes"][number].get("children", [])
+        if len(reached) != len(self.list("nodes")):
+            raise ValueError("nodes that hang on each other, or on two others")
+        roots = scenes[self.tree.get("scene", 0)].get("nodes", []) if scenes else free
         waiting = [(number, np.eye(4)) for number in roots]
         while waiting:
             number, above = waiting.pop()

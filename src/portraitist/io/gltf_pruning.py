@@ -14,6 +14,10 @@ KNOWN = {
     "KHR_mesh_quantization",
     "KHR_texture_basisu",
     "KHR_texture_transform",
+    "VRMC_materials_mtoon",
+    "VRMC_node_constraint",
+    "VRMC_springBone",
+    "VRMC_vrm",
 }
 """Extensions whose references are known here, beside those that are about materials only (KHR_materials_...)."""
 

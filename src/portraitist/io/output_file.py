@@ -13,17 +13,18 @@ from portraitist.errors import OutputError
 from portraitist.io.held_signals import HeldSignals
 
 
-def check_output_file(path: Path, overwrite: bool) -> None:
-    """Make sure that ``path`` can be written later; to be called before the long computation. Raises OutputError."""
+def check_output_file(path: Path, overwrite: bool, option: str = "-o") -> None:
+    """Make sure that ``path``, given with ``option``, can be written later; to be called before the long computation.
+    Raises OutputError."""
     if path.is_dir():
-        raise OutputError(f"{path} is a folder. Give -o the name of a file.")
+        raise OutputError(f"{path} is a folder. Give {option} the name of a file.")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already. Give another name to -o, or --overwrite to replace it.")
+        raise OutputError(f"{path} exists already. Give another name to {option}, or --overwrite to replace it.")
     try:
         with tempfile.TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror}. Give -o a folder you may write to.") from error
+        raise OutputError(f"Cannot write {path}: {error.strerror}. Give {option} a folder you may write to.") from error
 
 
 @contextlib.contextmanager
