@@ -25,6 +25,7 @@ from portraitist.types import Image
 TONES = 4  # of a material that are told apart: each is painted as the artwork paints what is as light
 STROKE = 0.02  # of a face's size: what is finer is stroke, broader is tone
 PIECE = 0.06  # of a face's size: radius of the pieces that strokes are laid out in
+QUIET = 0.6  # share of them that is used: the others are buttons, hairlines and other edges
 EXTREMES = (
     0.05,
     0.95,
@@ -93,7 +94,7 @@ class Swatch:
     def cut_strokes(self, face_m: float) -> Example:
         """Pieces of its strokes, for faces ``face_m`` meters large."""
         inside = self.tones != UNLABELED
-        return Example.cut(self.detail.astype(np.float32), inside, PIECE * self.face_px, self.face_px / face_m, 1.0)
+        return Example.cut(self.detail.astype(np.float32), inside, PIECE * self.face_px, self.face_px / face_m, QUIET)
 
     def list_colors(self, like: Tensor) -> Float[Tensor, "n 3"]:
         """Of its paint."""
