@@ -53,8 +53,8 @@ def stylize_character(
     progress: ProgressCallback | None = None,
 ) -> Head:
     """``head`` on a body as `build_character` makes it, painted with the network in the manner of an artwork
-    (``read_manner``), by default as the head itself is painted. What belongs to a head that was never stylized stays
-    plain.
+    (``read_manner``), by default as the head itself is painted. Without one, what belongs to a head that was never
+    stylized stays plain.
 
     ``progress`` is called after each step and may raise to stop. Raises InputError as `build_character` does.
     """
@@ -62,10 +62,9 @@ def stylize_character(
     head = move(head, models.device)
     if progress:
         progress(Progress("body", 0, 1))
-    stylized, worn = is_stylized(head), manner.worn if manner else None
-    person = build_character(head, config.body, cloth=worn, strokes=not stylized)
-    if not stylized:
-        return person
+    if not (manner or is_stylized(head)):
+        return build_character(head, config.body)
+    person = build_character(head, config.body, cloth=manner.worn if manner else None, strokes=False)
     manner = manner or find_manner(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
     report = count_steps("painting", config.painting.total_steps, progress)
     return paint_body(person, manner, models.vgg, config.painting, torch.Generator().manual_seed(config.seed), report)
