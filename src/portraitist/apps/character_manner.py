@@ -21,12 +21,11 @@ from portraitist.rendering.cameras import head_camera
 from portraitist.rendering.layers import list_parts, rasterize_parts
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import shade_parts
-from portraitist.segmentation.parts import HAIR, NOSE, SKIN, UNLABELED, is_one_of
+from portraitist.segmentation.parts import NOSE, SKIN, UNLABELED, is_one_of
 from portraitist.types import Head, Image
 
 CLOTHES = PICTURE_LABELS.index("clothes")
-LABEL_OF_LAYER = {"hair": HAIR, "headwear": HAIR, "bust": CLOTHES}
-LEAST_CLOTH = 0.1  # of the area of skin and hair: less is no example of how cloth is painted
+LEAST_CLOTH = 0.1  # of the area of skin: less is no example of how cloth is painted
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,7 @@ def measure_face(points_px: Float[Tensor, "68 2"]) -> float:
 
 def read_manner(art: Image, models: Models) -> Manner:
     """How an artwork (sRGB [3, h, w] in 0..1) is painted, for ``stylize_character``. Cloth is painted like its clothes,
-    or where it shows too little of them like hair and skin. Raises NoFaceError and FitError."""
+    or where it shows too little of them like skin. Raises NoFaceError and FitError."""
     art = move(art, models.device)
     points, _ = find_face(art, None, 1, models, "art")
     seen = read_artwork(art, points, models, FitConfig(), "art")
@@ -68,17 +67,12 @@ def find_manner(head: Head) -> Manner:
         pictures.append(shade_parts(parts, textures, head.texture.new_ones(3)))
         shown = torch.where(find_skin(head, parts[0], camera), SKIN, UNLABELED)
         for layer, seen in zip(head.layers, parts[1:], strict=True):
-            shown = torch.where(seen.mask, LABEL_OF_LAYER[layer.name], shown)
+            shown = torch.where(seen.mask, CLOTHES if layer.name == "bust" else UNLABELED, shown)
         labels.append(shown)
     return _choose(torch.cat(pictures, 2), torch.cat(labels, 1), measure_face(find_landmarks(head, cameras[0])))
 
 
 def _choose(picture: Image, labels: Int[Tensor, "h w"], face_px: float) -> Manner:
-    """As much of the picture as shows anything. Features of the face are no examples."""
+    """Examples by labels. Features of the face are none, nor is hair: it is painted as the thing that it is."""
     skin, cloth = is_one_of(labels, (SKIN, NOSE)), labels == CLOTHES
-    person = skin | (labels == HAIR)
-    if cloth.sum() < LEAST_CLOTH * person.sum():
-        cloth = person
-    rows, columns = torch.nonzero(skin | cloth, as_tuple=True)
-    box = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
-    return Manner(picture[:, box[0], box[1]], skin[box], cloth[box], face_px)
+    return Manner(picture, skin, cloth if cloth.sum() >= LEAST_CLOTH * skin.sum() else skin, face_px)
