@@ -65,7 +65,7 @@ def paint_body(
         own = shown == number
         broad = blur_inside(content, own, STROKE * face_px)
         labels[own] = number * TONES + swatch.rank(find_tone(broad[own]), chance[own])
-        lines[own] = (content - broad)[own]
+        lines[own] = (find_tone(content[own]) - find_tone(broad[own]))[:, None]
 
     # 2. The painting.
     strokes = [_lay_strokes(layer, swatches, face_m) for layer in list_body(person)]

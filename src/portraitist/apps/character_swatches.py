@@ -106,10 +106,10 @@ def join_swatches(swatches: Sequence[Swatch], like: Tensor) -> StyleSource:
     height = max(len(swatch.tones) for swatch in swatches)
     pictures, labels = [], []
     for number, swatch in enumerate(swatches):
-        below = ((0, height - len(swatch.tones)), (0, 0))
+        below = height - len(swatch.tones), swatch.tones.shape[1]
         tones = np.where(swatch.tones == UNLABELED, UNLABELED, swatch.tones + number * TONES)
-        labels.append(np.pad(tones, below, constant_values=UNLABELED))
-        pictures.append(np.pad(swatch.picture, (*below, (0, 0)), mode="edge"))
+        labels.append(np.concatenate([tones, np.full(below, UNLABELED)]))
+        pictures.append(np.concatenate([swatch.picture, np.broadcast_to(swatch.picture.mean((0, 1)), (*below, 3))]))
     image = from_numpy(np.concatenate(pictures, 1).astype(np.float32).transpose(2, 0, 1), like)
     return StyleSource(image, from_numpy(np.concatenate(labels, 1), image[0].long()), image.mean((1, 2)))
 
