@@ -69,7 +69,7 @@ def paint_body(
 
     # 2. The painting.
     strokes = [_lay_strokes(layer, swatches, face_m) for layer in list_body(person)]
-    start = _change(picture, _show(sheet, list_body(person), strokes))
+    start = _change(picture, _show(sheet, list_body(person), strokes) - lines)
     artwork = PictureStyle(join_swatches(swatches, picture), face_px / manner.face_px, tone_roles(len(MATERIALS)))
     painted = paint_views(picture, from_numpy(labels, materials), start, artwork, vgg, config, generator, report)
     for number, swatch in enumerate(swatches):

@@ -17,12 +17,11 @@ from portraitist.devices import move
 from portraitist.models import Models
 from portraitist.types import Head, Progress, ProgressCallback
 
-LINE_SIDE = 160  # of pictures as wide as two persons are tall: bands of 2 cm, as wide as enlarged strokes
 SHARPNESS = 6.0  # strokes of two pictures, mixed evenly, would be none
 
 
 def _paint_finely() -> ViewPainting:
-    return ViewPainting(750, ((768, 10),), stroke_steps=15, line_side=LINE_SIDE, sharpness=SHARPNESS)
+    return ViewPainting(750, ((768, 10),), stroke_steps=15, sharpness=SHARPNESS)
 
 
 @dataclass(frozen=True)

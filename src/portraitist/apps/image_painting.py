@@ -180,7 +180,6 @@ def paint_last_strokes(
     steps: int,
     generator: torch.Generator,
     report: Report,
-    rate: float = STROKE_RATE,
 ) -> Image:
     """The finest bands painted with the artwork's patches, as `strokes.paint_strokes` does on a head."""
     if not steps:
@@ -191,7 +190,7 @@ def paint_last_strokes(
     places = PatchPlaces.make(labels, roles.count, torch.ones_like(labels, dtype=torch.bool))
     means, bands = find_means(picture), [band.clone() for band in build_pyramid(picture)]
     levels = [band.requires_grad_() for band in bands[:STROKE_LEVELS]]
-    optimizer = PyramidRMSprop(levels, rate, steps)
+    optimizer = PyramidRMSprop(levels, STROKE_RATE, steps)
     for _ in range(steps):
         current = fold_pyramid(bands)
         loss = measure_strokes(current, places, means, [patches], generator)

@@ -34,15 +34,12 @@ HIDDEN = 0.006  # meters behind what a picture shows from which on a place is hi
 @dataclass(frozen=True)
 class ViewPainting:
     """``view_px``: height of each picture. ``scales``: longer side of all of them together in pixels and steps of
-    each pass of the network, coarse to fine. ``stroke_steps``: of the last strokes. ``line_side``: longer side of the
-    coarsest band in which the network may draw lines. ``sharpness``: power of the cosine to the line of sight by which
+    each pass of the network, coarse to fine. ``stroke_steps``: of the last strokes. ``sharpness``: power of the cosine to the line of sight by which
     the picture that sees a place best has more to say than others. Others as in ``ImageConfig``."""
 
     view_px: int = 320
     scales: tuple[tuple[int, int], ...] = ((160, 25), (320, 25))
     stroke_steps: int = 30
-    stroke_rate: float = 0.005
-    line_side: int = LINE_SIDE
     sharpness: float = 0.0
     samples: int = 512
     learning_rate: float = 0.012
@@ -127,8 +124,8 @@ def paint_views(
             report=report,
         )
     # As on the head, what lies between lines and tones is left alone: on plain cloth it would be marble.
-    painted = _keep_hues(match_tones(painted, guide, config.line_side), guide)
-    return paint_last_strokes(painted, content, artwork, config.stroke_steps, generator, report, config.stroke_rate)
+    painted = _keep_hues(match_tones(painted, guide, LINE_SIDE), guide)
+    return paint_last_strokes(painted, content, artwork, config.stroke_steps, generator, report)
 
 
 def _keep_hues(picture: Image, guide: Image) -> Image:
