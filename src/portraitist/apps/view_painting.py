@@ -33,9 +33,10 @@ HIDDEN = 0.006  # meters behind what a picture shows from which on a place is hi
 
 @dataclass(frozen=True)
 class ViewPainting:
-    """``view_px``: height of each picture. ``scales``: longer side of all of them together in pixels and steps of
-    each pass of the network, coarse to fine. ``stroke_steps``: of the last strokes. ``sharpness``: power of the cosine to the line of sight by which
-    the picture that sees a place best has more to say than others. Others as in ``ImageConfig``."""
+    """``view_px``: height of each picture. ``scales``: longer side of all of them together in pixels and steps of each
+    pass of the network, coarse to fine. ``stroke_steps``: of the last strokes. ``sharpness``: power of the cosine to
+    the line of sight by which the picture that sees a place best has more to say than others. Others as in
+    ``ImageConfig``."""
 
     view_px: int = 320
     scales: tuple[tuple[int, int], ...] = ((160, 25), (320, 25))
