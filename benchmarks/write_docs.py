@@ -183,7 +183,7 @@ all stages and the printable body over them.""",
 - *loop*: the furthest that a vertex is at the end of a motion from where it began. *knee*: its fastest bend.
 - *seam*: distance between head and body where they meet, and angle between their normals. *seam color*: difference
   there (sRGB, 0..1, textures scaled down to 128 px); *skin color*: along the edges of the mesh that begin there.
-- *seconds*: beside other work, which they grow with.""",
+- *build*: processor time. *seconds* of files: beside other work, which they grow with.""",
     "replace_face": """Photos' faces on the two characters of the tests; hair and neck stay.
 
 - Seconds of each stage, on one thread beside other work, which they grow with.

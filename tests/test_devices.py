@@ -15,7 +15,7 @@ import torch
 import portraitist as p
 from characters.worn import unpack
 from conftest import make_quick_config
-from portraitist.apps.bust_painting import BustPainting
+from portraitist.apps.view_painting import ViewPainting
 from portraitist.devices import CPU, choose_device, from_numpy, move, to_numpy
 from portraitist.io.images import image_to_uint8
 from portraitist.io.video_writer import write_video
@@ -117,8 +117,13 @@ def paint(s: Studio, *, transparent: bool = False, expression: dict[str, float] 
 
 
 def make_bust(s: Studio) -> p.Result:
-    painting = BustPainting(view_px=64, scales=((64, 1),), stroke_steps=1, samples=64)
+    painting = ViewPainting(view_px=64, scales=((64, 1),), stroke_steps=1, samples=64)
     return p.stylize_bust(s.photo, s.art, s.models, p.BustConfig(QUICK, painting))
+
+
+def dress(s: Studio) -> p.Head:
+    painting = ViewPainting(view_px=96, scales=((96, 1),), stroke_steps=1, samples=64)
+    return p.stylize_character(s.layered, s.models, p.CharacterConfig(painting=painting))
 
 
 def write_files(s: Studio) -> None:
@@ -225,7 +230,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "place_cameras": lambda s: p.place_cameras(s.head.mesh, 48, 3, seeded()).near[0].rotation,
     "rasterize": lambda s: p.rasterize(s.head.mesh, s.camera),
     "rasterize_parts": lambda s: p.rasterize_parts([s.head.mesh, s.layered.layers[0].mesh], s.camera),
-    "read_cloth": lambda s: p.read_cloth(s.art, s.models),
+    "read_manner": lambda s: p.read_manner(s.art, s.models),
     "read_landmarks": None,  # gives points on the CPU, from a file; `reconstruct` takes them from anywhere
     "reconstruct": lambda s: p.reconstruct(s.photo, s.models, QUICK, landmarks=to_cpu(s.landmarks.points)),
     "read_part_mask": None,  # the same
@@ -252,6 +257,7 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     ),
     "stylize": lambda s: p.stylize(s.photo, s.art, s.models, ALL_OPTIONS, mix=[(s.art, 0.5)]),
     "stylize_bust": make_bust,
+    "stylize_character": dress,
     "stylize_image": lambda s: p.stylize_image(s.photo, s.art, s.models, TINY),
     "stylize (paper)": lambda s: p.stylize(s.photo, s.art, s.models, PAPER),
     "subdivide_head": lambda s: p.subdivide_head(s.head),
@@ -284,7 +290,12 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "subdivide_head (layers)": lambda s: p.subdivide_head(s.layered),
     "write_result": write_files,
     "write_character": lambda s: p.write_character(
-        p.build_character(s.layered), s.folder / "character", config=p.BodyShape(), inputs={}
+        p.build_character(s.layered),
+        s.folder / "character",
+        config=p.BodyShape(),
+        inputs={},
+        device="pretended",
+        precision="float32",
     ),
     "write_expression_sheet": write_stickers,
     "write_turntable": write_turntable,

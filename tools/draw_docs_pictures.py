@@ -21,13 +21,13 @@ from portraitist import (
     Config,
     Head,
     Models,
-    build_character,
     head_camera,
     load_image,
-    read_cloth,
+    read_manner,
     reenact_video,
     stylize,
     stylize_bust,
+    stylize_character,
     stylize_image,
     write_expression_sheet,
 )
@@ -109,7 +109,7 @@ def draw_busts(photo: torch.Tensor, arts: dict[str, Path], models: Models) -> No
 
 def draw_person(head: Head, art: Path, models: Models) -> None:
     """Standing, moving, and the face."""
-    person = build_character(head, cloth=read_cloth(load_image(art), models))
+    person = stylize_character(head, models, manner=read_manner(load_image(art), models))
     Image.fromarray(image_to_uint8(draw_character(person))).save(TARGET / "character.jpg", quality=JPEG_QUALITY)
 
 

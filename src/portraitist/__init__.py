@@ -18,7 +18,8 @@ TYPE_CHECKING = False  # that of typing takes as long to import as all the rest 
 if TYPE_CHECKING:
     from portraitist.apps.bust import BustConfig, stylize_bust
     from portraitist.apps.character import build_character
-    from portraitist.apps.character_cloth import read_cloth
+    from portraitist.apps.character_manner import Manner, read_manner
+    from portraitist.apps.character_style import CharacterConfig, stylize_character
     from portraitist.apps.edited_head import import_glb
     from portraitist.apps.expression_presets import ExpressionPreset
     from portraitist.apps.expression_sheet import draw_expression, write_expression_sheet
@@ -112,6 +113,7 @@ __all__ = [
     "Camera",
     "CameraBank",
     "Cancelled",
+    "CharacterConfig",
     "Config",
     "Exemplar",
     "ExpressionPreset",
@@ -132,6 +134,7 @@ __all__ = [
     "Landmarks",
     "Layer",
     "LossWeights",
+    "Manner",
     "Mesh",
     "Models",
     "NoFaceError",
@@ -175,9 +178,9 @@ __all__ = [
     "place_cameras",
     "rasterize",
     "rasterize_parts",
-    "read_cloth",
     "read_figure",
     "read_landmarks",
+    "read_manner",
     "read_part_mask",
     "reconstruct",
     "reenact_sitter",
@@ -195,6 +198,7 @@ __all__ = [
     "study_source",
     "stylize",
     "stylize_bust",
+    "stylize_character",
     "stylize_image",
     "subdivide_head",
     "track",

@@ -5,7 +5,8 @@ from __future__ import annotations
 HOMES = {
     "apps.bust": ("BustConfig", "stylize_bust"),
     "apps.character": ("build_character",),
-    "apps.character_cloth": ("read_cloth",),
+    "apps.character_manner": ("Manner", "read_manner"),
+    "apps.character_style": ("CharacterConfig", "stylize_character"),
     "apps.edited_head": ("import_glb",),
     "apps.expression_presets": ("ExpressionPreset",),
     "apps.expression_sheet": (

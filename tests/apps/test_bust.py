@@ -10,8 +10,9 @@ import torch
 
 from bust.drawn_bust import crop_below, draw_bust
 from portraitist.apps.bust import NO_CLOTHES, BustConfig, doubt_bust, paint_bust, stylize_bust
-from portraitist.apps.bust_painting import BustPainting, _unproject, look_at_bust
+from portraitist.apps.bust_painting import look_at_bust
 from portraitist.apps.image_labels import PICTURE_LABELS
+from portraitist.apps.view_painting import ViewPainting, project_back
 from portraitist.bust.appearance import find_ring_colors, meet_neck
 from portraitist.config import Config
 from portraitist.pipeline import study_artwork
@@ -21,16 +22,15 @@ from portraitist.rendering.layers import rasterize_parts
 from portraitist.rendering.sampling import render
 from portraitist.segmentation.parts import SKIN, UNLABELED
 
-TINY = BustConfig(Config.draft(), BustPainting(view_px=96, scales=((96, 2),), stroke_steps=1, samples=64))
+TINY = BustConfig(Config.draft(), ViewPainting(view_px=96, scales=((96, 2),), stroke_steps=1, samples=64))
 
 
 def test_four_pictures_show_every_side_of_the_bust():
     head = draw_bust(-0.25).bust.head
-    views = look_at_bust(head, draw_bust(-0.25).bust.bare, 96)
-    assert views.picture.shape == (3, 192, 192)
-    labels = set(views.labels.unique().tolist())
-    assert labels == {UNLABELED, SKIN, PICTURE_LABELS.index("clothes")}
-    clothes = views.labels == PICTURE_LABELS.index("clothes")
+    sheet, labels = look_at_bust(head, draw_bust(-0.25).bust.bare, 96)
+    assert sheet.picture.shape == (3, 192, 192)
+    assert set(labels.unique().tolist()) == {UNLABELED, SKIN, PICTURE_LABELS.index("clothes")}
+    clothes = labels == PICTURE_LABELS.index("clothes")
     corners = [
         clothes[rows, columns] for rows in (slice(0, 96), slice(96, 192)) for columns in (slice(0, 96), slice(96, 192))
     ]
@@ -39,10 +39,11 @@ def test_four_pictures_show_every_side_of_the_bust():
 
 def test_what_was_painted_comes_back_to_the_texture():
     head, bare = draw_bust().bust.head, draw_bust().bust.bare
-    views = look_at_bust(head, bare, 128)
-    same = _unproject(head.layers[-1], views, views.picture)
+    sheet, _ = look_at_bust(head, bare, 128)
+    number, texture = len(head.layers), head.layers[-1].texture
+    same = project_back(number, texture, sheet, sheet.picture)
     assert torch.allclose(same, head.layers[-1].texture, atol=1 / 255)
-    darker = _unproject(head.layers[-1], views, 0.5 * views.picture)
+    darker = project_back(number, texture, sheet, 0.5 * sheet.picture)
     seen = dataclasses.replace(head, layers=(dataclasses.replace(head.layers[-1], texture=darker),))
     for yaw in (0.0, 60.0, 120.0, 180.0):
         camera = head_camera(head, yaw, 0.0, 96)

@@ -15,7 +15,7 @@ from portraitist import (
     build_character,
     detect_landmarks,
     load_head,
-    read_cloth,
+    read_manner,
     save_head,
     subdivide_head,
 )
@@ -139,7 +139,7 @@ def test_same_head_same_person(plain):
 
 
 def test_the_top_is_of_the_artworks_cloth(plain, brush, models):
-    cloth = read_cloth(brush, models)
+    cloth = read_manner(brush, models).worn
     assert cloth is not None
     somebody = build_character(plain, cloth=cloth)
     assert torch.equal(somebody.layers[0].texture, build_character(plain).layers[0].texture)
@@ -155,4 +155,4 @@ def test_an_artwork_of_a_face_alone_has_no_cloth(brush, models):
     low, high = points.amin(0).int().tolist(), points.amax(0).int().tolist()
     margin = (high[1] - low[1]) // 3
     face = brush[:, max(low[1] - margin, 0) : high[1], max(low[0] - margin, 0) : high[0] + margin]
-    assert read_cloth(face, models) is None
+    assert read_manner(face, models).worn is None

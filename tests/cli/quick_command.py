@@ -67,6 +67,7 @@ class Settings:
     preserve_color: bool = False
     subdivide: bool = False
     head: Settings | None = None
+    body: object = None
     seed: int = 0
 
 
@@ -86,6 +87,12 @@ class BustConfig:
     @staticmethod
     def standard() -> Settings:
         return Settings(head=Config.standard())
+
+
+class CharacterConfig:
+    @staticmethod
+    def standard() -> Settings:
+        return Settings()
 
 
 class Models:
@@ -165,7 +172,8 @@ def reenact_video(
     return types.SimpleNamespace(files=("run.json",), warnings=())
 
 
-def build_character(head: Any, *_: Any, **__: Any) -> Any:
+def stylize_character(head: Any, *_: Any, progress: Any, **__: Any) -> Any:
+    progress(types.SimpleNamespace(stage="painting", step=0, steps=1))
     reach("computing")
     return head
 
@@ -186,7 +194,9 @@ def replace_face(photo: Path, *_: Any, progress: Any, **__: Any) -> Replaced:
 def replace_modules() -> None:
     replaced = {
         "apps.bust": {"BustConfig": BustConfig, "stylize_bust": stylize},
-        "apps.character": {"build_character": build_character, "describe_losses": lambda _: ()},
+        "apps.character": {"describe_losses": lambda _: ()},
+        "apps.character_manner": {"read_manner": lambda *_: None},
+        "apps.character_style": {"CharacterConfig": CharacterConfig, "stylize_character": stylize_character},
         "apps.image_style": {"ImageConfig": ImageConfig, "stylize_image": stylize_image},
         "apps.reenactment": {
             "ReenactmentConfig": types.SimpleNamespace,

@@ -14,6 +14,7 @@ from conftest import make_head, make_marked_head
 from portraitist import load_head, save_head
 
 run = functools.partial(run_command, "character")
+QUICK = ("--preset", "draft", "--device", "cpu", "--threads", "1", "--seed", "7")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,8 @@ run = functools.partial(run_command, "character")
         (("--body", "age=20,age=30"), ("once",)),
         (("--body", "height"), ("NAME=VALUE",)),
         (("--head-scale", "3"), ("--head-scale", "1 to 1.5")),
+        (("--preset", "best"), ("--preset", "draft", "standard")),
+        (("--art", "absent.jpg"), ("absent.jpg",)),
     ],
 )
 def test_impossible_arguments_are_named(options, words, folder, capsys):
@@ -61,16 +64,18 @@ def test_what_cannot_be_done_is_told_and_nothing_written(folder, capsys):
 def test_a_whole_run(folder, capsys):
     (folder / "result").mkdir()
     save_head("result/head.safetensors", make_marked_head(64))
-    assert run("result", "-o", "out", "--body", "age=12,sex=female,height=1.5", "--head-scale", "1.2") == 0
+    assert run("result", "-o", "out", "--body", "age=12,sex=female,height=1.5", "--head-scale", "1.2", *QUICK) == 0
     record = json.loads((folder / "out" / "run.json").read_text())
     assert {"head.glb", "head.obj", "head_body.png", "head_clothes.png", "head.safetensors", "preview.png"} < set(
         record["files"]
     )
-    assert record["config"] | {"age": 12.0, "sex": 1.0, "head_scale": 1.2, "weight": None} == record["config"]
+    body = {"age": 12.0, "sex": 1.0, "head_scale": 1.2, "weight": None}
+    assert record["config"]["body"] | body == record["config"]["body"]
+    assert (record["config"]["seed"], record["device"], record["threads"]) == (7, "cpu", 1)
     assert record["height_m"] == pytest.approx(1.5, abs=0.005)
     somebody = load_head(folder / "out" / "head.safetensors")
     assert [layer.name for layer in somebody.layers] == ["body", "clothes"]
     with PillowImage.open(folder / "out" / "preview.png") as picture:
         assert np.array(picture).std() > 10
     assert "head.glb" in capsys.readouterr().out
-    assert run("out", "-o", "out", "--overwrite") == 0
+    assert run("out", "-o", "out", "--overwrite", *QUICK) == 0

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from portraitist.apps.bust_painting import BustPainting, paint_bust_texture
+from portraitist.apps.bust_painting import paint_bust_texture
 from portraitist.apps.image_painting import count_steps
 from portraitist.apps.image_style import find_landmarks, read_style
+from portraitist.apps.view_painting import ViewPainting
 from portraitist.bust.appearance import meet_neck
 from portraitist.bust.following import follow_head
 from portraitist.bust.layer import PhotoBust, build_bust
@@ -38,7 +39,7 @@ class BustConfig:
     """``head``: how the head is made. ``painting``: how the rest is painted."""
 
     head: Config = field(default_factory=Config.standard)
-    painting: BustPainting = field(default_factory=BustPainting)
+    painting: ViewPainting = field(default_factory=ViewPainting)
 
     @property
     def seed(self) -> int:
@@ -47,7 +48,7 @@ class BustConfig:
     @classmethod
     def draft(cls) -> BustConfig:
         """A quick look."""
-        return cls(Config.draft(), BustPainting(view_px=256, scales=((192, 20),), stroke_steps=10))
+        return cls(Config.draft(), ViewPainting(view_px=256, scales=((192, 20),), stroke_steps=10))
 
     @classmethod
     def standard(cls) -> BustConfig:

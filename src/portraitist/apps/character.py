@@ -32,10 +32,13 @@ from portraitist.types import COVER_NAMES, REGIONS, Head, Layer, Mesh
 CLOTHES_PX = 1024  # up to which their texture is twice as wide as that of the head: seams are narrow
 
 
-def build_character(head: Head, shape: BodyShape | None = None, *, cloth: Cloth | None = None) -> Head:
+def build_character(
+    head: Head, shape: BodyShape | None = None, *, cloth: Cloth | None = None, strokes: bool = True
+) -> Head:
     """``head``, stylized or not, on the body of ``shape``, with the layers "body" and "clothes" more and its `height`.
-    A bust is replaced, and long hair laid on the shoulders. ``cloth``: what the top is made of (``read_cloth``); None:
-    of the color of the bust or the hat, or else set off from the skin.
+    A bust is replaced, and long hair laid on the shoulders. Body and clothes are painted plainly, in the head's tones.
+    ``cloth``: what the top is made of (``Manner.worn``); None: of the color of the bust or the hat, or else set off
+    from the skin. ``strokes``: whether those of the face are laid over them.
 
     Vertices are those of ``BodyModel``, whatever the body, so that joints and weights are found again
     (``body/skin.py``). The body begins at the very vertices at which the head's neck ends, also of a head that
@@ -54,6 +57,9 @@ def build_character(head: Head, shape: BodyShape | None = None, *, cloth: Cloth 
     skin = _build_mesh("body", placed, model.skin_faces, model.skin_uvs, model.skin_uv_faces, like)
     clothes = _build_mesh("clothes", dressed, model.clothes_faces, model.clothes_uvs, model.clothes_uv_faces, like)
     palette = read_palette(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
+    if not strokes:
+        palette = replace(palette, strokes=palette.strokes.silence())
+        cloth = cloth and replace(cloth, strokes=cloth.strokes.silence())
     garments = choose_garments(palette, cloth.tones if cloth else palette.covers.get("bust"))
     covers = tuple(layer for layer in head.layers if layer.name in COVER_NAMES)
     size = head.texture.shape[-1]

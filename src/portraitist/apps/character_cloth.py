@@ -8,10 +8,8 @@ import numpy as np
 
 from portraitist.apps.character_palette import PIECE_RADIUS, STROKE, TONES, Ramp, find_strokes
 from portraitist.bust.material import compare_to, find_main_color
-from portraitist.devices import move, to_numpy
-from portraitist.models import Models
-from portraitist.reading import find_landmarks, read_artwork
-from portraitist.reconstruction.fitting import FitConfig
+from portraitist.devices import to_numpy
+from portraitist.reading import Reading
 from portraitist.reconstruction.head_texels import DARKEST
 from portraitist.rendering.patch_noise import Example
 from portraitist.types import Image
@@ -30,12 +28,8 @@ class Cloth:
     strokes: Example
 
 
-def read_cloth(art: Image, models: Models) -> Cloth | None:
-    """What the person in an artwork (sRGB [3, h, w] in 0..1) wears, for ``build_character``; None where too little of
-    it is seen. Raises NoFaceError and FitError."""
-    art = move(art, models.device)
-    points, _ = find_landmarks(art, None, 1, models, "art")
-    seen = read_artwork(art, points, models, FitConfig(), "art")
+def find_cloth(art: Image, seen: Reading) -> Cloth | None:
+    """What the person in an artwork (sRGB [3, h, w] in 0..1) wears; None where too little of it is seen."""
     px_per_m = float(seen.fit.camera.scale_px)
     shares = to_numpy(seen.parts.share("clothes"))
     own = shares > OWN_SHARE

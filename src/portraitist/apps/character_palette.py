@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 
-from portraitist.devices import to_numpy
+from portraitist.devices import from_numpy, to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_texels import DARKEST
 from portraitist.rendering.cameras import head_camera
@@ -18,7 +19,7 @@ from portraitist.rendering.patch_noise import Example
 from portraitist.rendering.rasterizer import rasterize
 from portraitist.rendering.sampling import shade, shade_parts
 from portraitist.rendering.shader_math import luminance
-from portraitist.types import REGIONS, Camera, Head
+from portraitist.types import REGIONS, Camera, Fragments, Head
 
 VIEW_PX = 640
 VIEW_YAWS_DEG = (0.0, 35.0, -35.0)
@@ -87,12 +88,16 @@ def _look_at_skin(head: Head, camera: Camera) -> tuple[Float[np.ndarray, "h w 3"
     """A picture of a bare head, and where it shows skin of the face from the front."""
     seen = rasterize(head.mesh, camera)
     picture = to_numpy(shade(seen, head.texture, head.texture.new_ones(3)), np.float64).transpose(1, 2, 0)
-    faces = to_numpy(head.mesh.faces)
-    normals = vertex_normals(to_numpy(head.mesh.vertices), faces) @ to_numpy(camera.rotation)[2]
-    ids = to_numpy(seen.face_ids).clip(0)
-    facing = (normals[faces[ids]] * to_numpy(seen.barycentrics)).sum(-1)
-    is_skin = to_numpy(head.mesh.regions)[ids] == REGIONS.index("skin")
-    return picture, to_numpy(seen.mask) & is_skin & (facing > FACING)
+    return picture, to_numpy(find_skin(head, seen, camera))
+
+
+def find_skin(head: Head, seen: Fragments, camera: Camera) -> Bool[Tensor, "h w"]:
+    """Which pixels show skin of the face, and not from the side. ``seen``: of the head's own mesh."""
+    normals = vertex_normals(to_numpy(head.mesh.vertices), to_numpy(head.mesh.faces)) @ to_numpy(camera.rotation)[2]
+    facing = from_numpy(normals[to_numpy(head.mesh.faces)].astype(np.float32), head.texture)
+    ids = seen.face_ids.clamp(min=0)
+    is_skin = head.mesh.regions[ids] == REGIONS.index("skin")
+    return seen.mask & is_skin & ((facing[ids] * seen.barycentrics).sum(-1) > FACING)
 
 
 def find_strokes(

@@ -71,8 +71,8 @@ def picture_roles() -> LabelRoles:
     )
 
 
-def show_anything(patches: PatchSource) -> PatchSource:
-    """With those of all broad parts for what the artwork does not show."""
-    pixels = list(patches.pixels)
-    pixels[ANYTHING] = torch.cat([pixels[label] for label in BROAD])
-    return replace(patches, pixels=pixels)
+def borrow_patches(patches: PatchSource, roles: LabelRoles) -> PatchSource:
+    """With those of other parts for a part that is painted like them at no cost: of all broad ones for what the artwork
+    does not show."""
+    free = [torch.nonzero(costs == 0)[:, 0].tolist() for costs in roles.penalties]
+    return replace(patches, pixels=[torch.cat([patches.pixels[label] for label in own]) for own in free])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from portraitist.apps.image_guide import FaceView
-from portraitist.apps.image_labels import ANYTHING, AROUND, BROAD, PICTURE_LABELS, picture_roles, show_anything
+from portraitist.apps.image_labels import ANYTHING, AROUND, BROAD, PICTURE_LABELS, borrow_patches, picture_roles
 from portraitist.segmentation.parts import UNLABELED, is_one_of
 from portraitist.texture.exemplar import Style, StyleSource, measure_size, mix_styles, resize_source, study_source
 from portraitist.texture.label_colors import PALETTES, PaletteShares, blur_mask, match_colors
+from portraitist.texture.labels import LabelRoles
 from portraitist.texture.losses import unit_rows
 from portraitist.texture.objective import ContentPoints, LossWeights, measure_loss
 from portraitist.texture.optimizer import PyramidRMSprop
@@ -49,29 +50,30 @@ def count_steps(stage: str, steps: int, progress: ProgressCallback | None) -> Re
 
 @dataclass(frozen=True)
 class PictureStyle:
-    """``source``: the artwork with the labels of a whole picture. ``enlargement``: of the picture that is painted
-    against it, face to face."""
+    """``source``: the artwork with labels. ``enlargement``: of the picture that is painted against it, face to face.
+    ``roles``: of the labels, which are those of a whole picture if no others are given."""
 
     source: StyleSource
     enlargement: float
+    roles: LabelRoles = field(default_factory=picture_roles)
 
     def study(self, side: int, content: PictureContent, vgg: VGG, generator: torch.Generator) -> Style:
         """Its features, drawn so that its face is as large as that of ``content`` with ``side`` pixels along the longer
         side."""
-        roles, size_px = picture_roles(), self._measure(side, content)
+        roles, size_px = self.roles, self._measure(side, content)
         exemplar = study_source(self.source, vgg, generator, view_px=size_px, stroke_px=size_px, roles=roles)
         return mix_styles([exemplar], roles, vgg)
 
     def cut_patches(self, content: PictureContent, generator: torch.Generator) -> PatchSource:
         """Its patches, drawn as large as ``content`` is."""
-        roles, size_px = picture_roles(), self._measure(max(content.labels.shape), content)
+        roles, size_px = self.roles, self._measure(max(content.labels.shape), content)
         image, labels = resize_source(self.source, size_px, roles)
-        return show_anything(make_patch_source(image, PatchPlaces.make(labels, roles.count), 1.0, generator))
+        return borrow_patches(make_patch_source(image, PatchPlaces.make(labels, roles.count), 1.0, generator), roles)
 
     def _measure(self, side: int, content: PictureContent) -> float:
         """Root of the area of the artwork's face when it is drawn for that side."""
         factor = self.enlargement * side / max(content.labels.shape)
-        return factor * measure_size(self.source.labels, picture_roles())
+        return factor * measure_size(self.source.labels, self.roles)
 
 
 @dataclass(frozen=True)
@@ -153,12 +155,12 @@ def paint_scale(
 
     The first scale changes all bands of the picture's pyramid, later ones the finest that they show.
     """
-    roles, small = picture_roles(), content.resized(side)
+    roles, small = artwork.roles, content.resized(side)
     size = (small.labels.shape[0], small.labels.shape[1])
     with torch.no_grad():
         style = artwork.study(side, content, vgg, generator)
         before = resize_picture(picture, size)
-        points = _compare_content(small, vgg, generator)
+        points = _compare_content(small, roles, vgg, generator)
     bands = [band.clone() for band in build_pyramid(before)]
     levels = [band.requires_grad_() for band in (bands if is_first else bands[:CHANGED_LEVELS])]
     optimizer = PyramidRMSprop(levels, learning_rate, steps)
@@ -182,7 +184,7 @@ def paint_last_strokes(
     """The finest bands painted with the artwork's patches, as `strokes.paint_strokes` does on a head."""
     if not steps:
         return picture
-    roles = picture_roles()
+    roles = artwork.roles
     patches = artwork.cut_patches(content, generator)
     labels = torch.where(is_one_of(content.labels, roles.patches), content.labels, UNLABELED)
     places = PatchPlaces.make(labels, roles.count, torch.ones_like(labels, dtype=torch.bool))
@@ -197,10 +199,10 @@ def paint_last_strokes(
     return fold_pyramid([band.detach() for band in bands]).clamp(0, 1)
 
 
-def _compare_content(content: PictureContent, vgg: VGG, generator: torch.Generator) -> ContentPoints:
+def _compare_content(content: PictureContent, roles: LabelRoles, vgg: VGG, generator: torch.Generator) -> ContentPoints:
     """Random points of the picture, and what the network sees there in the photo and in the guide."""
     labels = content.labels
-    places = spread_points(labels, picture_roles().detailed, generator)
+    places = spread_points(labels, roles.detailed, generator)
     columns, rows = places.long().unbind(1)
     units, held = (unit_rows(sample_hypercolumns(vgg(image), places)) for image in (content.image, content.guide))
     shown = torch.ones_like(columns, dtype=torch.bool)

@@ -66,8 +66,8 @@ COMMANDS = {
     ),
     "character": Command(
         "put a stylized head on a whole body that moves",
-        "Put a saved head on a whole body of any age and build, with clothes in the artwork's colors, with bones and "
-        "motions.",
+        "Put a saved head on a whole body of any age and build, dressed and painted in the artwork's manner, with "
+        "bones and motions.",
         add_character_options,
         run_character,
     ),

@@ -39,6 +39,8 @@ def write_character(
     *,
     config: Any,
     inputs: Mapping[str, Path],
+    device: str,
+    precision: str,
     warnings: Sequence[str] = (),
     seconds: Mapping[str, float] | None = None,
     overwrite: bool = False,
@@ -48,7 +50,8 @@ def write_character(
     whose contents are returned. The folder appears when it is complete.
 
     ``config``: the dataclass the body was made with. ``inputs``: what each file given by the user was for, and where it
-    is. Raises OutputError as ``check_output`` does, and when the disk is full.
+    is. ``device``, ``precision``: in which the network computed. Raises OutputError as ``check_output`` does, and when
+    the disk is full.
     """
     with new_folder(out, overwrite) as folder, FileWriter() as writer:
         writer.start(write_glb, folder / "head.glb", head)
@@ -56,7 +59,8 @@ def write_character(
         writer.start(save_head, folder / "head.safetensors", head)
         writer.start(save_image, folder / "preview.png", draw_character(head))
         writer.finish()
-        facts = {"height_m": head.height, "seconds": seconds or {}, "warnings": warnings}
+        making = {"device": device, "precision": precision, "seconds": seconds or {}}
+        facts = {"height_m": head.height, **making, "warnings": warnings}
         return write_record(folder, describe_making(config, inputs, facts))
 
 

@@ -52,6 +52,10 @@ class Example:
             centers = centers[contrast <= np.quantile(contrast, quiet)]
         return cls(detail, centers, np.zeros(len(centers)), radius, px_per_m)
 
+    def silence(self) -> Example:
+        """Without any piece: nothing is laid out."""
+        return replace(self, centers=self.centers[:0], upright=self.upright[:0])
+
     def stand_up(self) -> Example:
         """The same with the lines of each piece upright when laid out, by the structure tensor of its surroundings
         (Bigun and Granlund 1987)."""
