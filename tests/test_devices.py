@@ -288,6 +288,9 @@ CALLS: dict[str, Callable[[Studio], Any]] = {
     "write_obj (layers)": lambda s: p.write_obj(s.folder / "head.obj", s.layered),
     "save_head (layers)": lambda s: p.save_head(s.folder / "layered.safetensors", s.layered),
     "subdivide_head (layers)": lambda s: p.subdivide_head(s.layered),
+    "build_character (subdivided, large head)": lambda s: p.build_character(
+        p.subdivide_head(s.head), p.BodyShape(head_scale=1.3)
+    ),
     "write_result": write_files,
     "write_character": lambda s: p.write_character(
         p.build_character(s.layered),

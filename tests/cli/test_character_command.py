@@ -45,7 +45,7 @@ def test_what_cannot_be_done_is_told_and_nothing_written(folder, capsys):
     (folder / "damaged.safetensors").write_bytes((folder / "head.safetensors").read_bytes()[:5000])
     (folder / "empty").mkdir()
     for arguments, words in (
-        (("ball.safetensors",), "without --subdivide"),
+        (("ball.safetensors",), "subdivided once at most"),
         (("damaged.safetensors",), "damaged.safetensors"),
         (("absent.safetensors",), "absent.safetensors"),
         (("empty",), "head.safetensors"),

@@ -35,7 +35,7 @@ def extend_rows(rows: Float[np.ndarray, "n j"], count: int, model: BodyModel) ->
 
 def refine_border(layer: Layer, head: Head, model: BodyModel) -> Layer:
     """``layer``, the body under ``head``, with the vertices of the border that a subdivided head has more, last."""
-    middles = torch.from_numpy(find_middles(head.mesh, model)).to(head.mesh.faces)
+    middles = from_numpy(find_middles(head.mesh, model), head.mesh.faces)
     if not len(middles):
         return layer
     mesh, ring = layer.mesh, model.ring.tolist()
