@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import make_layer, make_marked_head
-from portraitist import CharacterConfig, build_character, read_manner, stylize_character
+from portraitist import CharacterConfig, InputError, build_character, read_manner, stylize_character
 from portraitist.apps.character_manner import CLOTHES, Manner, find_manner
 from portraitist.apps.character_swatches import TONES, Swatch, join_swatches, tone_roles
 from portraitist.apps.character_views import MATERIALS, list_body, look_at_person
@@ -71,10 +71,11 @@ def test_features_of_the_face_are_no_example_of_skin_or_cloth(painted_head):
     assert (is_red & examples).sum() < 0.01 * examples.sum()  # but where colors of one texel run into the next
     assert manner.skin.sum() > 1000
     assert torch.equal(manner.cloth, manner.skin)
-    assert not (examples & (manner.picture[0] < 0.1)).any()  # nor is hair
+    assert manner.picture.amax(0).min() > 0.1  # nor is hair, which covers all of it here
     bust = dataclasses.replace(hair, name="bust")
     manner = find_manner(dataclasses.replace(painted_head, layers=(bust,)))
     assert torch.equal(manner.cloth, manner.picture.amax(0) < 0.1)
+    assert manner.cloth.any()
 
 
 def test_cloth_that_an_artwork_shows_is_the_example_of_cloth(brush, models):
@@ -157,3 +158,11 @@ def test_presets_are_faster_or_better():
     draft, standard = CharacterConfig.draft().painting, CharacterConfig.standard().painting
     assert draft.view_px < standard.view_px
     assert draft.total_steps < standard.total_steps
+
+
+def test_an_artwork_without_skin_is_refused(brush, models, monkeypatch):
+    monkeypatch.setattr(
+        "portraitist.apps.character_manner.label_picture", lambda *_: torch.full(brush.shape[1:], CLOTHES)
+    )
+    with pytest.raises(InputError, match="no skin"):
+        read_manner(brush, models)

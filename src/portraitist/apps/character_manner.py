@@ -13,6 +13,7 @@ from portraitist.apps.character_palette import VIEW_PX, VIEW_YAWS_DEG, find_skin
 from portraitist.apps.image_labels import PICTURE_LABELS, label_picture
 from portraitist.apps.image_style import find_landmarks
 from portraitist.devices import move
+from portraitist.errors import InputError
 from portraitist.models import Models
 from portraitist.reading import find_landmarks as find_face
 from portraitist.reading import read_artwork
@@ -47,27 +48,36 @@ def measure_face(points_px: Float[Tensor, "68 2"]) -> float:
 
 def read_manner(art: Image, models: Models) -> Manner:
     """How an artwork (sRGB [3, h, w] in 0..1) is painted, for ``stylize_character``. Cloth is painted like its clothes,
-    or where it shows too little of them like skin. Raises NoFaceError and FitError."""
+    or where it shows too little of them like skin. Raises NoFaceError, FitError, and InputError for an artwork that
+    shows no skin."""
     art = move(art, models.device)
     points, _ = find_face(art, None, 1, models, "art")
     seen = read_artwork(art, points, models, FitConfig(), "art")
     fit = seen.fit
     labels = label_picture(seen.parts, fit.mesh, rasterize(fit.mesh, fit.camera), points.points)
+    if not is_one_of(labels, (SKIN, NOSE)).any():
+        raise InputError(
+            "The artwork shows no skin, after which hands would be painted. Use one that shows a bare face."
+        )
     manner = _choose(art, labels, measure_face(points.points))
     return replace(manner, worn=find_cloth(art, seen))
 
 
 def find_manner(head: Head) -> Manner:
-    """How a stylized head is painted, which is seen from the front and from both sides."""
-    meshes, textures = zip(*list_parts(head), strict=True)
-    cameras = [head_camera(replace(head, layers=()), yaw, 0.0, VIEW_PX) for yaw in VIEW_YAWS_DEG]
+    """How a stylized head is painted, which is seen from the front and from both sides. What hair and hats cover is
+    painted, too; cloth is painted like the bust that it may have, else like skin."""
+    bare = replace(head, layers=())
+    meshes, textures = zip(
+        *list_parts(replace(bare, layers=tuple(x for x in head.layers if x.name == "bust"))), strict=True
+    )
+    cameras = [head_camera(bare, yaw, 0.0, VIEW_PX) for yaw in VIEW_YAWS_DEG]
     pictures, labels = [], []
     for camera in cameras:
         parts = rasterize_parts(meshes, camera)
         pictures.append(shade_parts(parts, textures, head.texture.new_ones(3)))
         shown = torch.where(find_skin(head, parts[0], camera), SKIN, UNLABELED)
-        for layer, seen in zip(head.layers, parts[1:], strict=True):
-            shown = torch.where(seen.mask, CLOTHES if layer.name == "bust" else UNLABELED, shown)
+        for seen in parts[1:]:
+            shown = torch.where(seen.mask, CLOTHES, shown)
         labels.append(shown)
     return _choose(torch.cat(pictures, 2), torch.cat(labels, 1), measure_face(find_landmarks(head, cameras[0])))
 

@@ -12,7 +12,6 @@ from portraitist.apps.character_strokes import paint_body
 from portraitist.apps.image_painting import count_steps
 from portraitist.apps.view_painting import ViewPainting
 from portraitist.body.shape import BodyShape
-from portraitist.body.standing import BODY_LAYERS
 from portraitist.devices import move
 from portraitist.models import Models
 from portraitist.types import Head, Progress, ProgressCallback
@@ -64,7 +63,7 @@ def stylize_character(
     if not (manner or is_stylized(head)):
         return build_character(head, config.body)
     person = build_character(head, config.body, cloth=manner.worn if manner else None, strokes=False)
-    manner = manner or find_manner(replace(head, layers=tuple(x for x in head.layers if x.name not in BODY_LAYERS)))
+    manner = manner or find_manner(head)
     report = count_steps("painting", config.painting.total_steps, progress)
     return paint_body(person, manner, models.vgg, config.painting, torch.Generator().manual_seed(config.seed), report)
 
