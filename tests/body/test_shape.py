@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -76,6 +78,11 @@ def test_fat_lies_on_the_trunk_and_is_round(age, weights):
         (BodyShape(age=8, height=1.9), "At 8 years"),
         (BodyShape(weight=300), "got 300 kg"),
         (BodyShape(weight=20), "got 20 kg"),
+        (BodyShape(age=math.nan), "got nan"),
+        (BodyShape(height=math.nan), "got nan m"),
+        (BodyShape(weight=math.nan), "got nan kg"),
+        (BodyShape(height=0), "got 0 m"),
+        (BodyShape(weight=0), "got 0 kg"),
     ],
 )
 def test_bodies_that_there_are_not_are_told(shape, words):

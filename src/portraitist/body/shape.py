@@ -58,7 +58,8 @@ def build_figure(shape: BodyShape, model: BodyModel) -> Figure:
         value = getattr(shape, name)
         if not low <= value <= high:
             raise InputError(f"The {name.replace('_', ' ')} of a body is {low:g} to {high:g}, got {value:g}.")
-    wanted = float(shape.height or _find_median_height(float(shape.age), float(shape.sex)))
+    median = _find_median_height(float(shape.age), float(shape.sex))
+    wanted = median if shape.height is None else float(shape.height)
     share_of_height = share_of_weight = 0.5
 
     def make(height: float, weight: float) -> Figure:
@@ -92,13 +93,14 @@ def _search(measure: Callable[[float], float], wanted: float, low: float, high: 
 
 
 def _check(shape: BodyShape, figure: Figure, make: Callable[[float, float], Figure]) -> None:
-    if shape.height is not None and abs(figure.height - shape.height) > TOLERANCE:
+    # Not "more than": nothing is less or more than what is no number.
+    if shape.height is not None and not abs(figure.height - shape.height) <= TOLERANCE:
         low, high = (make(share, 0.5).height for share in TALLNESS)
         raise InputError(
             f"At {shape.age:g} years a body is {low:.2f} to {high:.2f} m tall, got {shape.height:g} m. Give another "
             "height or age."
         )
-    if shape.weight is not None and abs(figure.weight / shape.weight - 1) > TOLERANCE:
+    if shape.weight is not None and not abs(figure.weight - shape.weight) <= TOLERANCE * shape.weight:
         tall = figure.height
         share = _search(lambda share: make(share, 0.5).height, tall, *TALLNESS)
         low, high = (make(share, weight).weight for weight in STOUTNESS)
