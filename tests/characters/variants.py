@@ -104,3 +104,22 @@ def hang_free(path: Path) -> Path:
     file = read_gltf(path)
     del file.tree["scenes"], file.tree["scene"]
     return write(file, path, "free")
+
+
+def wear_ears(path: Path) -> Path:
+    """Ears as objects of their own, over those of the skin, and a ring in each."""
+    file = read_gltf(path)
+    skin = file.tree["meshes"][file.tree["nodes"][find_node(file, "Body")]["mesh"]]["primitives"][0]
+    places = file.buffers.read(skin["attributes"]["POSITION"])
+    corners = file.buffers.read_ids(skin["indices"]).reshape(-1, 3)
+    beside = np.abs(places[:, 0] - places[:, 0].mean())
+    ears = corners[(beside[corners] > 0.87 * beside.max()).all(1)]
+    low, high = np.quantile(places[np.unique(ears)][:, 1], [0.0, 1.0])
+    rings = ears[(places[ears][..., 1] < low + 0.2 * (high - low)).all(1)]
+    for name, triangles, wider in (("Ears", ears, 1.01), ("Rings", rings, 1.06)):
+        moved = file.add_numbers((places * [wider, 1, 1]).astype("<f4"), bounds=True)
+        attributes = skin["attributes"] | {"POSITION": moved}
+        own = {"attributes": attributes, "indices": file.add_triangles(triangles, len(places))}
+        mesh = file.append("meshes", {"name": name, "primitives": [own]})
+        file.tree["scenes"][0]["nodes"].append(file.append("nodes", {"name": name, "mesh": mesh, "skin": 0}))
+    return write(file, path, "ears")

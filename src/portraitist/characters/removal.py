@@ -22,6 +22,7 @@ SHARE_OF_SKIN = 0.2  # of those points that a piece of surface must show to be t
 INSIDE = 0.5  # share of a piece's vertices: eyeballs come out between the lids, and teeth between the lips
 ON_FACE = 0.9  # share of a piece's vertices that lie before or behind the face: a fringe reaches beyond it
 NEAR_FACE = 0.2  # outer eye distances that brows, lashes and moustaches stand off the skin
+EAR = 0.5  # of an ear's height: smaller things on it are its rings
 BROW_ROOM = 0.2  # of the face's height: how far above the points of the brows their hairs grow
 MOSTLY = 0.5  # share of what is seen of hair that the picture has to show as hair
 LEVELS = 24  # of the neck that are measured
@@ -109,12 +110,14 @@ def find_gone(skin: Skin, heights: Float[np.ndarray, "n"]) -> Bool[np.ndarray, "
 
 def list_units(figure: Figure, skin: Skin) -> Int[np.ndarray, "n"]:
     """Number of what goes or stays as a whole, for each vertex: a primitive or, of those that hold skin, each connected
-    piece; -1 on the skin."""
+    piece; -1 on the skin, and of vertices that no triangle has, as where primitives share their numbers."""
     count = int(skin.places.max()) + 1
     pieces = find_pieces(skin.merged, count, np.ones(count, bool))[skin.places]
     shared = np.unique(figure.piece_of_vertex[skin.vertices])
     units = np.where(np.isin(figure.piece_of_vertex, shared), len(figure.pieces) + pieces, figure.piece_of_vertex)
-    return np.where(skin.vertices, -1, units)
+    used = np.zeros(len(units), bool)
+    used[figure.faces] = True
+    return np.where(skin.vertices | ~used, -1, units)
 
 
 def find_features(
@@ -125,18 +128,21 @@ def find_features(
     landmarks: Float[np.ndarray, "68 2"],
     level: float,
     new_head: Float[np.ndarray, "f 3 3"],
+    new_ears: Float[np.ndarray, "e 3"],
 ) -> Bool[np.ndarray, "n"]:
     """Vertices of eyes, teeth, brows, lashes...: units that lie inside the head that goes, close before its face, or
-    behind the new one: a mask that ends above the chin does not hide its own teeth.
+    behind the new one: a mask that ends above the chin does not hide its own teeth. Also of ears of their own.
 
-    ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut. ``new_head``: its triangles.
+    ``landmarks``: of the face in head space, seen from the front. ``level``: of the cut. ``new_head``: its triangles;
+    ``new_ears``: vertices of its ears.
     """
     units = list_units(figure, skin)
     head = figure.faces[skin.faces & gone[figure.faces].all(1)]
     eyes = float(np.linalg.norm(landmarks[36] - landmarks[45]))
     numbers, unit_of = np.unique(units, return_inverse=True)
-    lowest = np.full(len(numbers), np.inf)
+    lowest, highest = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
     np.minimum.at(lowest, unit_of, shapes[:, 1])
+    np.maximum.at(highest, unit_of, shapes[:, 1])
     asked = np.flatnonzero((units >= 0) & (lowest[unit_of] >= level - eyes))  # others reach down to the chest
     points, own = shapes[asked], unit_of[asked]
     arms = points - new_head.mean((0, 1))
@@ -145,9 +151,13 @@ def find_features(
     before = _outline_face(landmarks).find_simplex(points[:, :2]) >= 0
     near = np.asarray(KDTree(shapes[gone]).query(points)[0]) < NEAR_FACE * eyes
     counts = np.maximum(np.bincount(own, minlength=len(numbers)), 1)
-    inside, on_face = (np.bincount(own, mask, len(numbers)) / counts for mask in (covered, before & (near | hidden)))
+    at_ears = np.asarray(KDTree(new_ears).query(points)[0]) < NEAR_FACE * eyes
+    inside, on_face, on_ears = (
+        np.bincount(own, mask, len(numbers)) / counts for mask in (covered, before & (near | hidden), at_ears)
+    )
+    is_ear = (on_ears > ON_FACE) & (highest - lowest > EAR * np.ptp(new_ears[:, 1]))
     chosen = np.zeros(len(gone), bool)
-    chosen[asked] = ((inside > INSIDE) | (on_face > ON_FACE))[own]
+    chosen[asked] = ((inside > INSIDE) | (on_face > ON_FACE) | is_ear)[own]
     return chosen
 
 

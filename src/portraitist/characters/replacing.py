@@ -94,7 +94,8 @@ def make_plan(wearer: Wearer, head: Head, model: HeadModel, *, keep_hair: bool, 
     heights[skin.places] = avoid_level(shapes[:, 1] - level)
     even = heights[skin.places]  # the same on both sides of a seam, so that they are cut at the same points
     gone = find_gone(skin, even)
-    features = find_features(figure, skin, gone, shapes, marks[:, :2], level, neutral[to_numpy(model.faces)])
+    new = neutral[to_numpy(model.faces)], neutral[to_numpy(model.vertex_ids("ears"))]
+    features = find_features(figure, skin, gone, shapes, marks[:, :2], level, *new)
     if not keep_hair:
         is_hair = np.kron(wearer.hair, np.ones((SUPERSAMPLE, SUPERSAMPLE))) > 0.5
         features |= find_hair(figure, skin, shapes, level, wearer.view.face_ids, is_hair)

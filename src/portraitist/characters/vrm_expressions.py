@@ -77,7 +77,7 @@ def _renumber_old(document: GltfDocument, vrm: dict[str, Any], change: Change) -
     for group in vrm.get("blendShapeMaster", {}).get("blendShapeGroups", []):
         bound = group.get("binds", [])
         given = [(n, b["index"], b["weight"] / 100) for b in bound for n, mesh in before.items() if mesh == b["mesh"]]
-        preset = group.get("presetName", "")
+        preset = str(group.get("presetName", ""))
         binds = _translate(given, OLD_NAMES.get(preset, preset), change)
         written = {(after[n], i): 100 * w for n, i, w in binds if n in after}
         group["binds"] = [{"mesh": m, "index": i, "weight": w} for (m, i), w in written.items()]
