@@ -81,7 +81,6 @@ def test_features_of_the_face_are_no_example_of_skin_or_cloth(painted_head):
 def test_cloth_that_an_artwork_shows_is_the_example_of_cloth(brush, models):
     manner = read_manner(brush, models)
     assert manner.worn is not None
-    assert CLOTHES >= 0
     assert not (manner.skin & manner.cloth).any()
     assert manner.cloth.sum() > 500
 
@@ -166,3 +165,15 @@ def test_an_artwork_without_skin_is_refused(brush, models, monkeypatch):
     )
     with pytest.raises(InputError, match="no skin"):
         read_manner(brush, models)
+
+
+def test_strokes_are_taken_from_where_the_artwork_is_as_light():
+    manner = stripe(0.4, 0.6, 128)
+    shade = torch.linspace(0.4, 1.5, 128)[None, :, None]
+    manner = dataclasses.replace(manner, picture=(manner.picture * shade).clamp(0, 1), face_px=60.0)
+    everywhere = torch.ones_like(manner.skin)
+    swatch = Swatch.make(manner, everywhere, np.linspace(0.2, 0.8, 60)[:, None] * np.ones(3))
+    dark, light = (swatch.cut_strokes(0.2, np.full(50, rank)).centers[:, 0] for rank in (0, TONES - 1))
+    assert len(dark) > 100
+    assert len(light) > 100
+    assert dark.max() < light.min()

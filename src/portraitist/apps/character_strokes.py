@@ -28,7 +28,7 @@ from portraitist.bust.torso_model import load_torso_model
 from portraitist.devices import CPU, from_numpy, random_uniform, to_numpy
 from portraitist.mesh.laplacian import vertex_normals
 from portraitist.reconstruction.head_texels import DARKEST
-from portraitist.rendering.patch_noise import lay_out
+from portraitist.rendering.patch_noise import Example, lay_out
 from portraitist.rendering.sampling import shade_parts
 from portraitist.rendering.shader_math import smoothstep
 from portraitist.rendering.uv_layout import locate_texels
@@ -68,7 +68,10 @@ def paint_body(
         lines[own] = (find_tone(content[own]) - find_tone(broad[own]))[:, None]
 
     # 2. The painting.
-    strokes = [_lay_strokes(layer, swatches, face_m) for layer in list_body(person)]
+    examples = [
+        swatch.cut_strokes(face_m, labels[shown == number] - number * TONES) for number, swatch in enumerate(swatches)
+    ]
+    strokes = [_lay_strokes(layer, examples) for layer in list_body(person)]
     start = _change(picture, _show(sheet, list_body(person), strokes) - lines)
     artwork = PictureStyle(join_swatches(swatches, picture), face_px / manner.face_px, tone_roles(len(MATERIALS)))
     painted = paint_views(picture, from_numpy(labels, materials), start, artwork, vgg, config, generator, report)
@@ -84,13 +87,13 @@ def paint_body(
     return replace(person, layers=tuple(replace(x, texture=textures.get(x.name, x.texture)) for x in person.layers))
 
 
-def _lay_strokes(layer: Layer, swatches: Sequence[Swatch], face_m: float) -> Float[np.ndarray, "k 3"]:
+def _lay_strokes(layer: Layer, examples: Sequence[Example]) -> Float[np.ndarray, "k 3"]:
     """Changes of the logarithms in each texel of a layer."""
     places, normals, face_ids = _locate(layer)
     materials, laid = name_materials(layer)[face_ids], np.zeros((len(places), 3))
     for number in np.unique(materials):
         own, rng = materials == number, np.random.default_rng(number)
-        laid[own] = lay_out(swatches[number].cut_strokes(face_m), places[own], normals[own], rng)
+        laid[own] = lay_out(examples[number], places[own], normals[own], rng)
     return laid
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ from portraitist.types import Image
 TONES = 4  # of a material that are told apart: each is painted as the artwork paints what is as light
 STROKE = 0.02  # of a face's size: what is finer is stroke, broader is tone
 PIECE = 0.06  # of a face's size: radius of the pieces that strokes are laid out in
-QUIET = 0.6  # share of them that is used: the others are buttons, hairlines and other edges
+QUIET = 0.8  # share of them that is used: the others are buttons, hairlines and other edges
 EXTREMES = (
     0.05,
     0.95,
@@ -91,10 +91,13 @@ class Swatch:
         at = np.interp(tones, self.edges, np.arange(TONES + 1))
         return np.floor(at + chance - 0.5).clip(0, TONES - 1).astype(np.int64)
 
-    def cut_strokes(self, face_m: float) -> Example:
-        """Pieces of its strokes, for faces ``face_m`` meters large."""
-        inside = self.tones != UNLABELED
-        return Example.cut(self.detail.astype(np.float32), inside, PIECE * self.face_px, self.face_px / face_m, QUIET)
+    def cut_strokes(self, face_m: float, ranks: Int[np.ndarray, "k"]) -> Example:
+        """Pieces of its strokes, for faces ``face_m`` meters large, from where it has the tones of which most of
+        ``ranks`` are: in a drawing there are more in the shade."""
+        inside, counts = self.tones != UNLABELED, np.bincount(ranks, minlength=TONES)
+        cut = Example.cut(self.detail.astype(np.float32), inside, PIECE * self.face_px, self.face_px / face_m, QUIET)
+        alike = counts[self.tones[tuple(cut.centers.T)]] > len(ranks) / (2 * TONES)
+        return replace(cut, centers=cut.centers[alike], upright=cut.upright[alike]) if alike.any() else cut
 
     def list_colors(self, like: Tensor) -> Float[Tensor, "n 3"]:
         """Of its paint."""
