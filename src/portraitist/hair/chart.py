@@ -24,7 +24,7 @@ CAP_ROWS = 28
 HANGING_ROWS = 44
 FARTHEST = 0.5  # meters from the axis, from where rays look at the head
 THICK = 0.012  # meters: of hair that hangs free
-LYING = (0.006, 0.012)  # meters over the skin: hair lies on it, has a side that is seen
+LYING = (0.006, 0.012)  # meters over the skin: hair lies on it, hangs free
 DECIMETER = 0.1  # meters: lengths of order one keep the systems well conditioned
 # Where hair grows on the mean head seen from the side, (z, y) in meters: from the brow's hairline over temple and
 # sideburn, around the ear and down behind it to the nape. The region "scalp" ends above and behind the ears.
@@ -70,11 +70,11 @@ class HairChart:
         hangs free, inwards along the rays."""
         normals, height = self._measure_height(radii)
         lying = self.place(radii) - np.minimum(height - above, THICK) * normals
-        return mix(lying, self.place(radii - THICK), smoothstep(height, THICK, 2 * THICK))
+        return mix(lying, self.place(radii - THICK), self.tell_hanging(radii)[..., None])
 
-    def tell_sides(self, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:
-        """How far a border there would have a side that is seen, 0..1; 0 where the surface lies on the skin."""
-        return smoothstep(self._measure_height(radii)[1][..., 0], *LYING)
+    def tell_hanging(self, radii: Float[np.ndarray, "r c"]) -> Float[np.ndarray, "r c"]:
+        """How far a surface at these radii hangs free, 0..1; 0 where it lies on the head."""
+        return smoothstep(self._measure_height(radii)[1][..., 0], THICK, 2 * THICK)
 
     def _measure_height(
         self, radii: Float[np.ndarray, "r c"]

@@ -39,8 +39,8 @@ def cut_layer(
     uvs = grid_uvs(rows, columns)
     outer = chart.place(radii).reshape(-1, 3)
     inner = chart.place_inner_side(radii, -UNDER_SKIN).reshape(-1, 3)
-    sides = chart.tell_sides(radii).reshape(-1, 1)
-    values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner, sides)), uvs.reshape(-1, 2)], 1)
+    hanging = chart.tell_hanging(radii).reshape(-1, 1)
+    values = np.concatenate([*(each[ids.ravel()] for each in (outer, inner, hanging)), uvs.reshape(-1, 2)], 1)
     level = find_level(share, others).ravel()[ids.ravel()]
     kept, faces = clip_triangles(grid_faces(rows, columns + 1, closed=False), values, level)
     if not len(faces):
@@ -86,8 +86,8 @@ def clip_triangles(
 
 
 def _close(values: Float[np.ndarray, "m 9"], faces: Int[np.ndarray, "f 3"], name: str, fit: HeadFit) -> Mesh | None:
-    """``values``: outer place, inner place, how far a border has a side, UV of each vertex."""
-    outer, inner, sides, uvs = np.split(values, (3, 6, 7), axis=1)
+    """``values``: outer place, inner place, how far it hangs free, UV of each vertex."""
+    outer, inner, hanging, uvs = np.split(values, (3, 6, 7), axis=1)
     # Vertices of one place are one vertex, whatever their UVs.
     _, first, welded = np.unique(np.round(outer, 7), axis=0, return_index=True, return_inverse=True)
     welded = welded.ravel()
@@ -104,7 +104,7 @@ def _close(values: Float[np.ndarray, "m 9"], faces: Int[np.ndarray, "f 3"], name
     deep = len(first)
     walls = [np.stack([start, deep + start, deep + end], 1), np.stack([start, deep + end, end], 1)]
     border, beside = np.union1d(uv_start, uv_end), uvs.copy()
-    beside[border] = mix(uvs[border], _step_inwards(outer, uvs, border), sides[border])
+    beside[border] = mix(uvs[border], _step_inwards(outer, uvs, border), hanging[border])
     folded = np.concatenate([uvs, beside])
     deep_start, deep_end = len(uvs) + uv_start, len(uvs) + uv_end
     uv_walls = [np.stack([uv_start, deep_start, deep_end], 1), np.stack([uv_start, deep_end, uv_end], 1)]
@@ -130,8 +130,8 @@ def _close(values: Float[np.ndarray, "m 9"], faces: Int[np.ndarray, "f 3"], name
 def _step_inwards(
     places: Float[np.ndarray, "m 3"], uvs: Float[np.ndarray, "m 2"], border: Int[np.ndarray, "b"]
 ) -> Float[np.ndarray, "b 2"]:
-    """UVs inside of the ``border``: of the mean place around each of its points. A side that is seen looks like what
-    lies beside it, folded over, not like streaks of the last texel."""
+    """UVs inside of the ``border``: of the mean place around each of its points. The side of what hangs free looks
+    like what lies beside it, folded over, not like streaks of the last texel."""
     around = KDTree(places).query_ball_point(places[border], FOLDED)
     steps = np.array([_step_around(uvs[near] - uvs[own]).mean(0) for own, near in zip(border, around, strict=True)])
     return (uvs[border] + steps).clip(0, 1)
