@@ -26,10 +26,7 @@ TONES = 4  # of a material that are told apart: each is painted as the artwork p
 STROKE = 0.02  # of a face's size: what is finer is stroke, broader is tone
 PIECE = 0.06  # of a face's size: radius of the pieces that strokes are laid out in
 QUIET = 0.8  # share of them that is used: the others are buttons, hairlines and other edges
-EXTREMES = (
-    0.05,
-    0.95,
-)  # quantiles of the artwork's tones: what is darker or lighter than all of them is shifted to them
+EXTREMES = (0.05, 0.95)  # quantiles of the artwork's tones: materials darker or lighter than these are shifted to them
 
 Logs = Float[np.ndarray, "h w 3"]
 

@@ -162,7 +162,7 @@ def project_back(
             for values in (vertices, vertex_normals(vertices, to_numpy(mesh.faces)))
         )
         places = from_numpy(points.astype(np.float32), mesh.vertices)
-        uv = camera.project(places) / camera.project(places).new_tensor([camera.size[1], camera.size[0]])
+        uv = camera.project(places) / places.new_tensor([camera.size[1], camera.size[0]])
         seen = view.seen[number]
         shown = sample_bilinear(torch.stack([_find_depth(mesh, seen, camera), seen.mask.to(places)]), uv)
         visible = (shown[0] / shown[1].clamp(min=1e-3) - camera.depth(places) < HIDDEN) & (shown[1] > 0.99)

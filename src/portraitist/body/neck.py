@@ -32,16 +32,20 @@ def fit_neck(head: Head, figure: Figure, head_scale: float, model: BodyModel) ->
     share = _taper(head.mesh, to_numpy(head.neutral, np.float64), model)
     scales = from_numpy((1 + share * (1 / head_scale - 1))[:, None].astype(np.float32), head.neutral)
 
-    def scale(vertices: Float[Tensor, "n 3"], shape: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
-        pivot = from_numpy(_find_pivot(to_numpy(shape, np.float64), head.mesh, figure, model), vertices)
-        return torch.where(scales == 1, vertices, pivot + scales * (vertices - pivot))
+    pivot, first_pivot = (
+        from_numpy(_find_pivot(to_numpy(shape, np.float64), head.mesh, figure, model), shape)
+        for shape in (head.neutral, head.original)
+    )
+
+    def scale(vertices: Float[Tensor, "n 3"], center: Float[Tensor, "3"]) -> Float[Tensor, "n 3"]:
+        return torch.where(scales == 1, vertices, center + scales * (vertices - center))
 
     return replace(
         head,
-        mesh=head.mesh.with_vertices(scale(head.mesh.vertices, head.neutral)),
-        neutral=scale(head.neutral, head.neutral),
+        mesh=head.mesh.with_vertices(scale(head.mesh.vertices, pivot)),
+        neutral=scale(head.neutral, pivot),
         expression_deltas=scales * head.expression_deltas,
-        original=scale(head.original, head.original),
+        original=scale(head.original, first_pivot),
     )
 
 

@@ -23,11 +23,8 @@ def find_bare(photo: Image, parts: PictureParts, fit: HeadFit) -> Float[Tensor, 
     continues the skin across it.
     """
     glasses, bare = parts.share("glasses"), parts.share(*BARE_PARTS)
-    fragments = rasterize(fit.mesh, fit.camera)
-    shown = fragments.face_ids.clamp(min=0)
-    cheeks, spared = (
-        fragments.mask & select_faces(fit.mesh, regions)[shown] for regions in (("skin", "nose"), OWN_COLORS)
-    )
+    seen = rasterize(fit.mesh, fit.camera)
+    cheeks, spared = (seen.show(select_faces(fit.mesh, regions)) for regions in (("skin", "nose"), OWN_COLORS))
     colors = to_numpy(photo.reshape(3, -1).T)
     skin = SkinColors.learn(colors, to_numpy(parts.share("skin") * cheeks).ravel())
     like_skin = from_numpy(skin.bareness(colors), photo).reshape(glasses.shape)

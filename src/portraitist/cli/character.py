@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from portraitist.cli.arguments import add_output_options, add_preset_option, add_run_options
-from portraitist.cli.running import limit_threads, prepare_device, report_to, tell_notes, tell_result
+from portraitist.cli.running import describe_models, limit_threads, prepare_device, report_to, tell_folder
 from portraitist.cli.stopping import STOP
 from portraitist.cli.values import existing_file, existing_head, number
 
@@ -95,10 +95,8 @@ def run_character(
             output,
             config=config,
             inputs={"head": head} | ({"art": art} if art else {}),
-            device=str(models.device),
-            precision=str(models.vgg.dtype).removeprefix("torch."),
             warnings=notes,
             overwrite=overwrite,
+            **describe_models(models),
         )
-    tell_notes(notes)
-    tell_result(output, "".join(f"  {name}\n" for name in record["files"]))
+    tell_folder(output, record)
